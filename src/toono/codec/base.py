@@ -123,7 +123,7 @@ class Codec(Protocol):
         ...
 
     def write_event(
-        self, *, type: str, kind: str, api_version: str, style: Style, data: bytes
+        self, *, event_type: str, kind: str, api_version: str, style: Style, data: bytes
     ) -> bytes:
         """Return the frame of an ADDED, MODIFIED or DELETED event."""
         ...
