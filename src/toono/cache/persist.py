@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a rule's change reaches the store: in order, whole, and never waited for.
+
+Small changes are one batch each. A change of more than a mebibyte is *written ahead*:
+the scope's rows go in pieces below a new bucket that nothing points to, and one small
+batch then points the scope there; a crash in between leaves the old scope, whole.
+What the store does not take makes the scope incomplete, and its next list writes it
+anew from the ground.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import msgspec
+
+from toono.cache.rows import (
+    ScopeRow,
+    bucket_prefix,
+    encode_object,
+    encode_scope,
+    object_key,
+    scope_key,
+)
+from toono.cache.scope import Change, Row, RowKey, Scope
+from toono.codec.base import Object
+from toono.errors import DamagedRowError, StoreFullError
+from toono.runtime.clock import Clock
+from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.store.base import Batch, Store
+
+log = logging.getLogger(__name__)
+
+WRITE_AHEAD_BYTES = 1024 * 1024
+"""Of one batch. More would hold up the barrier of a delete behind it."""
+FULL_RETRY_SECONDS = 0.05
+
+Contents = Callable[[Scope, Mapping[RowKey, Row]], Awaitable[Mapping[RowKey, bytes]]]
+
+
+@dataclass(slots=True)
+class WriteAhead:
+    """A big list on its way, and what changed in its scope meanwhile."""
+
+    rows: dict[RowKey, Row]
+    shown: ScopeRow
+    finished: asyncio.Future[None]
+    sync: bool
+    backlog: list[Change] = field(default_factory=list)
+    backlog_sync: bool = False
+    backlog_done: list[asyncio.Future[None]] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+
+
+class Keeper:
+    """Makes changes durable in the order they are given, scope by scope.
+
+    `lost` is called where the store did not take a change. `contents` returns the
+    bytes of rows, from memory or the store.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        contents: Contents,
+        lost: Callable[[Scope, Change], None],
+        kept: Callable[[Scope, Sequence[RowKey]], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._contents = contents
+        self._lost = lost
+        self._kept = kept
+        self._stored: dict[int, ScopeRow] = {}
+        self._ahead: dict[int, WriteAhead] = {}
+        self._late: dict[int, Scope] = {}
+        self._next_bucket = 1
+
+    def new_bucket(self) -> int:
+        """Return a bucket that no scope has had."""
+        self._next_bucket += 1
+        return self._next_bucket - 1
+
+    def adopt(self, scope: Scope, row: ScopeRow) -> None:
+        """Know a scope that the store already holds."""
+        self._stored[scope.id] = row
+        self._next_bucket = max(self._next_bucket, row.bucket + 1, *row.garbage, 0)
+        if row.garbage:
+            self._next_bucket = max(self._next_bucket, max(row.garbage) + 1)
+            self._sweep(scope, row.garbage)
+
+    def keep(
+        self, scope: Scope, change: Change, *, sync: bool
+    ) -> asyncio.Future[None] | None:
+        """Queue `change`; the future is done once it is kept (`sync`: for good).
+
+        A change of nothing but the scope's version, as a bookmark brings, waits for
+        `flush` or for company: written at once, the bookmarks of 150 watches would
+        wear out a flash card for nothing.
+        """
+        ahead = self._ahead.get(scope.id)
+        if ahead is not None:
+            return self._after(ahead, change, sync=sync)
+        size = sum(len(item.data) for item in change.puts)
+        if size > WRITE_AHEAD_BYTES or not scope.durable:
+            return self._begin(scope, sync=sync)
+        if not (change.puts or change.deletes or sync) and self._only_version(scope):
+            self._late[scope.id] = scope
+            return None
+        future = self._apply(scope, [change], sync=sync)
+        if future is not None:
+            self._kept(scope, [(item.namespace, item.name) for item in change.puts])
+        return future
+
+    def flush(self) -> None:
+        """Write the versions that were left waiting, in one batch."""
+        late, self._late = self._late, {}
+        puts = [
+            (scope_key(scope.id), encode_scope(self._row(scope)))
+            for scope in late.values()
+            if scope.id not in self._ahead
+        ]
+        if puts:
+            try:
+                self._store.apply(Batch(puts=puts))
+            except StoreFullError:
+                self._late = late | self._late
+
+    async def aclose(self) -> None:
+        """Finish what is being written ahead, and flush."""
+        tasks = [ahead.task for ahead in self._ahead.values() if ahead.task]
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=10)
+            await cancel_and_wait(*pending)
+        self.flush()
+
+    # -- one batch -----------------------------------------------------------
+
+    def _only_version(self, scope: Scope) -> bool:
+        stored = self._stored.get(scope.id)
+        return stored is not None and msgspec.structs.replace(
+            stored, version=0, confirmed_at=0.0
+        ) == msgspec.structs.replace(
+            _scope_row(scope, stored.garbage), version=0, confirmed_at=0.0
+        )
+
+    def mark_lost(self, scope: Scope) -> None:
+        """Have the store know, as soon as it takes anything, what it missed."""
+        if scope.id in self._stored:
+            self._late[scope.id] = scope
+
+    def _row(self, scope: Scope) -> ScopeRow:
+        row = _scope_row(scope)
+        before = self._stored.get(scope.id)
+        if not scope.durable and before is not None:
+            row = msgspec.structs.replace(before, complete=False)
+        self._stored[scope.id] = row
+        return row
+
+    def _apply(
+        self, scope: Scope, changes: Sequence[Change], *, sync: bool
+    ) -> asyncio.Future[None] | None:
+        """Queue the sum of `changes` as one batch."""
+        latest: dict[RowKey, Object | None] = {}
+        for change in changes:
+            latest.update((key, None) for key in change.deletes)
+            latest.update(((item.namespace, item.name), item) for item in change.puts)
+        puts = [
+            (object_key(scope.bucket, key), encode_object(item))
+            for key, item in latest.items()
+            if item is not None
+        ]
+        deletes = [
+            object_key(scope.bucket, key)
+            for key, item in latest.items()
+            if item is None
+        ]
+        if any(change.scope for change in changes) or scope.id not in self._stored:
+            self._late.pop(scope.id, None)
+            puts.append((scope_key(scope.id), encode_scope(self._row(scope))))
+        try:
+            return self._store.apply(Batch(puts=puts, deletes=deletes), sync=sync)
+        except StoreFullError:
+            for change in changes:
+                self._lost(scope, change)
+            return None
+
+    # -- a big list ----------------------------------------------------------
+
+    def _begin(self, scope: Scope, *, sync: bool) -> asyncio.Future[None]:
+        before = self._stored.get(scope.id)
+        shown = _scope_row(scope)
+        finished = asyncio.get_running_loop().create_future()
+        ahead = WriteAhead(dict(scope.rows), shown, finished, sync)
+        self._ahead[scope.id] = ahead
+        self._late.pop(scope.id, None)
+        if before is None:
+            before = msgspec.structs.replace(shown, complete=False, count=0, digest=0)
+        elif not scope.durable:
+            before = msgspec.structs.replace(before, complete=False)
+        ahead.task = spawn(
+            self._write(scope, ahead, before), name=f"write-ahead-{scope.id}"
+        )
+        return finished
+
+    def _after(
+        self, ahead: WriteAhead, change: Change, *, sync: bool
+    ) -> asyncio.Future[None] | None:
+        ahead.backlog.append(change)
+        if not sync:
+            return None
+        ahead.backlog_sync = True
+        done: asyncio.Future[None] = ahead.finished.get_loop().create_future()
+        ahead.backlog_done.append(done)
+        return done
+
+    async def _write(self, scope: Scope, ahead: WriteAhead, before: ScopeRow) -> None:
+        old, new = scope.bucket, self.new_bucket()
+        marked = msgspec.structs.replace(before, garbage=(*before.garbage, new))
+        shown = msgspec.structs.replace(
+            ahead.shown, bucket=new, garbage=(*before.garbage, old)
+        )
+        try:
+            contents = await self._contents(scope, ahead.rows)
+            await self._put([(scope_key(scope.id), encode_scope(marked))])
+            for piece in _pieces(new, ahead.rows, contents):
+                await self._put(piece)
+            scope.bucket = new
+            scope.durable = True
+            await self._put(
+                [(scope_key(scope.id), encode_scope(shown))], sync=ahead.sync
+            )
+            self._stored[scope.id] = shown
+        except DamagedRowError as exc:
+            log.warning("a row was damaged while its list was kept", exc_info=exc)
+            self._lost(scope, Change((), (), True, False))
+        finally:
+            self._finish(scope, ahead, old)
+
+    def _finish(self, scope: Scope, ahead: WriteAhead, old: int) -> None:
+        del self._ahead[scope.id]
+        self._kept(scope, list(scope.rows))
+        future = None
+        if ahead.backlog and scope.durable:
+            future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
+        if scope.bucket != old:
+            self._sweep(scope, (old,))
+        _settle(ahead.finished)
+        for waiting in ahead.backlog_done:
+            if future is None:
+                _settle(waiting)
+            else:
+                future.add_done_callback(partial(_settle_after, waiting))
+
+    def _sweep(self, scope: Scope, buckets: Sequence[int]) -> None:
+        """Delete rows that nothing points to, and the note that says so."""
+        row = self._stored[scope.id]
+        clean = msgspec.structs.replace(row, garbage=())
+        try:
+            self._store.apply(
+                Batch(
+                    drops=[bucket_prefix(bucket) for bucket in buckets],
+                    puts=[(scope_key(scope.id), encode_scope(clean))],
+                )
+            )
+        except StoreFullError:
+            return  # the note stays: the next start deletes them
+        self._stored[scope.id] = clean
+
+    async def _put(
+        self, puts: Sequence[tuple[bytes, bytes]], *, sync: bool = False
+    ) -> None:
+        """Write, waiting for room in the store's queue."""
+        while True:
+            try:
+                await self._store.apply(Batch(puts=puts), sync=sync)
+            except StoreFullError:
+                await self._clock.sleep(FULL_RETRY_SECONDS)
+            else:
+                return
+
+
+def _pieces(
+    bucket: int, rows: Mapping[RowKey, Row], contents: Mapping[RowKey, bytes]
+) -> list[list[tuple[bytes, bytes]]]:
+    pieces: list[list[tuple[bytes, bytes]]] = [[]]
+    size = 0
+    for key, row in rows.items():
+        if size >= WRITE_AHEAD_BYTES:
+            pieces.append([])
+            size = 0
+        item = Object(
+            key[0], key[1], row.uid, row.resource_version, False, contents[key]
+        )
+        pieces[-1].append((object_key(bucket, key), encode_object(item)))
+        size += row.size
+    return pieces
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _settle_after(future: asyncio.Future[None], _: asyncio.Future[None]) -> None:
+    _settle(future)
+
+
+def _scope_row(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
+    return ScopeRow(
+        question=scope.question,
+        bucket=scope.bucket,
+        kind=scope.kind,
+        list_kind=scope.list_kind,
+        api_version=scope.api_version,
+        style=scope.style,
+        version=scope.version,
+        epoch=scope.epoch,
+        complete=scope.complete,
+        imported=scope.imported,
+        confirmed_at=scope.confirmed_at,
+        count=len(scope.rows),
+        digest=scope.digest,
+        garbage=garbage,
+    )

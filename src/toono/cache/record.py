@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers of the cloud → changes of scopes, for every verb with one body.
+
+A recording begins when a request is sent (what was known then decides what its
+answer proves) and is finished with the whole body. Whatever cannot be read, is not
+what was asked for, or is too large, is passed on to the client and not kept.
+Watch streams are in `record_watch`.
+"""
+
+import asyncio
+import logging
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from toono.cache.policy import Policy
+from toono.cache.scope import (
+    Change,
+    Question,
+    Reading,
+    Scope,
+    accept_absence,
+    accept_list,
+    accept_object,
+)
+from toono.cache.scopes import Scopes
+from toono.codec.base import Codec, ListParts, Object, Single
+from toono.codec.registry import for_media_type
+from toono.errors import CodecError
+from toono.kube.names import parse_version
+from toono.kube.request import Call
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Of a list that is kept; larger ones pass and are not."""
+MAX_OBJECT_BYTES = 3 * 1024 * 1024
+"""The API server takes no larger object (its limit on a request's body)."""
+MAX_CHAINS = 8
+THREAD_BYTES = 256 * 1024
+"""A body above this is read in a thread: 256 KiB take about 2 ms."""
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+JSON = "application/json"
+FOREIGN_KINDS = frozenset(
+    {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
+)
+
+Kept = asyncio.Future[None] | None
+"""Done once a removal is kept for good; None where nothing was removed."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """The pages of one list so far; only the whole chain is a list."""
+
+    version: str
+    reading: Reading
+    items: list[Object]
+    size: int
+
+
+class Recorder:
+    """Begins recordings, and holds what lasts longer than one request: page chains."""
+
+    def __init__(self, scopes: Scopes, policy: Policy) -> None:
+        self.scopes = scopes
+        self.policy = policy
+        self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+
+    async def begin(self, call: Call) -> "Recording | None":
+        """Note what is known as `call` is sent; None where it is not to be kept."""
+        if not self.policy.allows(call):
+            return None
+        question = question_of(call, expected_media_type(call))
+        scope = self.scopes.find(question)
+        if scope is not None and not scope.loaded:
+            await self.scopes.load(scope)
+        return Recording(self, call, question, scope)
+
+    def take_chain(self, question: Question, token: str) -> Chain | None:
+        """Return, and forget, the pages that `token` continues."""
+        return self._chains.pop((question, token), None)
+
+    def put_chain(self, question: Question, token: str, chain: Chain) -> None:
+        """Keep pages until the request that continues them; the oldest go first."""
+        self._chains[question, token] = chain
+        while len(self._chains) > MAX_CHAINS:
+            self._chains.popitem(last=False)
+
+
+class Recording:
+    """One answer on its way: finish it with its body, or let it go."""
+
+    __slots__ = ("_call", "_question", "_reading", "_recorder", "_seen")
+
+    def __init__(
+        self, recorder: Recorder, call: Call, question: Question, scope: Scope | None
+    ) -> None:
+        self._recorder = recorder
+        self._call = call
+        self._question = question
+        self._seen = recorder.scopes.high_water(call.group, call.resource)
+        consistent = not call.resource_version
+        if scope is None:
+            epoch = recorder.scopes.epoch
+            self._reading = Reading(consistent, 0, epoch, 0)
+        else:
+            self._reading = scope.reading(consistent=consistent)
+
+    async def finish(
+        self, status: int, fields: Mapping[bytes, bytes], body: bytes
+    ) -> Kept:
+        """Take a whole answer; return what its last bytes must wait for, if anything.
+
+        Never raises for what the body holds: that is passed on all the same.
+        """
+        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
+            return None
+        codec = for_media_type(media_type_of(fields))
+        if codec is None:
+            return None
+        try:
+            body = unpacked(body, fields)
+            if status == 404:
+                return self._absent(codec, body)
+            if self._call.verb == "list":
+                if len(body) > THREAD_BYTES:
+                    parts = await asyncio.to_thread(codec.split_list, body)
+                else:
+                    parts = codec.split_list(body)
+                return self._list(codec, parts)
+            return self._object(codec, body)
+        except CodecError as exc:
+            log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
+            return None
+
+    # -- list ----------------------------------------------------------------
+
+    def _list(self, codec: Codec, parts: ListParts) -> Kept:
+        version = parse_version(parts.resource_version)
+        if not version or parts.kind in FOREIGN_KINDS:
+            return None
+        if not parts.kind.endswith("List") or not self._all_fit(parts):
+            return None
+        question = self._question._replace(media_type=codec.media_type)
+        whole = self._join_pages(question, parts)
+        if whole is None:
+            return None
+        scope = self._scope(question)
+        if scope is None:
+            return None
+        change = accept_list(
+            scope,
+            self._reading_of(scope, whole.reading),
+            version=version,
+            items=whole.items,
+            next_epoch=self._recorder.scopes.next_epoch(scope),
+        )
+        if change is None:
+            return None
+        describe(scope, parts.kind.removesuffix("List"), parts.api_version)
+        scope.list_kind, scope.style = parts.kind, parts.style
+        return self._commit(scope, change)
+
+    def _join_pages(self, question: Question, parts: ListParts) -> Chain | None:
+        """Return the whole list once its last page is here, None until then."""
+        call = self._call
+        size = sum(len(item.data) for item in parts.items)
+        chain = Chain(parts.resource_version, self._reading, list(parts.items), size)
+        if call.continue_token:
+            before = self._recorder.take_chain(question, call.continue_token)
+            if before is None or before.version != chain.version:
+                return None
+            before.items.extend(chain.items)
+            chain = Chain(
+                chain.version, before.reading, before.items, before.size + size
+            )
+        if not parts.continue_token:
+            return chain
+        if chain.size <= MAX_BODY_BYTES:
+            self._recorder.put_chain(question, parts.continue_token, chain)
+        return None
+
+    def _all_fit(self, parts: ListParts) -> bool:
+        namespace = self._call.namespace
+        return all(
+            fits(item, namespace=namespace, name="") for item in parts.items
+        ) and len({(item.namespace, item.name) for item in parts.items}) == len(
+            parts.items
+        )
+
+    # -- one object ----------------------------------------------------------
+
+    def _object(self, codec: Codec, body: bytes) -> Kept:
+        call = self._call
+        if call.verb == "delete":
+            status = codec.read_status(body)
+            if status is not None:
+                return self._deleted(codec, status)
+        single = codec.read_single(body)
+        item = single.object
+        name = "" if call.verb == "create" else call.name
+        foreign = single.kind in FOREIGN_KINDS
+        if foreign or not fits(item, namespace=call.namespace, name=name):
+            return None
+        version = parse_version(item.resource_version)
+        if not version:
+            return None
+        scope = self._scope(self._name_question(codec, item.namespace, item.name))
+        if scope is None or not scope.loaded:
+            return None
+        consistent = call.verb != "get" or self._reading.consistent
+        if call.verb == "get" and consistent:
+            version = max(version, self._seen)
+        change = accept_object(
+            scope,
+            self._reading_of(scope, self._reading)._replace(consistent=consistent),
+            item=item,
+            version=version,
+            next_epoch=self._recorder.scopes.next_epoch(scope),
+        )
+        if change is None:
+            return None
+        self._describe_single(scope, single)
+        return self._commit(scope, change)
+
+    def _describe_single(self, scope: Scope, single: Single) -> None:
+        describe(scope, single.kind, single.api_version)
+        scope.style = single.style
+
+    def _absent(self, codec: Codec, body: bytes) -> Kept:
+        """Remember a 404 that speaks of the very name that was asked for."""
+        status = codec.read_status(body)
+        if status is None or status.get("reason") != "NotFound" or not self._call.name:
+            return None
+        details = status.get("details")
+        if not isinstance(details, dict) or details.get("name") != self._call.name:
+            return None
+        return self._mark_absent(codec)
+
+    def _deleted(self, codec: Codec, status: Mapping[str, object]) -> Kept:
+        if status.get("status") != "Success" or not self._call.name:
+            return None
+        return self._mark_absent(codec)
+
+    def _mark_absent(self, codec: Codec) -> Kept:
+        question = self._name_question(codec, self._call.namespace, self._call.name)
+        scope = self._scope(question)
+        if scope is None or not scope.loaded:
+            return None
+        consistent = self._call.verb != "get" or self._reading.consistent
+        change = accept_absence(
+            scope,
+            self._reading_of(scope, self._reading),
+            version=self._seen if consistent else 0,
+        )
+        return None if change is None else self._commit(scope, change)
+
+    # -- shared --------------------------------------------------------------
+
+    def _name_question(self, codec: Codec, namespace: str, name: str) -> Question:
+        return self._question._replace(
+            namespace=namespace,
+            name=name,
+            label_selector="",
+            field_selector="",
+            media_type=codec.media_type,
+        )
+
+    def _scope(self, question: Question) -> Scope | None:
+        return self._recorder.scopes.ensure(question)
+
+    def _reading_of(self, scope: Scope, reading: Reading) -> Reading:
+        """Return what was noted; nothing certain where another scope was expected."""
+        if scope.question == self._question or scope.serial == 0:
+            return reading
+        return Reading(False, scope.version, scope.epoch, -1)
+
+    def _commit(self, scope: Scope, change: Change) -> Kept:
+        future = self._recorder.scopes.commit(scope, change, sync=change.removes)
+        return future if change.removes else None
+
+
+def question_of(call: Call, media_type: str) -> Question:
+    """Return the question that `call` asks; list and watch ask the same one."""
+    single = call.verb not in ("list", "watch", "deletecollection")
+    return Question(
+        call.component,
+        call.group,
+        call.version,
+        call.resource,
+        call.namespace,
+        call.name if single else "",
+        "" if single else call.label_selector,
+        "" if single else call.field_selector,
+        media_type,
+    )
+
+
+def expected_media_type(call: Call) -> str:
+    """Return the media type that the first clause of Accept will bring."""
+    if call.accept and call.accept[0].media_type == PROTOBUF:
+        return PROTOBUF
+    return JSON
+
+
+def describe(scope: Scope, kind: str, api_version: str) -> None:
+    """Note of what kind a scope's objects are."""
+    scope.kind, scope.api_version = kind, api_version
+
+
+def fits(item: Object, *, namespace: str, name: str) -> bool:
+    """Say whether an object is one that was asked for, and can be kept by its name."""
+    return (
+        item.name not in ("", ".", "..")
+        and item.namespace not in (".", "..")
+        and not any(mark in item.name or mark in item.namespace for mark in "/\0")
+        and (not namespace or item.namespace in (namespace, ""))
+        and (not name or item.name == name)
+        and len(item.data) <= MAX_OBJECT_BYTES
+    )
+
+
+def media_type_of(fields: Mapping[bytes, bytes]) -> str:
+    """Return the bare media type of an answer, lower-case."""
+    content_type = fields.get(b"content-type", b"").decode("latin-1")
+    return content_type.partition(";")[0].strip().lower()
+
+
+def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+    """Return the body without its content coding, bounded like one without."""
+    coding = fields.get(b"content-encoding", b"").strip().lower()
+    if coding in (b"", b"identity"):
+        return body
+    if coding != b"gzip":
+        raise CodecError(f"content coding {coding!r} is not kept")
+    pieces: list[bytes] = []
+    limit = MAX_BODY_BYTES
+    rest, size = body, 0
+    try:
+        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
+            member = zlib.decompressobj(wbits=31)
+            pieces.append(member.decompress(rest, limit - size + 1))
+            size += len(pieces[-1])
+            if size > limit:
+                raise CodecError(f"body unpacks to more than {limit} bytes")
+            if not member.eof:
+                raise CodecError("body ends within its gzip coding")
+            rest = member.unused_data
+    except zlib.error as exc:
+        raise CodecError("body is not gzip") from exc
+    return b"".join(pieces)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A watch stream → changes of one scope, frame by frame, beside the client.
+
+What makes it sound is one rule (`scope.accept_event`): an event applies only if
+the stream's position before it <= the scope's version < the event's version. A
+stream that began ahead of the scope never fills it with a hole, an event of two
+streams is applied once, and a list that comes meanwhile is simply caught up with.
+
+A burst (`sendInitialEvents`, or a start at no version) is collected until the
+bookmark that ends it, and is then a complete list.
+"""
+
+import logging
+from typing import NamedTuple
+
+from toono.cache.record import (
+    FOREIGN_KINDS,
+    Kept,
+    Recorder,
+    describe,
+    fits,
+    question_of,
+)
+from toono.cache.scope import Scope, accept_event, accept_list, forget
+from toono.codec.base import Codec, Event, Object
+from toono.errors import CodecError
+from toono.kube import status
+from toono.kube.names import parse_version
+from toono.kube.request import Call
+
+log = logging.getLogger(__name__)
+
+MAX_BURST_BYTES = 32 * 1024 * 1024
+BLIND = float("inf")
+"""The position of a stream that has lost a frame: no event applies any more."""
+
+
+class Fed(NamedTuple):
+    """What of the stream may go on to the client."""
+
+    frames: bytes
+    """Whole frames only: a stream that breaks ends at a frame's border."""
+    kept: Kept
+    """What they must wait for: a removal that is not durable yet."""
+    ended: bool
+    """The watch must end here: its epoch is over."""
+
+
+class WatchRecording:
+    """One watch stream and the scope it feeds."""
+
+    def __init__(self, recorder: Recorder, call: Call, codec: Codec) -> None:
+        self._scopes = recorder.scopes
+        self._call = call
+        self._codec = codec
+        self._splitter = codec.frames()
+        self._torn = False
+        self._scope: Scope | None = self._scopes.ensure(
+            question_of(call, codec.media_type)
+        )
+        self._epoch = self._scope.epoch if self._scope else 0
+        start = call.resource_version or "0"
+        self._consistent = not call.resource_version
+        self._before = self._scope.reading(consistent=True) if self._scope else None
+        self._burst: list[Object] | None = None
+        self._burst_bytes = 0
+        self._position: float = parse_version(start) or 0
+        if start == "0" or call.send_initial_events:
+            self._burst, self._position = [], BLIND
+
+    async def ready(self) -> None:
+        """Have the scope's index in memory before the first frame."""
+        if self._scope is not None and not self._scope.loaded:
+            await self._scopes.load(self._scope)
+            self._before = self._scope.reading(consistent=True)
+
+    def feed(self, piece: bytes) -> Fed:
+        """Take bytes of the stream; return what of them may go on."""
+        if self._torn:
+            return Fed(piece, None, False)
+        held = self._splitter.pending
+        try:
+            frames = self._splitter.feed(piece)
+        except CodecError as exc:
+            self._torn = True
+            self._lose(exc)
+            return Fed(held + piece, None, False)
+        kept: Kept = None
+        for frame in frames:
+            kept = self._take(frame) or kept
+        if self._scope is not None and self._scope.epoch != self._epoch:
+            gone = self._codec.write_error(
+                self._codec.write_status(
+                    status.expired("the cloud was restored from a backup")
+                )
+            )
+            return Fed(gone, None, True)
+        if not held and not self._splitter.pending:
+            return Fed(piece, kept, False)
+        return Fed(b"".join(frames), kept, False)
+
+    def _take(self, frame: bytes) -> Kept:
+        scope = self._scope
+        if scope is None:
+            return None
+        try:
+            event = self._codec.read_event(frame)
+            if event.type == "ERROR" or event.kind in FOREIGN_KINDS:
+                self._position, self._burst = BLIND, None
+                return None
+            version = self._version_of(event)
+        except CodecError as exc:
+            self._lose(exc)
+            return None
+        if not scope.kind:
+            describe(scope, event.kind, event.api_version)
+            scope.style = event.style
+        if self._burst is not None:
+            return self._collect(scope, event, version)
+        if self._position == BLIND:
+            return None
+        change = accept_event(
+            scope,
+            position=int(self._position),
+            version=version,
+            event_type=event.type,
+            item=None if event.type == "BOOKMARK" else event.object,
+        )
+        self._position = max(self._position, version)
+        if change is None:
+            return None
+        future = self._scopes.commit(scope, change, sync=change.removes)
+        return future if change.removes else None
+
+    def _version_of(self, event: Event) -> int:
+        item = event.object
+        if event.type not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK") or not item:
+            raise CodecError(f"event of type {event.type!r}")
+        if event.type != "BOOKMARK" and not fits(
+            item, namespace=self._call.namespace, name=""
+        ):
+            raise CodecError(f"object {item.namespace}/{item.name} was not asked for")
+        version = parse_version(item.resource_version)
+        if version is None:
+            raise CodecError(f"resourceVersion {item.resource_version!r}")
+        return version
+
+    def _collect(self, scope: Scope, event: Event, version: int) -> Kept:
+        """Gather the burst; its end bookmark makes it a list."""
+        assert self._burst is not None
+        assert event.object is not None
+        if event.type == "ADDED":
+            self._burst.append(event.object)
+            self._burst_bytes += len(event.object.data)
+            if self._burst_bytes > MAX_BURST_BYTES:
+                self._burst = None
+            return None
+        burst, self._burst = self._burst, None
+        if event.type != "BOOKMARK" or not event.initial_events_end:
+            return None  # a stream without an end to its burst proves no set
+        before = self._before or scope.reading(consistent=True)
+        change = accept_list(
+            scope,
+            before._replace(consistent=self._consistent),
+            version=version,
+            items=burst,
+            next_epoch=self._scopes.next_epoch(scope),
+        )
+        self._position = version
+        if change is None:
+            return None
+        self._epoch = scope.epoch
+        future = self._scopes.commit(scope, change, sync=change.removes)
+        return future if change.removes else None
+
+    def _lose(self, exc: CodecError) -> None:
+        """A frame was lost to us: what the scope holds is not all any more."""
+        self._position, self._burst = BLIND, None
+        log.warning(
+            "a watch frame could not be read: its scope is incomplete until listed",
+            extra={"path": self._call.path, "err": exc},
+        )
+        if self._scope is not None:
+            change = forget(self._scope)
+            if change is not None:
+                self._scopes.commit(self._scope, change)

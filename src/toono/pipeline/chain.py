@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""READ FIRST. Every request passes here, from top to bottom of `serve`:
+
+1. the wire's gate has refused what no request may be;
+2. the head becomes one `Call`;
+3. it is counted in, or told to come again (429);
+4. the caller is looked at: the node, a token's owner, or nobody;
+5. `route` says who answers: the API server, the hub, nobody;
+6. a link that fails on the way sends reads back to 5, as one that is cut off;
+7. whatever goes wrong becomes a v1 Status here, and only here.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from toono.errors import (
+    RejectedRequestError,
+    RequestError,
+    ToonoError,
+    UnreachableError,
+    UpstreamError,
+    WireError,
+)
+from toono.identity.rights import Rights
+from toono.kube import status
+from toono.kube.request import Call, Caller, parse
+from toono.pipeline import heads
+from toono.pipeline.forward import Forward
+from toono.pipeline.limits import InFlight
+from toono.pipeline.local import Local
+from toono.pipeline.route import READS, Facts, Route, choose_route
+from toono.runtime.clock import Clock
+from toono.upstream.pool import Credential, Upstream
+from toono.wire.messages import Body, Request, Response
+
+log = logging.getLogger(__name__)
+
+UNCHECKED = "cut off: this identity cannot be checked"
+
+
+@dataclass(slots=True, kw_only=True)
+class Chain:
+    """The handlers in order. One object serves every proxy listener."""
+
+    upstream: Upstream
+    rights: Rights
+    forward: Forward
+    local: Local
+    in_flight: InFlight
+    observe: Callable[[Call | None, str, int, float], None]
+    clock: Clock
+    node_name: str
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one request. Never raises but for cancellation."""
+        started = self.clock.monotonic()
+        call: Call | None = None
+        route = "refuse"
+        try:
+            call = parse(
+                request.method, request.target, request.fields, _caller(request)
+            )
+            await self.in_flight.enter(call)
+            try:
+                route, response = await self._answer(call, request)
+            except BaseException:
+                self.in_flight.leave(call)
+                raise
+            self._leave_at_end(call, response)
+        except Exception as exc:
+            response = _rescue(call, exc)
+        self.observe(call, route, response.status, self.clock.monotonic() - started)
+        return response
+
+    async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
+        facts = Facts(online=self.upstream.online, node_name=self.node_name)
+        route = choose_route(call, facts)
+        if route is Route.FORWARD:
+            try:
+                credential = await self._credential(call.caller)
+                return "forward", await self.forward(call, request, credential)
+            except UnreachableError:
+                if call.verb not in READS:
+                    raise
+                route = choose_route(
+                    call, Facts(online=False, node_name=self.node_name)
+                )
+        if route is Route.REFUSE:
+            raise RequestError(503, "ServiceUnavailable", self._cut_off())
+        if not await self.rights.may(call.caller, call):
+            raise RequestError(503, "ServiceUnavailable", UNCHECKED)
+        return "local", await self.local(call)
+
+    async def _credential(self, caller: Caller) -> Credential:
+        """Return whose credential goes upstream: the node's only for the node."""
+        if caller.token:
+            return Credential.of_token(caller.token)
+        if await self.rights.is_node(caller):
+            return Credential.NODE
+        return Credential.ANONYMOUS
+
+    def _cut_off(self) -> str:
+        return "cut off: this request needs the API server, which cannot be reached"
+
+    def _leave_at_end(self, call: Call, response: Response) -> None:
+        if response.body is None and response.tunnel is None:
+            self.in_flight.leave(call)
+            return
+        leave = self.in_flight.leave
+        if response.body is not None:
+            response.body = Counted(response.body, lambda: leave(call))
+        else:
+            leave(call)  # an upgraded connection is the wire's, and long
+
+
+class Counted:
+    """A streamed answer's body that says when it is over, once."""
+
+    __slots__ = ("_inner", "_over", "length")
+
+    def __init__(self, inner: Body, over: Callable[[], None]) -> None:
+        self._inner = inner
+        self._over: Callable[[], None] | None = over
+        self.length = inner.length
+
+    async def read(self) -> bytes:
+        return await self._inner.read()
+
+    def close(self) -> None:
+        self._inner.close()
+        if self._over is not None:
+            over, self._over = self._over, None
+            over()

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A call answered by the API server: bytes through, with a recording beside them.
+
+The client sees what the server sent, at once. Only two things may hold bytes back:
+the end of an answer that removes something waits until the removal is durable
+(`Barrier`), and a watch goes on in whole frames, so that a broken link ends it
+cleanly and its client resumes from the version it has.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from toono.cache.record import Kept, Recorder, Recording, media_type_of
+from toono.cache.record_watch import WatchRecording
+from toono.codec.registry import for_media_type
+from toono.errors import BodyCutError, UpstreamError, WireTimeoutError
+from toono.kube.request import Call
+from toono.pipeline import heads
+from toono.runtime.clock import Clock
+from toono.upstream.pool import Credential, Upstream
+from toono.wire.messages import Answer, Body, Request, Response
+
+SMALL_BYTES = 64 * 1024
+"""Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
+BARRIER_SECONDS = 0.2
+BARRIER_REST_SECONDS = 10.0
+
+
+class Barrier:
+    """Holds what removes something until the disk has it, but never for long.
+
+    A disk that stalls longer than 200 ms is not waited for again for 10 s: the
+    clients' view of the cloud comes before the promise of a power cut.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rests_until = 0.0
+        self.stalls = 0
+
+    async def wait(self, kept: Kept) -> None:
+        """Return once `kept` is durable, or the disk has had its time."""
+        if kept is None or kept.done() or self._clock.monotonic() < self._rests_until:
+            return
+        done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
+        if not done:
+            self.stalls += 1
+            self._rests_until = self._clock.monotonic() + BARRIER_REST_SECONDS
+
+
+class Forward:
+    """Passes calls to the upstream and its answers back."""
+
+    def __init__(self, upstream: Upstream, recorder: Recorder, clock: Clock) -> None:
+        self._upstream = upstream
+        self._recorder = recorder
+        self.barrier = Barrier(clock)
+
+    async def __call__(
+        self, call: Call, request: Request, credential: Credential
+    ) -> Response:
+        """Return the API server's answer; raises UpstreamError where there is none.
+
+        UnreachableError means that the breaker agrees: the link is down. Only then
+        may the caller answer from the cache.
+        """
+        recording = None
+        if credential.is_node and call.verb != "watch":
+            recording = await self._recorder.begin(call)
+        answer = await self._send(call, request, credential)
+        if answer.tunnel is not None:
+            headers = [*answer.headers, heads.VIA]
+            return Response(status=101, headers=headers, tunnel=answer.tunnel)
+        if call.verb == "watch" and answer.status == 200:
+            return await self._watch(call, credential, answer)
+        if answer.body.length is not None and answer.body.length <= SMALL_BYTES:
+            return await self._small(call, request, credential, recording, answer)
+        body = answer.body
+        if recording is not None:
+            body = RecordedBody(body, recording, answer, self.barrier)
+        return _response(answer, body=body, stored=recording is not None)
+
+    async def _send(
+        self, call: Call, request: Request, credential: Credential
+    ) -> Answer:
+        upgrade = b""
+        if b"upgrade" in request.fields:
+            upgrade = request.fields[b"upgrade"]
+        return await self._upstream.send(
+            request.method,
+            request.target,
+            request.headers,
+            None if request.body.length == 0 else request.body,
+            credential=credential,
+            upgrade=upgrade.decode("latin-1"),
+        )
+
+    async def _small(
+        self,
+        call: Call,
+        request: Request,
+        credential: Credential,
+        recording: Recording | None,
+        answer: Answer,
+    ) -> Response:
+        try:
+            content = await read_all(answer.body)
+        except (BodyCutError, WireTimeoutError) as exc:
+            if call.method not in ("GET", "HEAD"):
+                raise UpstreamError("the link broke within the answer") from exc
+            answer = await self._send(call, request, credential)
+            content = await read_all(answer.body)
+        if recording is not None:
+            kept = await recording.finish(answer.status, answer.fields, content)
+            await self.barrier.wait(kept)
+        return _response(answer, content=content, stored=recording is not None)
+
+    async def _watch(
+        self, call: Call, credential: Credential, answer: Answer
+    ) -> Response:
+        codec = for_media_type(media_type_of(answer.fields))
+        plain = answer.fields.get(b"content-encoding", b"identity") == b"identity"
+        if (
+            codec is None
+            or not plain
+            or not credential.is_node
+            or not self._recorder.policy.allows(call)
+        ):
+            return _response(answer, body=answer.body, stored=False)
+        recording = WatchRecording(self._recorder, call, codec)
+        await recording.ready()
+        body = WatchBody(answer.body, recording, self.barrier)
+        return _response(answer, body=body, stored=True)
+
+
+class RecordedBody:
+    """A streamed answer that is kept whole beside the client.
+
+    Its last piece is held until the recording has seen all: what it removes must be
+    durable before the client can know the answer is complete.
+    """
+
+    def __init__(
+        self, inner: Body, recording: Recording, answer: Answer, barrier: Barrier
+    ) -> None:
+        self._inner = inner
+        self._recording = recording
+        self._status = answer.status
+        self._fields: Mapping[bytes, bytes] = answer.fields
+        self._barrier = barrier
+        self._pieces: list[bytes] = []
+        self._held = b""
+        self._over = False
+        self.length = inner.length
+
+    async def read(self) -> bytes:
+        if self._over:
+            return b""
+        while piece := await self._inner.read():
+            self._pieces.append(piece)
+            held, self._held = self._held, piece
+            if held:
+                return held
+        self._over = True
+        pieces, self._pieces = self._pieces, []
+        kept = await self._recording.finish(
+            self._status, self._fields, b"".join(pieces)
+        )
+        await self._barrier.wait(kept)
+        return self._held
+
+    def close(self) -> None:
+        self._over = True
+        self._pieces = []
+        self._inner.close()
+
+
+class WatchBody:
+    """A watch stream that feeds its scope and goes on in whole frames."""
+
+    length: int | None = None
+
+    def __init__(
+        self, inner: Body, recording: WatchRecording, barrier: Barrier
+    ) -> None:
+        self._inner = inner
+        self._recording = recording
+        self._barrier = barrier
+        self._over = False
+
+    async def read(self) -> bytes:
+        while not self._over:
+            try:
+                piece = await self._inner.read()
+            except (BodyCutError, WireTimeoutError):
+                piece = b""  # a clean end: the client resumes from its version
+            if not piece:
+                self._over = True
+                break
+            fed = self._recording.feed(piece)
+            await self._barrier.wait(fed.kept)
+            if fed.ended:
+                self._over = True
+                self._inner.close()
+            if fed.frames:
+                return fed.frames
+        return b""
+
+    def close(self) -> None:
+        self._over = True
+        self._inner.close()
+
+
+async def read_all(body: Body) -> bytes:
+    """Return a whole body whose length the caller has bounded."""
+    piece = await body.read()
+    if body.length == len(piece):
+        await body.read()
+        return piece
+    pieces = [piece]
+    while piece:
+        piece = await body.read()
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _response(
+    answer: Answer, *, stored: bool, content: bytes = b"", body: Body | None = None
+) -> Response:
+    status = heads.STORED if stored else heads.BYPASSED
+    return Response(
+        status=answer.status,
+        reason=answer.reason,
+        headers=heads.downstream_headers(answer.headers, status),
+        content=content,
+        body=body,
+    )

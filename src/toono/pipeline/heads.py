@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fields that the hub adds to and takes from heads, on both ways.
+
+Sources: RFC 9110 (Via, hop-by-hop), RFC 9211 (Cache-Status), RFC 9209 (Proxy-Status),
+RFC 9111 (Age; Warning as the Kubernetes API uses it, KEP-1693).
+"""
+
+from datetime import UTC, datetime
+
+from toono.wire.messages import Headers
+
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length"}
+_NOT_DOWNSTREAM = HOP_BY_HOP | {b"content-length"}
+
+VIA = (b"Via", b"1.1 toono")
+STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
+BYPASSED = (b"Cache-Status", b"toono; fwd=bypass")
+HIT = (b"Cache-Status", b"toono; hit")
+MISS = (b"Cache-Status", b"toono; detail=unknown")
+UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
+CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
+
+
+def upstream_headers(headers: Headers, host: bytes) -> Headers:
+    """Return what of a request's fields goes upstream; the framing is the wire's."""
+    kept = [line for line in headers if line[0].lower() not in _NOT_UPSTREAM]
+    kept.append((b"Host", host))
+    kept.append(VIA)
+    return kept
+
+
+def downstream_headers(headers: Headers, cache_status: tuple[bytes, bytes]) -> Headers:
+    """Return what of an answer's fields goes to the client, and where it came from."""
+    kept = [line for line in headers if line[0].lower() not in _NOT_DOWNSTREAM]
+    kept.append(VIA)
+    kept.append(cache_status)
+    return kept
+
+
+def warning(since: float) -> tuple[bytes, bytes]:
+    """Return the Warning of one outage: constant, because clients print new texts."""
+    moment = datetime.fromtimestamp(int(since), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = f'299 toono "cut off since {moment}; answered by toono from its cache"'
+    return (b"Warning", text.encode())

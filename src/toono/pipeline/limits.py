@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many requests may be under way at once, so that one client cannot starve the
+rest, and the kubelet is served when nobody else is."""
+
+import asyncio
+from collections import Counter, deque
+from dataclasses import dataclass
+
+from toono.errors import RequestError
+from toono.kube.request import Call
+
+READ_LIMIT = 200
+WRITE_LIMIT = 100
+"""As kube-apiserver divides its own 400 and 200, at half: one node asks less."""
+KUBELET_SHARE = 0.2
+"""Of each limit, kept free for the kubelet."""
+CLIENT_LIMIT = 50
+QUEUE_SECONDS = 2.0
+WATCH_LIMIT = 1000
+CLIENT_WATCH_LIMIT = 200
+TOO_MANY = "too many requests, please try again later"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The sizes of the classes; the defaults are those of the overload table."""
+
+    read: int = READ_LIMIT
+    write: int = WRITE_LIMIT
+    client: int = CLIENT_LIMIT
+    watch: int = WATCH_LIMIT
+    client_watch: int = CLIENT_WATCH_LIMIT
+    queue_seconds: float = QUEUE_SECONDS
+
+
+Client = tuple[str, str]
+"""(component, source address)"""
+
+
+class InFlight:
+    """Counts what is under way, by class and client; waits a little where full."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._clients: Counter[Client] = Counter()
+        self._watchers: Counter[Client] = Counter()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.reading = 0
+        self.writing = 0
+        self.watching = 0
+
+    async def enter(self, call: Call) -> None:
+        """Count `call` in; raises RequestError 429 where there is no room in time."""
+        client = client_of(call)
+        if call.verb == "watch":
+            self._enter_watch(client)
+            return
+        if not self._has_room(call, client):
+            await self._wait_for_room(call, client)
+        self._clients[client] += 1
+        if is_read(call):
+            self.reading += 1
+        else:
+            self.writing += 1
+
+    def leave(self, call: Call) -> None:
+        """Count `call` out; exactly once for each that entered."""
+        client = client_of(call)
+        if call.verb == "watch":
+            self.watching -= 1
+            _less(self._watchers, client)
+            return
+        _less(self._clients, client)
+        if is_read(call):
+            self.reading -= 1
+        else:
+            self.writing -= 1
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+
+    def _enter_watch(self, client: Client) -> None:
+        if (
+            self.watching >= self._limits.watch
+            or self._watchers[client] >= self._limits.client_watch
+        ):
+            raise RequestError(429, "TooManyRequests", TOO_MANY)
+        self.watching += 1
+        self._watchers[client] += 1
+
+    def _has_room(self, call: Call, client: Client) -> bool:
+        read = is_read(call)
+        limit = self._limits.read if read else self._limits.write
+        if call.component != "kubelet":
+            limit = int(limit * (1 - KUBELET_SHARE))
+        busy = self.reading if read else self.writing
+        return busy < limit and self._clients[client] < self._limits.client
+
+    async def _wait_for_room(self, call: Call, client: Client) -> None:
+        try:
+            async with asyncio.timeout(self._limits.queue_seconds):
+                while not self._has_room(call, client):
+                    waiter = asyncio.get_running_loop().create_future()
+                    self._waiting.append(waiter)
+                    await waiter
+        except TimeoutError as exc:
+            raise RequestError(429, "TooManyRequests", TOO_MANY) from exc
+
+
+def client_of(call: Call) -> Client:
+    """Return whose request this is, as far as limits care."""
+    return (call.component, call.caller.remote[0])
+
+
+def is_read(call: Call) -> bool:
+    """Say whether a call only reads."""
+    return call.method in ("GET", "HEAD")
+
+
+def _less(counter: Counter[Client], client: Client) -> None:
+    counter[client] -= 1
+    if counter[client] <= 0:
+        del counter[client]

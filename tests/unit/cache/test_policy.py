@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from toono.cache.policy import Policy
+from toono.kube.request import Call, Caller, Form
+
+CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
+
+
+def call(**fields) -> Call:
+    given = {
+        "method": "GET",
+        "target": b"/api/v1/pods",
+        "path": "/api/v1/pods",
+        "verb": "list",
+        "version": "v1",
+        "resource": "pods",
+        "component": "kubelet",
+        "caller": CALLER,
+    }
+    return Call(**(given | fields))
+
+
+def test_yurthubs_agents_are_cached_by_default() -> None:
+    policy = Policy.of()
+    for component in ("kubelet", "kube-proxy", "flanneld", "coredns", "yurthub"):
+        assert policy.allows(call(component=component))
+    assert not policy.allows(call(component="cilium-agent"))
+
+
+def test_added_agents_match_whatever_their_case_and_spaces() -> None:
+    assert Policy.of(" Cilium-Agent ").allows(call(component="cilium-agent"))
+
+
+def test_the_wildcard_allows_everyone_who_says_who_it_is() -> None:
+    assert Policy.of("*").allows(call(component="anyone"))
+    assert not Policy.of("*").allows(call(component=""))
+
+
+def test_an_empty_name_allows_nobody() -> None:
+    assert not Policy.of("").allows(call(component=""))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"verb": "deletecollection"},
+        {"resource": ""},
+        {"resource": "certificatesigningrequests"},
+        {"resource": "subjectaccessreviews"},
+        {"resource": "tokenreviews"},
+        {"subresource": "token"},
+        {"subresource": "log"},
+        {"dry_run": True},
+        {"accept": (Form(media_type="application/json", as_kind="Table"),)},
+    ],
+)
+def test_what_is_no_plain_lasting_answer_is_not_kept(fields) -> None:
+    assert not Policy.of("*").allows(call(**fields))
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch"])
+def test_objects_and_their_status_are_kept(verb: str) -> None:
+    assert Policy.of().allows(call(verb=verb))
+    assert Policy.of().allows(call(verb=verb, subresource="status"))

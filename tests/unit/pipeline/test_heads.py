@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+from toono.pipeline import heads
+
+
+def test_hop_by_hop_fields_do_not_go_upstream() -> None:
+    sent = [
+        (b"Connection", b"close"),
+        (b"TE", b"trailers"),
+        (b"Host", b"127.0.0.1:10261"),
+        (b"Content-Length", b"5"),
+        (b"Accept", b"application/json"),
+        (b"accept-ENCODING", b"gzip"),
+    ]
+    assert heads.upstream_headers(sent, b"api:6443") == [
+        (b"Accept", b"application/json"),
+        (b"accept-ENCODING", b"gzip"),
+        (b"Host", b"api:6443"),
+        (b"Via", b"1.1 toono"),
+    ]
+
+
+def test_answers_keep_their_fields_as_spelled_and_say_where_they_came_from() -> None:
+    answered = [
+        (b"Audit-Id", b"1"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Retry-After", b"1"),
+    ]
+    assert heads.downstream_headers(answered, heads.STORED) == [
+        (b"Audit-Id", b"1"),
+        (b"Retry-After", b"1"),
+        (b"Via", b"1.1 toono"),
+        (b"Cache-Status", b"toono; fwd=miss; stored"),
+    ]
+
+
+def test_the_warning_is_one_text_for_one_outage() -> None:
+    first, second = heads.warning(1795222800.2), heads.warning(1795222800.9)
+    assert first == second
+    assert first[1] == (
+        b'299 toono "cut off since 2026-11-21T01:00:00Z; '
+        b'answered by toono from its cache"'
+    )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+
+import pytest
+
+from toono.errors import RequestError
+from toono.kube.request import Call, Caller
+from toono.pipeline.limits import InFlight, Limits
+
+
+def call(component: str, *, method: str = "GET", verb: str = "get") -> Call:
+    remote = ("127.0.0.1", 5)
+    caller = Caller(connection=1, local=("127.0.0.1", 1), remote=remote)
+    return Call(
+        method=method,
+        target=b"/",
+        path="/",
+        verb=verb,
+        component=component,
+        caller=caller,
+    )
+
+
+async def filled(limits: Limits, component: str, count: int, **kind) -> InFlight:
+    in_flight = InFlight(limits)
+    for _ in range(count):
+        await in_flight.enter(call(component, **kind))
+    return in_flight
+
+
+def refused(in_flight: InFlight, one: Call) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(in_flight.enter(one))
+    return caught.value
+
+
+NOW = {"queue_seconds": 0.0}
+
+
+def test_a_share_of_reads_is_kept_for_the_kubelet() -> None:
+    limits = Limits(read=10, client=100, **NOW)
+    in_flight = asyncio.run(filled(limits, "other", 8))
+    assert refused(in_flight, call("other")).code == 429
+    asyncio.run(in_flight.enter(call("kubelet")))
+    assert in_flight.reading == 9
+
+
+def test_reads_and_writes_are_counted_apart() -> None:
+    limits = Limits(read=1, write=1, **NOW)
+    in_flight = asyncio.run(filled(limits, "kubelet", 1))
+    asyncio.run(in_flight.enter(call("kubelet", method="POST", verb="create")))
+    assert (in_flight.reading, in_flight.writing) == (1, 1)
+
+
+def test_one_client_cannot_take_all() -> None:
+    limits = Limits(client=3, **NOW)
+    in_flight = asyncio.run(filled(limits, "other", 3))
+    assert refused(in_flight, call("other")).reason == "TooManyRequests"
+    asyncio.run(in_flight.enter(call("else")))
+
+
+def test_watches_are_limited_for_all_and_for_each() -> None:
+    limits = Limits(watch=3, client_watch=2)
+    in_flight = asyncio.run(filled(limits, "a", 2, verb="watch"))
+    assert refused(in_flight, call("a", verb="watch")).code == 429
+    asyncio.run(in_flight.enter(call("b", verb="watch")))
+    assert refused(in_flight, call("c", verb="watch")).code == 429
+
+
+def test_who_waits_enters_when_another_leaves() -> None:
+    async def scenario() -> None:
+        in_flight = await filled(Limits(client=1, queue_seconds=60), "a", 1)
+        waiting = asyncio.ensure_future(in_flight.enter(call("a")))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        in_flight.leave(call("a"))
+        await waiting
+        assert in_flight.reading == 1
+
+    asyncio.run(scenario())
+
+
+def test_leaving_gives_back_all_that_was_taken() -> None:
+    in_flight = asyncio.run(filled(Limits(), "a", 2, verb="watch"))
+    in_flight.leave(call("a", verb="watch"))
+    in_flight.leave(call("a", verb="watch"))
+    assert in_flight.watching == 0
+    assert not in_flight._watchers

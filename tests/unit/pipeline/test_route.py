@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from toono.kube.request import Call, Caller
+from toono.pipeline.route import Facts, Route, choose_route
+
+CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
+ONLINE = Facts(online=True, node_name="edge-1")
+OFFLINE = Facts(online=False, node_name="edge-1")
+
+
+def call(verb: str, resource: str = "pods", **fields) -> Call:
+    return Call(
+        method="GET",
+        target=b"/",
+        path="/",
+        verb=verb,
+        version="v1",
+        resource=resource,
+        caller=CALLER,
+        **fields,
+    )
+
+
+ROWS = [
+    (call("get"), Route.LOCAL),
+    (call("list"), Route.LOCAL),
+    (call("watch"), Route.LOCAL),
+    (call("get", subresource="status"), Route.LOCAL),
+    (call("get", subresource="log"), Route.REFUSE),
+    (call("get", ""), Route.REFUSE),
+    (call("create"), Route.REFUSE),
+    (call("create", "nodes"), Route.LOCAL),
+    (call("create", "nodes", group="metrics.k8s.io"), Route.REFUSE),
+    (call("create", "nodes", subresource="proxy"), Route.REFUSE),
+    (call("update", "leases", group="coordination.k8s.io"), Route.REFUSE),
+    (call("patch"), Route.REFUSE),
+    (call("delete"), Route.REFUSE),
+    (call("deletecollection"), Route.REFUSE),
+]
+
+
+@pytest.mark.parametrize(("one", "cut_off"), ROWS)
+def test_route(one: Call, cut_off: Route) -> None:
+    assert choose_route(one, ONLINE) is Route.FORWARD
+    assert choose_route(one, OFFLINE) is cut_off
