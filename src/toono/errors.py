@@ -22,6 +22,8 @@ Each carries the values that explain it. Foreign exceptions are turned into thes
 the border of the package that met them (`raise ... from exc`).
 """
 
+from collections.abc import Mapping
+
 
 class ToonoError(Exception):
     """Base of all errors that toono raises on purpose."""
@@ -72,11 +74,18 @@ class CodecError(ToonoError):
 class RequestError(ToonoError):
     """A request that the API server would refuse; becomes a Status."""
 
-    def __init__(self, code: int, reason: str, message: str) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.reason = reason
         self.message = message
+        self.details = details
 
 
 class StoreError(ToonoError):

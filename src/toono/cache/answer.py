@@ -8,6 +8,7 @@ Rows come out as bytes; the pipeline joins them.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from toono.cache.scope import Row, RowKey, Scope
@@ -141,14 +142,9 @@ class Answers:
             picks = selectors.label_matcher(call.label_selector)
             ordered = [item for item in ordered if picks(codec.labels(item))]
         if call.field_selector and call.field_selector != question.field_selector:
-            kind, version = scope.kind, scope.api_version
             chosen = selectors.field_matcher(call.field_selector)
-
-            def value(item: bytes, path: str) -> str:
-                return codec.field(item, path, kind=kind, api_version=version)
-
             ordered = [
-                item for item in ordered if chosen(lambda path, i=item: value(i, path))
+                item for item in ordered if chosen(partial(_field, codec, scope, item))
             ]
         return ordered
 
@@ -171,6 +167,10 @@ def _codec(scope: Scope) -> Codec:
     codec = for_media_type(scope.question.media_type)
     assert codec is not None
     return codec
+
+
+def _field(codec: Codec, scope: Scope, item: bytes, path: str) -> str:
+    return codec.field(item, path, kind=scope.kind, api_version=scope.api_version)
 
 
 def _single(scope: Scope) -> bool:

@@ -88,11 +88,23 @@ def too_many_requests(message: str, seconds: int) -> dict[str, object]:
     return failure(429, "TooManyRequests", message, {"retryAfterSeconds": seconds})
 
 
+def refuse(status: Mapping[str, object]) -> errors.RequestError:
+    """Return the error that becomes `status`."""
+    code, details = status["code"], status.get("details")
+    assert isinstance(code, int)
+    return errors.RequestError(
+        code,
+        str(status["reason"]),
+        str(status["message"]),
+        details if isinstance(details, Mapping) else None,
+    )
+
+
 def of_error(exc: errors.ToonoError) -> dict[str, object]:
     """Return the Status of any error of ours: the one table from error to code."""
     match exc:
         case errors.RequestError():
-            return failure(exc.code, exc.reason, exc.message)
+            return failure(exc.code, exc.reason, exc.message, exc.details)
         case errors.RejectedRequestError():
             reason = _REASONS.get(exc.status, "BadRequest")
             return failure(exc.status, reason, exc.message)

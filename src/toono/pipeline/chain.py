@@ -10,26 +10,19 @@
 7. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from toono.errors import (
-    RejectedRequestError,
-    RequestError,
-    ToonoError,
-    UnreachableError,
-    UpstreamError,
-    WireError,
-)
+from toono.codec.registry import for_media_type
+from toono.errors import RequestError, ToonoError, UnreachableError
 from toono.identity.rights import Rights
-from toono.kube import status
+from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.forward import Forward
 from toono.pipeline.limits import InFlight
-from toono.pipeline.local import Local
+from toono.pipeline.local import MEDIA_TYPES, Local
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
@@ -38,6 +31,7 @@ from toono.wire.messages import Body, Request, Response
 log = logging.getLogger(__name__)
 
 UNCHECKED = "cut off: this identity cannot be checked"
+BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +54,7 @@ class Chain:
         route = "refuse"
         try:
             call = parse(
-                request.method, request.target, request.fields, _caller(request)
+                request.method, request.target, request.fields, caller_of(request)
             )
             await self.in_flight.enter(call)
             try:
@@ -69,8 +63,11 @@ class Chain:
                 self.in_flight.leave(call)
                 raise
             self._leave_at_end(call, response)
-        except Exception as exc:
-            response = _rescue(call, exc)
+        except ToonoError as exc:
+            response = refusal(call, status.of_error(exc))
+        except Exception:
+            log.exception("a request failed", extra={"path": request.target})
+            response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
@@ -133,3 +130,37 @@ class Counted:
         if self._over is not None:
             over, self._over = self._over, None
             over()
+
+
+def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
+    """Return a Status as the answer, in the form that the client takes."""
+    code = failure["code"]
+    assert isinstance(code, int)
+    forms = call.accept if call is not None else ()
+    codec = for_media_type(accept.choose(forms, MEDIA_TYPES) or MEDIA_TYPES[0])
+    assert codec is not None
+    headers = [
+        (b"Cache-Control", b"no-cache, private"),
+        (b"Content-Type", codec.media_type.encode()),
+        heads.VIA,
+    ]
+    if code in (502, 503, 504):
+        headers.append(heads.UNAVAILABLE)
+    details = failure.get("details")
+    if code != 503 and isinstance(details, Mapping) and "retryAfterSeconds" in details:
+        headers.append((b"Retry-After", b"%d" % details["retryAfterSeconds"]))
+    return Response(status=code, headers=headers, content=codec.write_status(failure))
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who sent a request, as plain values."""
+    peer, fields = request.peer, request.fields
+    authorization = fields.get(b"authorization", b"")
+    return Caller(
+        connection=peer.connection,
+        local=peer.local,
+        remote=peer.remote,
+        token=authorization.partition(b" ")[2].strip(),
+        certificate=peer.certificate or b"",
+        impersonates=any(name.startswith(b"impersonate-") for name in fields),
+    )

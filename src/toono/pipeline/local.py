@@ -8,13 +8,13 @@ caller hears anything.
 import asyncio
 import random
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.scope import Scope
 from toono.cache.watch import HeldWatch, lasting
 from toono.codec.base import Codec
-from toono.codec.registry import for_media_type
 from toono.errors import RequestError
 from toono.kube import accept, status
 from toono.kube.names import parse_version
@@ -68,11 +68,7 @@ class Local:
     async def _get(self, call: Call) -> Response:
         answer = await self._answers.get(call, accepts_of(call))
         if isinstance(answer, Absent):
-            raise RequestError(
-                404,
-                "NotFound",
-                status.not_found_message(call.group, call.resource, call.name),
-            )
+            raise status.refuse(status.not_found(call.group, call.resource, call.name))
         found = _found(answer)
         scope, codec = found.scope, found.codec
         content = codec.write_single(
@@ -85,7 +81,7 @@ class Local:
 
     async def _list(self, call: Call) -> Response:
         if call.continue_token:
-            raise RequestError(410, "Expired", status.CONTINUE_EXPIRED)
+            raise status.refuse(status.expired(status.CONTINUE_EXPIRED))
         found = _found(await self._answers.list(call, accepts_of(call)))
         scope, codec = found.scope, found.codec
         self._check_version(call, scope)
@@ -126,11 +122,7 @@ class Local:
         for scope in self._answers.scopes.about(call.component, "", "nodes", node):
             await self._answers.scopes.load(scope)
             if ("", node) in scope.rows:
-                raise RequestError(
-                    409,
-                    "AlreadyExists",
-                    status.already_exists_message("", "nodes", node),
-                )
+                raise status.refuse(status.already_exists("", "nodes", node))
         raise _unavailable("this node is not known yet")
 
     # -- versions ------------------------------------------------------------
@@ -148,14 +140,14 @@ class Local:
             )
         if call.resource_version_match == "Exact" and asked < scope.version:
             text = f"The resourceVersion for the provided list is too old: {asked}"
-            raise RequestError(410, "Expired", text)
+            raise status.refuse(status.expired(text))
         if asked <= scope.version or scope.imported:
             return
         told = self._of(call)
         now = self._clock.monotonic()
         if now - told.too_large_at >= TOO_LARGE_SECONDS:
             told.too_large_at = now
-            raise TooLargeError(asked, scope.version)
+            raise status.refuse(status.too_large_resource_version(asked, scope.version))
 
     def _of(self, call: Call) -> Told:
         client = (call.component, call.caller.remote[0])
@@ -217,19 +209,7 @@ class Local:
         return random.uniform(0.0, most)  # noqa: S311 - spreads load, no secret
 
 
-class TooLargeError(RequestError):
-    """A client asks for a version that this hub does not have."""
-
-    def __init__(self, asked: int, current: int) -> None:
-        super().__init__(
-            504,
-            "Timeout",
-            f"Timeout: Too large resource version: {asked}, current: {current}",
-        )
-        self.asked, self.current = asked, current
-
-
-def accepts_of(call: Call):  # noqa: ANN201
+def accepts_of(call: Call) -> Callable[[str], bool]:
     """Return the predicate: may a plain object of this media type answer `call`?"""
     return lambda media_type: accept.choose(call.accept, (media_type,)) is not None
 
@@ -245,7 +225,7 @@ def _found(answer: object) -> Found:
 
 
 def _unavailable(why: str) -> RequestError:
-    return RequestError(503, "ServiceUnavailable", f"cut off: {why}")
+    return status.refuse(status.unavailable(f"cut off: {why}"))
 
 
 def _version(scope: Scope) -> str:
