@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP/1.1 client: connections to one server, kept by whose credential they carry.
+
+A connection whose answer did not end as its head promised is never used again. A
+request is sent a second time only if it can be (GET or HEAD without a body) and the
+connection was an idle one that the server had already given up.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from typing import cast
+
+from toono.errors import BadResponseError, BodyCutError, UnreachableError, WireError
+from toono.wire.messages import Answer, Body, Headers
+from toono.wire.response import ResponseReader, Upgraded
+from toono.wire.streams import Gate, Incoming
+
+CONNECT_SECONDS = 5.0
+USER_TIMEOUT_MS = 4000
+"""Unacknowledged bytes end a connection after this (TCP_USER_TIMEOUT, RFC 5482)."""
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
+MAX_IDLE = 32
+TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
+
+TLS = Callable[[Hashable], ssl.SSLContext | None]
+"""credential → the context of new connections; None speaks plain HTTP."""
+
+
+class Origin:
+    """One server, and the connections to it."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: TLS,
+        admit: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.host, self.port = host, port
+        self._tls = tls
+        self._admit = admit
+        self._idle: dict[Hashable, deque[Link]] = {}
+        self._open: set[Link] = set()
+        self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def open(self) -> int:
+        """Connections that stand."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have no head of an answer yet."""
+        return sum(link.is_waiting for link in self._open)
+
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: Body | None,
+        *,
+        credential: Hashable,
+        upgrade: str = "",
+        reuse: bool = True,
+    ) -> Answer:
+        """Send a request; return its answer once the head is here.
+
+        Raises UnreachableError where no connection could be made, WireError where
+        the server broke off or answered what is no HTTP.
+        """
+        while True:
+            link = self._take(credential) if reuse and not upgrade else None
+            fresh = link is None
+            if link is None:
+                link = await self._connect(credential)
+            try:
+                return await link.send(method, target, headers, body, upgrade=upgrade)
+            except BodyCutError:
+                replayable = body is None and method in ("GET", "HEAD")
+                if fresh or not replayable or link.heard:
+                    raise
+
+    def abort_waiting(self, failure: UnreachableError) -> None:
+        """Fail what waits for the head of an answer; streams that work go on."""
+        for link in list(self._open):
+            if link.is_waiting:
+                link.fail(failure)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for link in list(self._open):
+            link.fail(UnreachableError("the hub stops"))
+        self._idle.clear()
+
+    def close_idle(self) -> None:
+        """Close the connections that nobody uses (a credential has changed)."""
+        for links in self._idle.values():
+            for link in links:
+                link.drop()
+        self._idle.clear()
+
+    # -- connections -----------------------------------------------------------
+
+    def _take(self, credential: Hashable) -> "Link | None":
+        links = self._idle.get(credential)
+        while links:
+            link = links.pop()
+            if not links:
+                del self._idle[credential]
+            if link.is_alive:
+                return link
+        return None
+
+    def put_back(self, link: "Link") -> None:
+        """Keep a connection whose answer has ended for the next request."""
+        links = self._idle.setdefault(link.credential, deque())
+        links.append(link)
+        if len(links) > MAX_IDLE:
+            links.popleft().drop()
+
+    def forget(self, link: "Link") -> None:
+        """A connection is gone."""
+        self._open.discard(link)
+        links = self._idle.get(link.credential)
+        if links is not None:
+            with suppress(ValueError):
+                links.remove(link)
+            if not links:
+                del self._idle[link.credential]
+
+    async def _connect(self, credential: Hashable) -> "Link":
+        if self._admit is not None:
+            await self._admit()
+        loop = asyncio.get_running_loop()
+        link = Link(self, credential)
+        context = self._tls(credential)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.create_connection(
+                    lambda: link,
+                    self.host,
+                    self.port,
+                    ssl=context,
+                    server_hostname=self.host if context else None,
+                )
+        except (OSError, ssl.SSLError) as exc:
+            raise UnreachableError(f"{self.authority}: {exc}") from exc
+        self._open.add(link)
+        return link
+
+
+class Link(asyncio.Protocol):
+    """One connection to the server: one request at a time."""
+
+    def __init__(self, origin: Origin, credential: Hashable) -> None:
+        self._origin = origin
+        self.credential = credential
+        self._transport: asyncio.Transport | None = None
+        self._gate = Gate()
+        self._reader: ResponseReader | None = None
+        self._head: asyncio.Future[Answer] | None = None
+        self._failure: Exception | None = None
+        self.heard = False
+        self._sending: asyncio.Task[None] | None = None
+        self._tunnel: Incoming | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport = cast(asyncio.Transport, transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            _tune(raw)
+
+    @property
+    def is_waiting(self) -> bool:
+        """A request was sent and no head has come."""
+        return self._head is not None and not self._head.done()
+
+    @property
+    def is_alive(self) -> bool:
+        """Nothing is known against another request on this connection."""
+        return self._failure is None and not (
+            self._transport is None or self._transport.is_closing()
+        )
+
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        headers: Headers,
+        body: Body | None,
+        *,
+        upgrade: str,
+    ) -> Answer:
+        """Send one request and wait for the head of its answer."""
+        transport = self._transport
+        assert transport is not None
+        self.heard = False
+        self._head = asyncio.get_running_loop().create_future()
+        self._reader = ResponseReader(
+            method, upgrade=upgrade, pause=self._pause, on_close=self._closed_early
+        )
+        lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
+        lines += [b"%b: %b" % line for line in headers]
+        chunked = False
+        if body is not None:
+            chunked = body.length is None
+            framing = b"Transfer-Encoding: chunked"
+            lines.append(
+                framing if chunked else b"Content-Length: %d" % (body.length or 0)
+            )
+        elif method in ("POST", "PUT", "PATCH"):
+            lines.append(b"Content-Length: 0")
+        if upgrade:
+            lines.append(b"Connection: Upgrade")
+            lines.append(b"Upgrade: " + upgrade.encode("latin-1"))
+        lines.append(b"\r\n")
+        transport.write(b"\r\n".join(lines))
+        try:
+            if body is not None:
+                await self._send_body(body, chunked=chunked)
+            return await self._head
+        except BaseException:
+            self.drop()
+            raise
+        finally:
+            self._head = None
+
+    async def _send_body(self, body: Body, *, chunked: bool) -> None:
+        assert self._transport is not None
+        assert self._head is not None
+        while piece := await body.read():
+            if self._head.done():
+                return  # an early answer: the rest is not wanted
+            if chunked:
+                piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+            self._transport.write(piece)
+            try:
+                await self._gate.passed()
+            except OSError:
+                return  # what the server said before it left is in the head
+        if chunked:
+            self._transport.write(b"0\r\n\r\n")
+
+    # -- what the transport says ------------------------------------------------
+
+    def data_received(self, piece: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.feed(piece)
+            return
+        if self._reader is None:
+            self.fail(BadResponseError("the server sent what nobody asked for"))
+            return
+        self.heard = True
+        try:
+            self._reader.feed(piece)
+        except Upgraded as upgraded:
+            self._upgrade(upgraded.rest)
+            return
+        except BadResponseError as exc:
+            self.fail(exc)
+            return
+        self._after()
+
+    def _after(self) -> None:
+        reader = self._reader
+        assert reader is not None
+        if reader.answer is not None and self.is_waiting:
+            assert self._head is not None
+            self._head.set_result(reader.answer)
+        if reader.is_over:
+            self._reader = None
+            if reader.keep_alive and self.is_alive:
+                self._origin.put_back(self)
+            else:
+                self.drop()
+
+    def eof_received(self) -> bool:
+        if self._tunnel is not None:
+            self._tunnel.finish()
+            return True
+        if self._reader is not None and self._reader.ends_with_connection:
+            self._reader.finish()
+            self._after()
+        else:
+            self.fail(BodyCutError("the server ended the connection"))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gate.lose()
+        cause = f": {exc}" if exc else ""
+        self.fail(BodyCutError(f"the connection to the server broke{cause}"))
+        self._origin.forget(self)
+
+    def pause_writing(self) -> None:
+        self._gate.shut()
+
+    def resume_writing(self) -> None:
+        self._gate.open()
+
+    # -- ends ---------------------------------------------------------------------
+
+    def fail(self, failure: Exception) -> None:
+        """End the connection; whoever waits on it hears why."""
+        if self._failure is None:
+            self._failure = failure
+        if self._head is not None and not self._head.done():
+            self._head.set_exception(failure)
+        if self._reader is not None and isinstance(failure, WireError):
+            self._reader.fail(failure)
+        if self._tunnel is not None:
+            self._tunnel.finish()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def drop(self) -> None:
+        """Close quietly."""
+        if self._failure is None:
+            self._failure = BodyCutError("the connection was closed")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _closed_early(self) -> None:
+        """The reader of the answer wants no more: the rest cannot be skipped."""
+        if self._reader is not None and not self._reader.is_over:
+            self.drop()
+
+    def _pause(self, stop: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if stop:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    # -- upgrades -------------------------------------------------------------------
+
+    def _upgrade(self, rest: bytes) -> None:
+        """A checked 101: what follows is a tunnel, never a connection to keep."""
+        reader = self._reader
+        assert reader is not None
+        assert reader.answer is not None
+        assert self._transport is not None
+        self._tunnel = Incoming(None, pause=self._pause)
+        if rest:
+            self._tunnel.feed(rest)
+        reader.answer.tunnel = ServerTunnel(self._transport, self._tunnel, self._gate)
+        if self.is_waiting:
+            assert self._head is not None
+            self._head.set_result(reader.answer)
+
+
+class ServerTunnel:
+    """The server's side of an upgraded connection."""
+
+    def __init__(
+        self, transport: asyncio.Transport, incoming: Incoming, gate: Gate
+    ) -> None:
+        self._transport = transport
+        self._incoming = incoming
+        self._gate = gate
+
+    async def read(self) -> bytes:
+        return await self._incoming.read()
+
+    async def write(self, piece: bytes) -> None:
+        self._transport.write(piece)
+        await self._gate.passed()
+
+    def write_eof(self) -> None:
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def close(self) -> None:
+        self._incoming.close()
+        self._transport.abort()
+
+
+def _tune(raw: socket.socket) -> None:
+    """Have the kernel notice a silent link (design: silence is the link's)."""
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    raw.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)

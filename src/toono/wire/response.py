@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upstream's answer, read by llhttp and checked where llhttp is lenient.
+
+An answer that is not framed as its head promises never ends well: its body fails and
+its connection is dropped.
+"""
+
+from collections.abc import Callable
+
+import httptools
+
+from toono.errors import BadResponseError, WireError
+from toono.wire.messages import Answer, Headers
+from toono.wire.streams import Incoming
+
+MAX_HEAD_BYTES = 256 * 1024
+MAX_INTERIM = 16
+"""1xx answers before the real one; a server that sends more is broken."""
+
+
+class Upgraded(Exception):  # noqa: N818 - no error: the end of HTTP
+    """A checked 101 was read; `rest` belongs to the tunnel."""
+
+    def __init__(self, rest: bytes) -> None:
+        self.rest = rest
+
+
+class ResponseReader:
+    """Reads one answer to one request."""
+
+    __slots__ = (
+        "_body",
+        "_fields",
+        "_head_bytes",
+        "_headers",
+        "_interim",
+        "_method",
+        "_on_close",
+        "_parser",
+        "_pause",
+        "_reason",
+        "_status",
+        "_upgrade",
+        "answer",
+        "ends_with_connection",
+        "is_over",
+        "keep_alive",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        *,
+        upgrade: str,
+        pause: Callable[[bool], None],
+        on_close: Callable[[], None],
+    ) -> None:
+        self._method = method
+        self._upgrade = upgrade.lower()
+        self._pause = pause
+        self._on_close = on_close
+        self._interim = 0
+        self._head_bytes = 0
+        self.answer: Answer | None = None
+        self._body: Incoming | None = None
+        self.is_over = False
+        self.keep_alive = False
+        self.ends_with_connection = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers: Headers = []
+        self._fields: dict[bytes, bytes] = {}
+        self._reason = b""
+        self._status = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take bytes; raises BadResponseError, or Upgraded after a checked 101."""
+        if self.answer is None:
+            self._head_bytes += len(piece)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                raise BadResponseError("the head of an answer is too long")
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as exc:
+            if self._status == 101 and self.answer is not None:
+                raise Upgraded(piece[exc.args[0] :]) from exc
+            raise BadResponseError("an upgrade that nobody asked for") from exc
+        except httptools.HttpParserError as exc:
+            cause = exc.__context__
+            if isinstance(cause, BadResponseError):
+                raise cause from None
+            raise BadResponseError(f"no HTTP answer: {exc}") from exc
+
+    def finish(self) -> None:
+        """The connection ended where the body has no other end."""
+        self.is_over = True
+        self.keep_alive = False
+        if self._body is not None:
+            self._body.finish()
+
+    def fail(self, failure: WireError) -> None:
+        """The rest of the answer will not come."""
+        if self._body is not None:
+            self._body.fail(failure)
+
+    # -- what llhttp says ---------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        if self.answer is not None:
+            raise BadResponseError("bytes after the answer")
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        lower = name.lower()
+        if lower in self._fields:
+            if lower == b"content-length" and self._fields[lower] != value:
+                raise BadResponseError("two lengths in one answer")
+            self._fields[lower] += b", " + value
+        else:
+            self._fields[lower] = value
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.answer is not None:
+            raise BadResponseError("two answers to one request")
+        self._status = self._parser.get_status_code()
+        if 100 <= self._status < 200 and self._status != 101:
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise BadResponseError("an endless row of 1xx answers")
+            return
+        if self._status == 101 and (
+            not self._upgrade
+            or self._fields.get(b"upgrade", b"").lower().decode("latin-1")
+            != self._upgrade
+        ):
+            raise BadResponseError("a 101 that answers no upgrade of ours")
+        self._start_body()
+
+    def _start_body(self) -> None:
+        chunked = b"transfer-encoding" in self._fields
+        length: int | None = None
+        text = self._fields.get(b"content-length")
+        if chunked and text is not None:
+            raise BadResponseError("an answer both chunked and sized")
+        if text is not None:
+            if not text.isdigit():
+                raise BadResponseError("Content-Length is no number")
+            length = int(text)
+        bare = self._method == "HEAD" or self._status in (101, 204, 304)
+        self.ends_with_connection = not (chunked or bare or text is not None)
+        body = Incoming(
+            0 if bare else length, pause=self._pause, on_close=self._on_close
+        )
+        if bare:
+            body.finish()
+        self._body = body
+        self.answer = Answer(
+            status=self._status,
+            reason=self._reason,
+            headers=self._headers,
+            fields=self._fields,
+            body=body,
+        )
+        if self._method == "HEAD":
+            self.on_message_complete()
+
+    def on_body(self, piece: bytes) -> None:
+        if self._body is not None and not self._body.is_over:
+            self._body.feed(piece)
+
+    def on_message_complete(self) -> None:
+        if self.answer is None:
+            self._headers, self._fields, self._reason = [], {}, b""
+            return
+        if self.is_over:
+            return
+        self.keep_alive = self._parser.should_keep_alive()
+        self.is_over = True
+        if self._body is not None:
+            self._body.finish()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The HTTP/1.1 server: connections to `Request`s, `Response`s to bytes, in order.
+
+One task a connection answers its requests one after the other, so that pipelined
+answers can come in no other order. What a peer may take in time and room is bounded
+for every state that its connection can be in.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from toono.runtime.clock import Clock
+from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.wire.connection import Connection
+from toono.wire.messages import Headers, Request, Response
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response]]
+Refuse = Callable[[int, str], tuple[Headers, bytes]]
+SWEEP_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """What one server's peers may take; the defaults are the overload table's."""
+
+    connections: int = 2000
+    connections_per_source: int = 64
+    connections_loopback: int = 512
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    idle_seconds: float = 90.0
+    unread_bytes: int = 16 * 1024 * 1024
+
+
+class Server:
+    """Serves one handler on any number of listeners."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        refuse: Refuse,
+        clock: Clock,
+        settings: ServerSettings | None = None,
+    ) -> None:
+        self.handler = handler
+        self.refuse = refuse
+        self.clock = clock
+        self.settings = settings or ServerSettings()
+        self.connections: dict[int, Connection] = {}
+        self.draining = False
+        self._sources: Counter[str] = Counter()
+        self._listeners: list[asyncio.Server] = []
+        self._numbers = 0
+        self._sweeper: asyncio.Task[None] | None = None
+        self.refused_connections = 0
+
+    async def start(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None
+    ) -> tuple[str, int]:
+        """Listen; return the address bound. OSError where that cannot be."""
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(
+            lambda: Connection(self, tls=tls is not None),
+            host,
+            port,
+            ssl=tls,
+            backlog=512,
+        )
+        self._listeners.append(listener)
+        if self._sweeper is None:
+            self._sweeper = spawn(self._sweep_often(), name="server-sweep")
+        bound = listener.sockets[0].getsockname()
+        return bound[0], bound[1]
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new connection; let what is in flight be answered, for a while."""
+        self.draining = True
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self.connections.values()):
+            connection.end_when_idle()
+        until = self.clock.monotonic() + seconds
+        while self.connections and self.clock.monotonic() < until:
+            await self.clock.sleep(0.02)
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close everything now."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+        if self._sweeper is not None:
+            await cancel_and_wait(self._sweeper)
+            self._sweeper = None
+        tasks = [connection.abort() for connection in self.connections.values()]
+        await cancel_and_wait(*[task for task in tasks if task is not None])
+
+    # -- the connections' side ------------------------------------------------
+
+    def admit(self, connection: Connection, source: str) -> int | None:
+        """Count a new connection in and number it; None where there is no room."""
+        limits = self.settings
+        loopback = source in ("127.0.0.1", "::1")
+        most = (
+            limits.connections_loopback if loopback else limits.connections_per_source
+        )
+        if self._sources[source] >= most:
+            self.refused_connections += 1
+            return None
+        if len(self.connections) >= limits.connections and not self._close_idlest():
+            self.refused_connections += 1
+            return None
+        self._numbers += 1
+        self._sources[source] += 1
+        self.connections[self._numbers] = connection
+        return self._numbers
+
+    def forget(self, number: int, source: str) -> None:
+        """Count a connection out."""
+        if self.connections.pop(number, None) is not None:
+            self._sources[source] -= 1
+            if self._sources[source] <= 0:
+                del self._sources[source]
+
+    def _close_idlest(self) -> bool:
+        idle = [one for one in self.connections.values() if one.is_idle]
+        if not idle:
+            return False
+        min(idle, key=lambda one: one.since).abort()
+        return True
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes of heads and bodies that nobody has read yet."""
+        return sum(one.unread for one in self.connections.values())
+
+    async def _sweep_often(self) -> None:
+        """One timer for all: deadlines are looked at once a second."""
+        while True:
+            await self.clock.sleep(SWEEP_SECONDS)
+            now = self.clock.monotonic()
+            for connection in list(self.connections.values()):
+                connection.sweep(now)
+            if self.unread_bytes > self.settings.unread_bytes:
+                newest = max(self.connections, default=0)
+                if newest:
+                    self.connections[newest].refuse(503, "too many bytes wait here")

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bodies that flow: filled by a protocol, read by one reader, never larger than their
+marks; and the splice of two connections after an upgrade."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from toono.errors import WireError
+from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.wire.messages import Tunnel
+
+HIGH_BYTES = 256 * 1024
+LOW_BYTES = 64 * 1024
+
+
+class Incoming:
+    """A body that a protocol feeds and one reader reads.
+
+    Above `HIGH_BYTES` unread the sender is paused, below `LOW_BYTES` resumed.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_failure",
+        "_on_close",
+        "_over",
+        "_pause",
+        "_paused",
+        "_pieces",
+        "_size",
+        "_started",
+        "_waiter",
+        "length",
+    )
+
+    def __init__(
+        self,
+        length: int | None,
+        *,
+        pause: Callable[[bool], None],
+        on_close: Callable[[], None] | None = None,
+        started: Callable[[], None] | None = None,
+    ) -> None:
+        self.length = length
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._over = False
+        self._closed = False
+        self._failure: WireError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._pause = pause
+        self._paused = False
+        self._on_close = on_close
+        self._started = started
+
+    # -- the protocol's side --------------------------------------------------
+
+    def feed(self, piece: bytes) -> None:
+        """Take a piece from the wire."""
+        if self._closed:
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > HIGH_BYTES and not self._paused:
+            self._paused = True
+            self._pause(True)
+        self._wake()
+
+    def finish(self) -> None:
+        """The last piece was fed."""
+        self._over = True
+        self._wake()
+
+    def fail(self, failure: WireError) -> None:
+        """The body will never be whole; the reader hears it after what is here."""
+        if not self._over:
+            self._failure = failure
+            self._wake()
+
+    @property
+    def is_over(self) -> bool:
+        """All of the body has come from the wire."""
+        return self._over
+
+    @property
+    def unread(self) -> int:
+        """Bytes that wait for the reader."""
+        return self._size
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # -- the reader's side ----------------------------------------------------
+
+    async def read(self) -> bytes:
+        if self._started is not None:
+            started, self._started = self._started, None
+            started()
+        while True:
+            if self._pieces:
+                return self._take()
+            if self._failure is not None:
+                raise self._failure
+            if self._over or self._closed:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def _take(self) -> bytes:
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        if self._paused and self._size < LOW_BYTES:
+            self._paused = False
+            self._pause(False)
+        return piece
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._pieces.clear()
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            self._pause(False)
+        if self._on_close is not None:
+            self._on_close()
+        self._wake()
+
+
+class Gate:
+    """Lets a writer wait while its transport is full (pause_writing)."""
+
+    __slots__ = ("_lost", "_waiter")
+
+    def __init__(self) -> None:
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost = False
+
+    def shut(self) -> None:
+        """The transport is full."""
+        if self._waiter is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+
+    def open(self) -> None:
+        """The transport takes bytes again."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def lose(self) -> None:
+        """The transport is gone: nobody waits for it any more."""
+        self._lost = True
+        self.open()
+
+    async def passed(self) -> None:
+        """Return once writing is welcome; ConnectionResetError where it is gone."""
+        if self._waiter is not None:
+            await asyncio.shield(self._waiter)
+        if self._lost:
+            raise ConnectionResetError("the peer is gone")
+
+
+async def splice(a: Tunnel, b: Tunnel) -> None:
+    """Pass bytes both ways until both sides have sent their last; close both."""
+
+    async def one_way(source: Tunnel, sink: Tunnel) -> None:
+        while piece := await source.read():
+            await sink.write(piece)
+        sink.write_eof()
+
+    ways = (
+        spawn(one_way(a, b), name="splice-out"),
+        spawn(one_way(b, a), name="splice-in"),
+    )
+    try:
+        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
+        for way in done:
+            if not way.cancelled() and isinstance(way.exception(), OSError | WireError):
+                break
+    finally:
+        await cancel_and_wait(*ways)
+        a.close()
+        b.close()
