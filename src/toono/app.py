@@ -1,2 +1,158 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Composition root: builds every part and owns the order of start and drain."""
+"""Composition root: builds every part and owns the order of start and drain.
+
+Start: store, scopes, upstream, listeners, probes. The hub serves as soon as its
+listeners are bound; it never waits for the cloud. Drain is the other way round.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Hashable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from toono.cache.answer import Answers
+from toono.cache.policy import Policy
+from toono.cache.record import Recorder
+from toono.cache.scopes import Scopes
+from toono.identity.rights import Rights
+from toono.kube import status
+from toono.kube.request import Call
+from toono.pipeline.chain import Chain, refusal
+from toono.pipeline.forward import Forward
+from toono.pipeline.limits import InFlight
+from toono.pipeline.local import Local
+from toono.runtime.clock import Clock, SystemClock
+from toono.store.sqlite import open_store
+from toono.upstream.health import HealthSettings
+from toono.upstream.pool import Credential, Upstream
+from toono.wire.messages import Headers
+from toono.wire.server import Server
+from toono.wire.tls import ClientFiles, Contexts
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 5.0
+STORE_DIRECTORY = Path("_internal") / "toono"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """What one hub needs to know, decided by whoever starts it."""
+
+    servers: tuple[tuple[str, int], ...]
+    tls: ClientFiles | None
+    """None speaks plain HTTP to the servers: only tests on loopback do."""
+    node_name: str
+    cache_path: Path
+    listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
+    agents: tuple[str, ...] = ()
+    lb_mode: str = "rr"
+    node_uids: frozenset[int] = frozenset({0})
+    health: HealthSettings = field(default_factory=HealthSettings)
+
+
+class Hub:
+    """A running hub. `async with Hub(settings) as hub:` starts and drains it."""
+
+    def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._stack = AsyncExitStack()
+        self.addresses: list[tuple[str, int]] = []
+        self.back = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings, clock = self._settings, self._clock
+        directory = settings.cache_path / STORE_DIRECTORY
+        self.store = await open_store(directory, clock=clock)
+        self._stack.push_async_callback(self.store.aclose)
+        self.scopes = Scopes(self.store, clock=clock)
+        await self.scopes.open()
+        self._stack.push_async_callback(self.scopes.aclose)
+        self.upstream = self._make_upstream()
+        self._stack.push_async_callback(self.upstream.aclose)
+        self.chain = self._make_chain()
+        self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
+        self._stack.push_async_callback(self.server.drain, DRAIN_SECONDS)
+        for host, port in settings.listen:
+            self.addresses.append(await self.server.start(host, port))
+        self.upstream.start()
+        log.info(
+            "serving",
+            extra={
+                "addresses": [f"{host}:{port}" for host, port in self.addresses],
+                "cache": str(directory),
+            },
+        )
+
+    def _make_upstream(self) -> Upstream:
+        settings = self._settings
+        contexts: dict[bool, Contexts] = {}
+        if settings.tls is not None:
+            anonymous = ClientFiles(ca=settings.tls.ca)
+            contexts[True] = Contexts(settings.tls, clock=self._clock)
+            contexts[False] = Contexts(anonymous, clock=self._clock)
+
+        def tls(credential: Hashable) -> ssl.SSLContext | None:
+            if not contexts:
+                return None
+            node = isinstance(credential, Credential) and credential.is_node
+            return contexts[node].current()
+
+        return Upstream(
+            settings.servers,
+            tls=tls,
+            clock=self._clock,
+            mode=settings.lb_mode,
+            settings=settings.health,
+            changed=self._mode_changed,
+        )
+
+    def _make_chain(self) -> Chain:
+        settings, clock = self._settings, self._clock
+        recorder = Recorder(self.scopes, Policy.of(*settings.agents))
+        answers = Answers(self.scopes, settings.node_name)
+        return Chain(
+            upstream=self.upstream,
+            rights=Rights(node_uids=settings.node_uids),
+            forward=Forward(self.upstream, recorder, clock),
+            local=Local(answers, self.upstream, clock, self.back),
+            in_flight=InFlight(),
+            observe=observe,
+            clock=clock,
+            node_name=settings.node_name,
+        )
+
+    def _mode_changed(self, online: bool) -> None:
+        if online:
+            self.back.set()
+        else:
+            self.back.clear()
+            self.scopes.flush()
+
+
+def refuse(code: int, message: str) -> tuple[Headers, bytes]:
+    """Return the Status of a request that the wire's gate has refused."""
+    response = refusal(None, status.refused(code, message))
+    content = response.content
+    assert isinstance(content, bytes)
+    return response.headers, content
+
+
+def observe(call: Call | None, route: str, code: int, seconds: float) -> None:
+    """Count one answered request."""

@@ -100,14 +100,18 @@ def refuse(status: Mapping[str, object]) -> errors.RequestError:
     )
 
 
+def refused(code: int, message: str) -> dict[str, object]:
+    """Return the answer to a request that is refused before it is understood."""
+    return failure(code, _REASONS.get(code, "BadRequest"), message)
+
+
 def of_error(exc: errors.ToonoError) -> dict[str, object]:
     """Return the Status of any error of ours: the one table from error to code."""
     match exc:
         case errors.RequestError():
             return failure(exc.code, exc.reason, exc.message, exc.details)
         case errors.RejectedRequestError():
-            reason = _REASONS.get(exc.status, "BadRequest")
-            return failure(exc.status, reason, exc.message)
+            return refused(exc.status, exc.message)
         case errors.UnreachableError():
             return unavailable(f"cut off: {exc}")
         case errors.UpstreamLimitError():

@@ -89,7 +89,7 @@ class Forward:
         return await self._upstream.send(
             request.method,
             request.target,
-            request.headers,
+            heads.upstream_headers(request.headers),
             None if request.body.length == 0 else request.body,
             credential=credential,
             upgrade=upgrade.decode("latin-1"),

@@ -34,10 +34,12 @@ UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
 CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 
 
-def upstream_headers(headers: Headers, host: bytes) -> Headers:
-    """Return what of a request's fields goes upstream; the framing is the wire's."""
+def upstream_headers(headers: Headers) -> Headers:
+    """Return what of a request's fields goes upstream.
+
+    Host is the upstream's own business, and the framing the wire's.
+    """
     kept = [line for line in headers if line[0].lower() not in _NOT_UPSTREAM]
-    kept.append((b"Host", host))
     kept.append(VIA)
     return kept
 

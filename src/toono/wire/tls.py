@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS contexts from files, made anew when the files change.
+
+A new file that cannot be used is told once and the old context stays: a rotation that
+went wrong must not cut off a node that works.
+"""
+
+import logging
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from toono.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+Signature = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientFiles:
+    """What the hub shows and believes as a client; None: no client certificate."""
+
+    ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFiles:
+    """What the hub shows and believes as a server."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    """Verifies client certificates, which stay optional."""
+
+
+class Contexts:
+    """The current context of a set of files; OSError or ssl.SSLError at the start."""
+
+    def __init__(self, files: ClientFiles | ServerFiles, *, clock: Clock) -> None:
+        self._files = files
+        self._clock = clock
+        self._signature = _signature(files)
+        self._context = make_context(files)
+        self._looked_at = clock.monotonic()
+        self.changes = 0
+
+    def current(self) -> ssl.SSLContext:
+        """Return the context of the files as they are, looked at once a second."""
+        now = self._clock.monotonic()
+        if now - self._looked_at < POLL_SECONDS:
+            return self._context
+        self._looked_at = now
+        signature = _signature(self._files)
+        if signature == self._signature:
+            return self._context
+        self._signature = signature
+        try:
+            self._context = make_context(self._files)
+            self.changes += 1
+        except (OSError, ssl.SSLError) as exc:
+            log.warning(
+                "a changed certificate cannot be used; the old one stays",
+                extra={"files": str(self._files), "err": str(exc)},
+            )
+        return self._context
+
+
+def make_context(files: ClientFiles | ServerFiles) -> ssl.SSLContext:
+    """Return a context that believes the given files and nothing else.
+
+    Unlike `ssl.create_default_context` it reads no system roots and no environment
+    (SSLKEYLOGFILE would write every secret to a file).
+    """
+    if isinstance(files, ServerFiles):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(files.certificate, files.key)
+        if files.client_ca is not None:
+            context.load_verify_locations(cafile=files.client_ca)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=files.ca)
+        if files.certificate is not None:
+            context.load_cert_chain(files.certificate, files.key)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _signature(files: ClientFiles | ServerFiles) -> Signature:
+    paths: tuple[Path | None, ...]
+    if isinstance(files, ServerFiles):
+        paths = (files.certificate, files.key, files.client_ca)
+    else:
+        paths = (files.ca, files.certificate, files.key)
+    found = []
+    for path in paths:
+        if path is not None:
+            try:
+                stat = os.stat(path)
+                found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+            except OSError:
+                found.append((0, 0, 0))
+    return tuple(found)
