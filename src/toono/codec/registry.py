@@ -3,8 +3,12 @@
 
 from toono.codec.base import Codec
 from toono.codec.json import JSONCodec
+from toono.codec.protobuf import ProtobufCodec
 
-_CODECS: dict[str, Codec] = {JSONCodec.media_type: JSONCodec()}
+_CODECS: dict[str, Codec] = {
+    JSONCodec.media_type: JSONCodec(),
+    ProtobufCodec.media_type: ProtobufCodec(),
+}
 
 
 def for_media_type(media_type: str) -> Codec | None:
