@@ -18,7 +18,6 @@ from toono.store.disk import Disk
 
 LOCK_NAME = "lock"
 CLEAN_NAME = "clean"
-BALLAST_NAME = "ballast"
 
 _UNSAFE = {
     # Names after statfs(2). None of them has both working locks and a log that can
@@ -51,7 +50,7 @@ class Directory:
             raise StoreUnavailableError(
                 f"{path} is not a file: remove it, and start again"
             )
-        lock = self._disk.open(path, os.O_RDWR | os.O_CREAT)
+        lock = self._open_lock(path)
         with ExitStack() as undo:
             undo.callback(self._disk.close, lock)
             try:
@@ -62,12 +61,21 @@ class Directory:
                     f"{self.path} is in use by process {holder or 'unknown'}: stop "
                     "it, or give this hub another --disk-cache-path"
                 ) from exc
-            os.fchmod(lock, 0o600)
             with suppress(OSError):  # a full disk: the lock holds without the name
+                os.fchmod(lock, 0o600)
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             undo.pop_all()
         self._lock = lock
+
+    def _open_lock(self, path: Path) -> int:
+        try:
+            return self._disk.open(path, os.O_RDWR | os.O_CREAT)
+        except OSError as failure:
+            try:  # a disk that cannot be written can still be read, and locked
+                return self._disk.open(path, os.O_RDONLY)
+            except OSError:
+                raise StoreUnavailableError(_explain(path, failure)) from failure
 
     def release(self) -> None:
         """Let another process have the directory."""
@@ -76,12 +84,14 @@ class Directory:
             self._disk.close(lock)
 
     def take_clean_mark(self) -> bool:
-        """Remove the mark of a clean end, durable; returns whether it was there."""
+        """Remove the mark of a clean end, durable; returns whether it was there.
+
+        Must succeed before anything is written: else the next start takes the
+        database for clean.
+        """
         try:
             self._disk.unlink(self.path / CLEAN_NAME)
         except FileNotFoundError:
-            return False
-        except OSError:
             return False
         self._disk.sync_directory(self.path)
         return True

@@ -7,20 +7,28 @@ dummy transaction under FULL would sync it too, and write a page more each time.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from toono.store.base import Batch
+from toono.store.base import Batch, Key
 from toono.store.disk import Connection, Disk
-from toono.store.faults import MovedError, SyncError
-from toono.store.schema import PAGE_SIZE, after, checksum
-
-_PUT = (
-    "INSERT INTO rows(key, value, crc) VALUES(?, ?, ?) "
-    "ON CONFLICT(key) DO UPDATE SET value = excluded.value, crc = excluded.crc"
+from toono.store.faults import DamageError, MovedError, SyncError
+from toono.store.files import beside
+from toono.store.schema import (
+    DELETE,
+    DROP,
+    DROP_TO_END,
+    GET,
+    PUT,
+    after,
+    checksum,
+    sound_value,
 )
-_FRAME_BYTES = PAGE_SIZE + 24
+
+QUARANTINE_ROWS = 256
+_ROW_BYTES = 4096
+"""What a row costs in the log beyond its own bytes, on average: half a page."""
 
 
 class Engine:
@@ -33,12 +41,17 @@ class Engine:
         self._guard: Connection | None = None
         self._log = -1
         self._identity = (0, 0)
+        self.logged_bytes = 0
+        """About how much was written to the log since the last checkpoint."""
 
     def open(self) -> None:
         """Connect to a database that is known to be whole and ours."""
         self._connection = connection = self._disk.connect(self._path)
+        self._identity = _identity(self._path)
+        if connection.execute("PRAGMA journal_mode=WAL").fetchone() != ("wal",):
+            raise DamageError(f"{self._path} cannot have a write-ahead log")
         connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute("PRAGMA wal_autocheckpoint=0").fetchall()
         connection.execute("PRAGMA cache_size=-1024")
         # Reading makes SQLite open the log, so that it exists.
         connection.execute("SELECT id FROM rows LIMIT 1").fetchone()
@@ -48,16 +61,17 @@ class Engine:
         self._guard.execute("SELECT id FROM rows LIMIT 1").fetchone()
         # Held as long as the connection: a write error that the kernel meets later
         # is told once to each descriptor that was open at the time.
-        self._log = self._disk.open(self._log_path, os.O_RDONLY)
-        self._identity = _identity(self._path)
+        self._log = self._disk.open(beside(self._path, "-wal"), os.O_RDONLY)
+        self.logged_bytes = os.fstat(self._log).st_size
 
     def commit(self, batches: Sequence[Batch]) -> None:
         """Make all changes of `batches`, in order, in one transaction. No sync."""
-        connection = self._connection
-        assert connection is not None
+        connection = self._writer
         connection.execute("BEGIN IMMEDIATE")
         for batch in batches:
             self.change(connection, batch)
+            self.logged_bytes += batch.size
+            self.logged_bytes += _ROW_BYTES * (len(batch.puts) + len(batch.deletes))
         connection.execute("COMMIT")
 
     def change(self, connection: Connection, batch: Batch) -> None:
@@ -65,47 +79,63 @@ class Engine:
         for prefix in batch.drops:
             end = after(prefix)
             if end is None:
-                connection.execute("DELETE FROM rows WHERE key >= ?", (prefix,))
+                connection.execute(DROP_TO_END, (prefix,))
             else:
-                connection.execute(
-                    "DELETE FROM rows WHERE key >= ? AND key < ?", (prefix, end)
-                )
+                connection.execute(DROP, (prefix, end))
         if batch.deletes:
-            connection.executemany(
-                "DELETE FROM rows WHERE key = ?", [(key,) for key in batch.deletes]
-            )
+            connection.executemany(DELETE, [(key,) for key in batch.deletes])
         if batch.puts:
-            connection.executemany(
-                _PUT, [(key, value, checksum(key, value)) for key, value in batch.puts]
-            )
+            rows = [(key, value, checksum(key, value)) for key, value in batch.puts]
+            connection.executemany(PUT, rows)
 
     def sync(self) -> None:
         """Return once all that was committed survives a power cut."""
         try:
             self._disk.sync(self._log)
         except OSError as exc:
-            raise SyncError(exc.errno, f"sync of the log failed: {exc}") from exc
-        self._check_place()
-
-    @property
-    def log_bytes(self) -> int:
-        """The size of the write-ahead log's file."""
-        return os.fstat(self._log).st_size
+            raise SyncError(exc.errno, f"the log cannot be synced: {exc}") from exc
+        if self.has_moved():
+            raise MovedError(f"{self._path} was removed or replaced")
 
     def checkpoint(self) -> None:
         """Write the log into the database, so that the log begins anew."""
-        assert self._connection is not None
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.logged_bytes = 0
 
-    def shut(self) -> bool:
+    def quarantine(self, keys: Iterable[Key]) -> int:
+        """Move damaged rows aside, leaving rows without a value; returns how many."""
+        connection = self._writer
+        moved = 0
+        connection.execute("BEGIN IMMEDIATE")
+        for key in keys:
+            row = connection.execute(GET, (key,)).fetchone()
+            if row is None or row[1] is None or sound_value(key, *row) is not None:
+                continue  # written anew, or moved, meanwhile
+            if row[0] != key:
+                raise DamageError(f"the index leads from {key!r} to {row[0]!r}")
+            connection.execute(
+                "INSERT INTO quarantine(key, value, crc) VALUES(?, ?, ?)", row
+            )
+            connection.execute(
+                "UPDATE rows SET value = NULL, crc = NULL WHERE key = ?", (key,)
+            )
+            moved += 1
+        connection.execute(
+            "DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?",
+            (QUARANTINE_ROWS,),
+        )
+        connection.execute("COMMIT")
+        return moved
+
+    def finish(self) -> bool:
         """Close for good; returns whether the log went into the database, durable."""
-        assert self._connection is not None
-        assert self._guard is not None
-        self._guard.close()
-        self._guard = None
-        row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        row = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        whole = row is not None and row[0] == 0
+        if whole and self._guard is not None:
+            guard, self._guard = self._guard, None
+            guard.close()  # so that the writer, closed last, removes the empty log
         self.close()
-        return row is not None and row[0] == 0
+        return whole
 
     def close(self) -> None:
         """Close as things stand; nothing more is written."""
@@ -120,20 +150,25 @@ class Engine:
             if connection is not None:
                 closing.callback(connection.close)
 
-    @property
-    def _log_path(self) -> Path:
-        return self._path.with_name(self._path.name + "-wal")
-
-    def _check_place(self) -> None:
+    def has_moved(self) -> bool:
+        """Tell whether what is open is no longer what lies at the path."""
         try:
-            moved = (
+            return (
                 _identity(self._path) != self._identity
                 or os.fstat(self._log).st_nlink == 0
             )
-        except FileNotFoundError:
-            moved = True
-        if moved:
-            raise MovedError(f"{self._path} was removed or replaced")
+        except OSError:
+            return True
+
+    @property
+    def survivor(self) -> Connection | None:
+        """A connection that still reads files that were removed from their path."""
+        return self._guard
+
+    @property
+    def _writer(self) -> Connection:
+        assert self._connection is not None, "the engine is closed"
+        return self._connection
 
 
 def _identity(path: Path) -> tuple[int, int]:

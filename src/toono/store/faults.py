@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a failure of the disk means for what was written before.
 
-A pure table. The order of `Fault` is the order of distrust: the cure of a later one
-includes those of the earlier.
+A pure table. The order of `Fault` is the order of distrust: a cure of a later one is
+good for an earlier one, too.
 """
 
 import enum
 import sqlite3
 
+from toono.errors import StoreUnavailableError
+
 DISK_ERRORS = (sqlite3.Error, OSError)
 """Everything that SQLite or the system raises where a disk does not do its work."""
+FAILURES = (*DISK_ERRORS, StoreUnavailableError)
 
 
 class Fault(enum.IntEnum):
@@ -33,18 +36,45 @@ class MovedError(OSError):
     """The files that are open are no longer those at the database's path."""
 
 
+class DamageError(OSError):
+    """The structure of the database is not sound."""
+
+
 _SYNC_CODES = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+_DAMAGE_CODES = frozenset(
+    {
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_FORMAT,
+        # Our statements are fixed: where one makes no sense the schema is damaged.
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_SCHEMA,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+    }
+)
+_UNREADABLE_CODES = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+    }
+)
+_KINDS: tuple[tuple[type[BaseException], Fault], ...] = (
+    (MovedError, Fault.MOVED),
+    (DamageError, Fault.DAMAGE),
+    (SyncError, Fault.SYNC),
+)
 
 
 def classify(failure: BaseException) -> Fault:
     """Say what `failure` means for the database."""
-    if isinstance(failure, MovedError):
-        return Fault.MOVED
-    if isinstance(failure, SyncError):
-        return Fault.SYNC
+    for kind, fault in _KINDS:
+        if isinstance(failure, kind):
+            return fault
     code = getattr(failure, "sqlite_errorcode", 0)
     if code in _SYNC_CODES:
         return Fault.SYNC
-    if code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+    if code & 0xFF in _DAMAGE_CODES or code in _UNREADABLE_CODES:
         return Fault.DAMAGE
     return Fault.DISK

@@ -5,53 +5,45 @@ Every row is checked against its checksum, and against the key under which the i
 found it. What cannot be read is damaged, never absent.
 """
 
-import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from toono.errors import DamagedRowError, StoreUnavailableError
 from toono.store.base import Key, Scan
-from toono.store.disk import Connection, Disk
-from toono.store.faults import DISK_ERRORS, Fault, classify
-from toono.store.schema import after, sound_value
-
-# `i` only reads the index, `r` only the table: each tells what the other lost.
-_GET = (
-    "SELECT r.key, r.value, r.crc FROM rows i LEFT JOIN rows r ON r.id = i.id "
-    "WHERE i.key = ?"
-)
-_SCAN = (
-    "SELECT i.key, r.key, r.value, r.crc FROM rows i LEFT JOIN rows r ON r.id = i.id "
-    "WHERE i.key >= ? {} ORDER BY i.key"
-)
-_SCAN_TO = _SCAN.format("AND i.key < ?")
-_SCAN_TO_END = _SCAN.format("")
-
-_UNREADABLE = {sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ}
+from toono.store.disk import Connection, Disk, Value
+from toono.store.faults import DISK_ERRORS, DamageError, Fault, classify
+from toono.store.schema import GET, SCAN, SCAN_TO_END, after, sound_value
 
 
 class Reader:
-    """Reads rows. `damaged` collects the keys of bad ones until they are taken."""
+    """Reads rows. Called, in the reading thread, with what is found to be bad:
+    `suspect` with keys of rows, `doubt` with a failure of the whole database.
+    """
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    def __init__(
+        self,
+        path: Path,
+        disk: Disk,
+        *,
+        suspect: Callable[[Sequence[Key]], None],
+        doubt: Callable[[BaseException], None],
+    ) -> None:
         self._path = path
         self._disk = disk
+        self._suspect = suspect
+        self._doubt = doubt
         self._connection: Connection | None = None
-        self.damaged: list[Key] = []
-        self.malformed = False
-        """Set once the structure of the database, not a row, was found damaged."""
 
     def get(self, key: Key) -> bytes | None:
         """Return the value, None where there is none; DamagedRowError where bad."""
-        try:
-            row = self._open().execute(_GET, (key,)).fetchone()
-        except DISK_ERRORS as exc:
-            self._judge(exc)
-            raise DamagedRowError(key) from exc
-        if row is None:
+        rows = self._read(GET, (key,))
+        if rows is None:
+            raise DamagedRowError(key)
+        if not rows:
             return None
-        value = sound_value(key, *row)
+        value = sound_value(key, *rows[0])
         if value is None:
-            self.damaged.append(key)
+            self._report(key, *rows[0])
             raise DamagedRowError(key)
         return value
 
@@ -61,12 +53,9 @@ class Reader:
         Where the database cannot be read there, `prefix` itself is among the damaged.
         """
         end = after(prefix)
-        sql = _SCAN_TO_END if end is None else _SCAN_TO
-        bounds = (prefix,) if end is None else (prefix, end)
-        try:
-            found = self._open().execute(sql, bounds).fetchall()
-        except DISK_ERRORS as exc:
-            self._judge(exc)
+        sql = SCAN_TO_END if end is None else SCAN
+        found = self._read(sql, (prefix,) if end is None else (prefix, end))
+        if found is None:
             return Scan((), (prefix,))
         rows: list[tuple[Key, bytes]] = []
         damaged: list[Key] = []
@@ -75,9 +64,9 @@ class Reader:
             value = sound_value(key, *row)
             if value is None:
                 damaged.append(key)
+                self._report(key, *row)
             else:
                 rows.append((key, value))
-        self.damaged += damaged
         return Scan(rows, damaged)
 
     def close(self) -> None:
@@ -86,16 +75,33 @@ class Reader:
         if connection is not None:
             connection.close()
 
-    def _open(self) -> Connection:
-        if self._connection is None:
-            connection = self._disk.connect(self._path, read_only=True)
-            connection.execute("PRAGMA cache_size=-1024")
-            self._connection = connection
-        return self._connection
+    def _read(
+        self, sql: str, parameters: Sequence[Value]
+    ) -> list[tuple[Value, ...]] | None:
+        """Return all rows of a statement, None where damage keeps us from that."""
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection.execute(sql, parameters).fetchall()
+        except DISK_ERRORS as exc:
+            self.close()
+            if classify(exc) is not Fault.DAMAGE:
+                raise StoreUnavailableError(f"{self._path}: {exc}") from exc
+            self._doubt(exc)
+            return None
 
-    def _judge(self, failure: BaseException) -> None:
-        """Return where what was asked for is damaged, raise where the disk is away."""
-        if classify(failure) is Fault.DAMAGE:
-            self.malformed = True
-        elif getattr(failure, "sqlite_errorcode", 0) not in _UNREADABLE:
-            raise StoreUnavailableError(f"{self._path}: {failure}") from failure
+    def _open(self) -> Connection:
+        connection = self._disk.connect(self._path, read_only=True)
+        try:
+            connection.execute("PRAGMA cache_size=-1024")
+            connection.execute("SELECT id FROM rows LIMIT 1").fetchone()
+        except DISK_ERRORS:
+            connection.close()
+            raise
+        return connection
+
+    def _report(self, key: Key, found: Value, value: Value, crc: Value) -> None:
+        if found != key:
+            self._doubt(DamageError(f"the index leads from {key!r} to {found!r}"))
+        elif value is not None:  # else it is in the quarantine already
+            self._suspect((key,))

@@ -1,128 +1,208 @@
 # SPDX-License-Identifier: Apache-2.0
 """From whatever lies at the database's path to a database that can be written.
 
-What cannot be used is set aside under a name with the time, never deleted, and a new
-database begun.
+Synchronous: runs in the writer's thread, at the start and after each failure. Never
+raises because of what is in the files: what cannot be used is set aside, and what can
+be read of it saved.
 """
 
 import os
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from toono.store.directory import Directory
 from toono.store.disk import Connection, Disk, is_regular
-from toono.store.faults import DISK_ERRORS, Fault, classify
-from toono.store.schema import APPLICATION_ID, CREATE, PAGE_SIZE, SCHEMA_VERSION
+from toono.store.engine import Engine
+from toono.store.faults import DISK_ERRORS, DamageError, Fault, classify
+from toono.store.files import beside, build, place, set_aside, strange
+from toono.store.reserve import Reserve
+from toono.store.salvage import salvage
+from toono.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
-COMPANIONS = ("-wal", "-shm", "-journal")
+QUICK, THOROUGH = "quick_check", "integrity_check"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What was found when the database was opened."""
 
-    fresh: bool
-    """There was no database: this is a first start, or somebody removed it."""
+    fresh: bool = False
+    """There was nothing: a first start, or somebody emptied the directory."""
     rebuilt: bool = False
-    """What was there could not be used; this database is new and empty."""
-    set_aside: Path | None = None
+    """What was there could not be used at all; the database is new and empty."""
     damaged: bool = False
-    """Rows may be missing: every scope must be checked, or held for incomplete."""
+    """Rows may be missing or old: hold every scope for incomplete."""
+    set_aside: Path | None = None
+    """Where the database that was there is now."""
 
 
-class UnusableError(Exception):
-    """The file at the database's path is no database of ours."""
+class Recovery:
+    """Opens one database, and opens it again after it failed."""
+
+    def __init__(
+        self, path: Path, disk: Disk, directory: Directory, wall: Callable[[], float]
+    ) -> None:
+        self._path = path
+        self._disk = disk
+        self._directory = directory
+        self._wall = wall
+        self._reserve = Reserve(path.parent, disk)
+        self.engine = Engine(path, disk)
+        self.is_prepared = False
+        """The database was found usable, or made so, since the start."""
+
+    def claim(self) -> None:
+        """Make the directory ours alone; StoreUnavailableError where it cannot be."""
+        self._directory.claim()
+
+    def open(self) -> Opened:
+        """Make the database usable and open it."""
+        clean = self._directory.take_clean_mark()
+        opened = self._prepare(None if clean else QUICK)
+        self.engine.open()
+        self.is_prepared = True
+        self._reserve.hold()
+        return opened
+
+    def restore(self, fault: Fault) -> Opened:
+        """Close and open again after a failure; may fail, and be called again."""
+        self._reserve.release()
+        if self.is_prepared and not os.path.lexists(self._path):
+            fault = Fault.MOVED
+        if fault is Fault.MOVED:
+            self._rescue()
+        self.engine.close()
+        self._directory.take_clean_mark()
+        opened = Opened()
+        if fault >= Fault.SYNC or not self.is_prepared:
+            self._rewrite_log()
+            opened = self._prepare(THOROUGH if fault is Fault.DAMAGE else QUICK)
+        self.engine.open()
+        self.is_prepared = True
+        return opened
+
+    def can_be_read(self) -> bool:
+        """Tell whether there is a database of ours that answers reads as it is."""
+        try:
+            connection = self._disk.connect(self._path, read_only=True)
+            try:
+                return _is_ours(connection)
+            finally:
+                connection.close()
+        except DISK_ERRORS:
+            return False
+
+    def replenish(self) -> None:
+        """Take the reserve that `restore` gave back, where there is plenty again."""
+        self._reserve.hold()
+
+    def finish(self) -> None:
+        """Close for good, and say whether that was in order."""
+        try:
+            if self.engine.finish():
+                self._directory.leave_clean_mark()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close as things stand."""
+        self.engine.close()
+        self._reserve.close()
+        self._directory.release()
+
+    def _rewrite_log(self) -> None:
+        log = beside(self._path, "-wal")
+        if os.path.lexists(log) and is_regular(log):
+            self._disk.rewrite(log)
+
+    def _rescue(self) -> None:
+        """Copy what is still open, but no longer at its path, into its place."""
+        source = self.engine.survivor
+        self._directory.release()
+        self._directory.claim()
+        if source is not None and self.engine.has_moved():
+            build(self._path, self._disk, partial(salvage, source))
+            place(self._path, self._disk, self._now())
+
+    def _prepare(self, check: str | None) -> Opened:
+        aside = place(self._path, self._disk, self._now())
+        damaged = aside is not None
+        if not os.path.lexists(self._path):
+            orphan = set_aside(self._path, self._disk, self._now())
+            self._begin()
+            return Opened(fresh=orphan is None, rebuilt=bool(orphan), set_aside=orphan)
+        try:
+            ours = strange(self._path) is None and self._verify(check)
+        except DISK_ERRORS as exc:
+            if classify(exc) < Fault.DAMAGE:
+                raise
+            return self._salvage()
+        if ours:
+            return Opened(damaged=damaged, set_aside=aside)
+        aside = set_aside(self._path, self._disk, self._now())
+        self._begin()
+        return Opened(rebuilt=True, set_aside=aside)
+
+    def _verify(self, check: str | None) -> bool:
+        """Tell whether the database is ours; raises where it is damaged."""
+        mode = self._path.lstat().st_mode
+        if stat.S_IMODE(mode) != 0o600:
+            self._path.chmod(0o600)
+        connection = self._disk.connect(self._path)
+        try:
+            if not _is_ours(connection):
+                return False
+            # Fails where the header says that this file cannot be written.
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            if check is not None:
+                found = connection.execute(f"PRAGMA {check}(1)").fetchone()
+                if found != ("ok",):
+                    raise DamageError(f"{self._path} is damaged: {found!r}")
+            # Closing would do it, but keep its failure for itself.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.close()
+        return True
+
+    def _salvage(self) -> Opened:
+        """Save what can be read into a new database, and set the old one aside."""
+        saved = True
+        try:
+            source = self._disk.connect(self._path, read_only=True)
+            try:
+                saved = _is_ours(source)
+                build(self._path, self._disk, partial(salvage, source))
+            finally:
+                source.close()
+        except DISK_ERRORS as exc:
+            if classify(exc) < Fault.DAMAGE:
+                raise
+            saved = False
+        if not saved:
+            aside = set_aside(self._path, self._disk, self._now())
+            self._begin()
+        else:
+            aside = place(self._path, self._disk, self._now())
+        return Opened(rebuilt=not saved, damaged=True, set_aside=aside)
+
+    def _begin(self) -> None:
+        build(self._path, self._disk, _nothing)
+        place(self._path, self._disk, self._now())
+
+    def _now(self) -> str:
+        return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._wall()))
 
 
-def prepare(path: Path, disk: Disk, *, check: bool, now: str) -> Opened:
-    """Leave a database of ours at `path`, closed.
-
-    `check` reads its whole structure first, as after a stop that was not clean.
-    """
-    if not os.path.lexists(path):
-        _begin(path, disk)
-        return Opened(fresh=True)
-    try:
-        _verify(path, disk, check=check)
-    except UnusableError:
-        aside = set_aside(path, disk, now)
-        _begin(path, disk)
-        return Opened(fresh=False, rebuilt=True, set_aside=aside, damaged=True)
-    return Opened(fresh=False)
+def _is_ours(connection: Connection) -> bool:
+    owner = connection.execute("PRAGMA application_id").fetchone()
+    version = connection.execute("PRAGMA user_version").fetchone()
+    return (owner, version) == ((APPLICATION_ID,), (SCHEMA_VERSION,))
 
 
-def set_aside(path: Path, disk: Disk, now: str) -> Path:
-    """Rename the database and what belongs to it; returns its new path."""
-    aside = path.with_name(f"{path.name}.set-aside-{now}")
-    number = 1
-    while os.path.lexists(aside):
-        number += 1
-        aside = path.with_name(f"{path.name}.set-aside-{now}-{number}")
-    for suffix in ("", *COMPANIONS):
-        part = path.with_name(path.name + suffix)
-        if os.path.lexists(part):
-            disk.rename(part, aside.with_name(aside.name + suffix))
-    disk.sync_directory(path.parent)
-    return aside
-
-
-def _verify(path: Path, disk: Disk, *, check: bool) -> None:
-    """Raise UnusableError unless `path` is a whole database of ours."""
-    for suffix in ("", *COMPANIONS):
-        part = path.with_name(path.name + suffix)
-        if os.path.lexists(part) and not is_regular(part):
-            raise UnusableError(f"{part} is not a file")
-    if stat.S_IMODE(path.lstat().st_mode) != 0o600:
-        path.chmod(0o600)
-    connection = disk.connect(path)
-    try:
-        _identify(connection, path)
-        if check:
-            _check(connection)
-    except DISK_ERRORS as exc:
-        if classify(exc) is Fault.DAMAGE:
-            raise UnusableError(f"{path}: {exc}") from exc
-        raise
-    finally:
-        connection.close()
-
-
-def _identify(connection: Connection, path: Path) -> None:
-    (owner,) = connection.execute("PRAGMA application_id").fetchone() or (None,)
-    (version,) = connection.execute("PRAGMA user_version").fetchone() or (None,)
-    tables = connection.execute("SELECT name FROM sqlite_schema").fetchall()
-    if owner == 0 and version == 0 and not tables:
-        _create(connection)
-        return
-    if owner != APPLICATION_ID:
-        raise UnusableError(f"{path} is a database of another program")
-    if version != SCHEMA_VERSION:
-        raise UnusableError(f"{path} has version {version!r}, this is {SCHEMA_VERSION}")
-
-
-def _check(connection: Connection) -> None:
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != ("ok",):
-        raise UnusableError(f"the database is damaged: {found!r}")
-
-
-def _begin(path: Path, disk: Disk) -> None:
-    disk.close(disk.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-    connection = disk.connect(path)
-    try:
-        _create(connection)
-    finally:
-        connection.close()
-    disk.sync_directory(path.parent)
-
-
-def _create(connection: Connection) -> None:
-    connection.execute(f"PRAGMA page_size={PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode=WAL").fetchall()
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in CREATE:
-        connection.execute(statement)
-    connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-    connection.execute("COMMIT")
+def _nothing(_: Connection) -> None:
+    """Fill a new database."""

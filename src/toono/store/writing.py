@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: Apache-2.0
+"""READ FIRST. How batches become durable, and what is done when the disk fails.
+
+One task on the event loop decides; one thread obeys. Commit (survives kill -9), then
+sync (survives a power cut): at once for a barrier, within 50 ms for all else. A sync
+that failed is never asked again: the database is closed, opened anew and checked, and
+all that was not durable is written again, in one transaction, so that no state in
+between can be seen after a crash. Where that fails, too, the disk is left alone for a
+while: batches stay in memory, and reads see them there.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Literal
+
+from toono.errors import StoreFullError, StoreUnavailableError
+from toono.runtime.clock import Clock
+from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.store.base import Batch, Key
+from toono.store.faults import FAILURES, Fault, classify
+from toono.store.overlay import Overlay
+from toono.store.queue import Queue
+from toono.store.recovery import Opened, Recovery
+from toono.store.settings import BARRIER_SECONDS, Counters, SQLiteSettings
+from toono.store.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Writing:
+    """Owns the queue and the writer's thread. Everything here is on the event loop.
+
+    `pause_reads` returns once no other connection is open; `lost` learns where a
+    recovery may have cost rows.
+    """
+
+    def __init__(
+        self,
+        recovery: Recovery,
+        overlay: Overlay,
+        *,
+        clock: Clock,
+        settings: SQLiteSettings,
+        pause_reads: Callable[[], Awaitable[None]],
+        resume_reads: Callable[[], None],
+        lost: Callable[[Opened], None],
+    ) -> None:
+        self._recovery = recovery
+        self._overlay = overlay
+        self._clock = clock
+        self._settings = settings
+        self._pause_reads = pause_reads
+        self._resume_reads = resume_reads
+        self._lost = lost
+        self._thread = Worker("store-write")
+        self._queue = Queue(settings.queue_bytes)
+        self._wake = asyncio.Event()
+        self._retry = asyncio.Event()
+        self._sync_due = False
+        self._timer: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._suspects: set[Key] = set()
+        self._doubt: BaseException | None = None
+        self._fault = Fault.DISK
+        self._calm_at = 0.0
+        self._replenish_at: float | None = None
+        self._closing = False
+        self.state: Literal["ok", "memory-only"] = "ok"
+        self.reason = ""
+        self.counters = Counters()
+
+    async def open(self) -> Opened:
+        """Open the database, or raise what keeps it from that.
+
+        A disk that only cannot be written is no reason to raise: what is there is
+        read, and the rest waits in memory.
+        """
+        try:
+            await self._thread.call(self._recovery.claim)
+            opened = await self._open()
+        except FAILURES:
+            await self._thread.call(self._recovery.abandon)
+            self._thread.stop()
+            raise
+        self._task = spawn(self._run(), name="store-write")
+        return opened
+
+    async def _open(self) -> Opened:
+        try:
+            return await self._thread.call(self._recovery.open)
+        except FAILURES as exc:
+            self.counters.failures += 1
+            fault = classify(exc)
+        try:
+            return await self._thread.call(partial(self._recovery.restore, fault))
+        except FAILURES as exc:
+            self.counters.failures += 1
+            if not await self._thread.call(self._recovery.can_be_read):
+                raise
+            self.doubt(exc)
+            self._become_memory_only(exc)
+            return Opened()
+
+    def take(self, batch: Batch, *, sync: bool) -> asyncio.Future[None]:
+        """Queue `batch`; StoreFullError where there is no room."""
+        if self._closing:
+            raise StoreUnavailableError("the store is closed")
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        now = self._clock.monotonic()
+        try:
+            number = self._queue.take(batch, sync=sync, future=future, now=now)
+        except StoreFullError:
+            self.counters.drops += 1
+            raise
+        self._overlay.take(number, batch)
+        self._wake.set()
+        return future
+
+    def suspect(self, keys: Iterable[Key]) -> None:
+        """Have damaged rows moved to the quarantine."""
+        self._suspects.update(keys)
+        self._wake.set()
+
+    def doubt(self, failure: BaseException) -> None:
+        """Have the database closed, checked and opened anew because of `failure`."""
+        self._doubt = failure
+        self._wake.set()
+
+    async def aclose(self) -> None:
+        """Make durable what is queued, as far as the disk lets us, and close."""
+        self._closing = True
+        self._sync_due = True
+        self._wake.set()
+        self._retry.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        if self._timer is not None:
+            await cancel_and_wait(self._timer)
+        for taken in self._queue.abandon():
+            if not taken.future.done():
+                failure = StoreUnavailableError(f"closed while {self.reason}")
+                taken.future.set_exception(failure)
+                taken.future.exception()  # seen: nobody may be waiting
+        try:
+            await self._thread.call(self._recovery.finish)
+        except FAILURES as exc:
+            log.warning("the store did not close in order", exc_info=exc)
+        self._thread.stop()
+
+    # -- when the disk works ---------------------------------------------------
+
+    async def _run(self) -> None:
+        while not self._closing or self._queue.bytes:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._work()
+            except FAILURES as exc:
+                if not await self._recover(exc):
+                    return
+                self._wake.set()
+
+    async def _work(self) -> None:
+        if self._doubt is not None:
+            raise self._doubt
+        while self._queue.has_waiting or self._sync_due or self._suspects:
+            await self._commit()
+            if self._sync_due or self._queue.has_barrier:
+                await self._sync()
+            await self._quarantine()
+            await self._tidy()
+
+    async def _commit(self) -> None:
+        batches = self._queue.begin(self._settings.group_bytes)
+        if not batches:
+            return
+        await self._thread.call(partial(self._recovery.engine.commit, batches))
+        self._committed()
+        if self._timer is None:
+            self._timer = spawn(self._remind(), name="store-sync")
+
+    def _committed(self) -> None:
+        self.counters.commits += 1
+        for taken in self._queue.end():
+            self.counters.bytes += taken.size
+            if not taken.sync:
+                _resolve(taken.future)
+
+    async def _remind(self) -> None:
+        await self._clock.sleep(self._settings.sync_after)
+        self._timer = None
+        self._sync_due = True
+        self._wake.set()
+
+    async def _sync(self) -> None:
+        self._sync_due = False
+        if self._queue.has_unsynced:
+            await self._thread.call(self._recovery.engine.sync)
+            self._synced()
+
+    def _synced(self) -> None:
+        self.counters.syncs += 1
+        now = self._clock.monotonic()
+        for taken in self._queue.settle():
+            self._overlay.settle(taken.number)
+            if taken.sync and now - taken.taken_at > BARRIER_SECONDS:
+                self.counters.barrier_stalls += 1
+            _resolve(taken.future)
+
+    async def _quarantine(self) -> None:
+        if self._suspects:
+            keys = list(self._suspects)
+            move = partial(self._recovery.engine.quarantine, keys)
+            self.counters.quarantined += await self._thread.call(move)
+            self._suspects.difference_update(keys)
+
+    async def _tidy(self) -> None:
+        """Checkpoint when there is time for it, or none left to wait for time."""
+        most = self._settings.checkpoint_bytes * (1 + self._queue.has_waiting)
+        if self._recovery.engine.logged_bytes >= most:
+            await self._thread.call(self._recovery.engine.checkpoint)
+            self.counters.checkpoints += 1
+        now = self._clock.monotonic()
+        if self._replenish_at is not None and now >= self._replenish_at:
+            self._replenish_at = None
+            await self._thread.call(self._recovery.replenish)
+
+    # -- when it does not --------------------------------------------------------
+
+    async def _recover(self, failure: BaseException) -> bool:
+        """Return once all is durable again; False where the end comes first."""
+        self._fault = classify(failure)
+        wait, most = 0.0, self._settings.retry_most
+        if self._clock.monotonic() < self._calm_at:
+            wait = self._settings.retry_first
+        while True:
+            self.counters.failures += 1
+            log.warning(
+                "the store's disk failed",
+                exc_info=failure,
+                extra={"fault": self._fault.name, "again_after": wait},
+            )
+            if wait:
+                self._become_memory_only(failure)
+                await self._pause(wait)
+            last = self._closing
+            try:
+                await self._restore()
+            except FAILURES as exc:
+                failure = exc
+                self._fault = max(self._fault, classify(exc))
+                wait = min(max(2 * wait, self._settings.retry_first), most)
+                if last:
+                    return False
+                continue
+            self._become_ok()
+            return True
+
+    async def _restore(self) -> None:
+        """Open the database anew and write again what is not durable."""
+        exclusive = self._fault >= Fault.SYNC or not self._recovery.is_prepared
+        if exclusive:
+            await self._pause_reads()
+        try:
+            again = partial(self._recovery.restore, self._fault)
+            opened = await self._thread.call(again)
+            self._fault = Fault.DISK
+            self._doubt = None
+            if opened.fresh or opened.rebuilt or opened.damaged:
+                self.counters.losses += 1
+                self._lost(opened)
+            batches = self._queue.unsettled()
+            await self._thread.call(partial(self._recovery.engine.commit, batches))
+            await self._thread.call(self._recovery.engine.sync)
+        finally:
+            if exclusive:
+                self._resume_reads()
+        self._committed()
+        self._synced()
+
+    async def _pause(self, seconds: float) -> None:
+        sleeper = spawn(self._ring(seconds), name="store-retry")
+        await self._retry.wait()
+        self._retry.clear()
+        await cancel_and_wait(sleeper)
+
+    async def _ring(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._retry.set()
+
+    def _become_memory_only(self, failure: BaseException) -> None:
+        self.state = "memory-only"
+        self.reason = str(failure)
+
+    def _become_ok(self) -> None:
+        self.counters.recoveries += 1
+        now = self._clock.monotonic()
+        self._calm_at = now + 10 * self._settings.retry_first
+        self._replenish_at = now + self._settings.replenish_after
+        if self.state != "ok":
+            log.warning("the store's disk works again")
+        self.state = "ok"
+        self.reason = ""
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
