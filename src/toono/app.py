@@ -18,6 +18,7 @@ from toono.cache.answer import Answers
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
+from toono.errors import RejectedRequestError
 from toono.identity.rights import Rights
 from toono.kube import status
 from toono.kube.request import Call
@@ -148,7 +149,7 @@ class Hub:
 
 def refuse(code: int, message: str) -> tuple[Headers, bytes]:
     """Return the Status of a request that the wire's gate has refused."""
-    response = refusal(None, status.refused(code, message))
+    response = refusal(None, status.of_error(RejectedRequestError(code, message)))
     content = response.content
     assert isinstance(content, bytes)
     return response.headers, content

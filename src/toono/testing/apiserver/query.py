@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request asks of the server: read on its own, not with the hub's parser, so
+that a mistake shared by both cannot hide."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+JSON = dict[str, Any]
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+    """A request that gets a Status instead of an object."""
+
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        details: JSON | None = None,
+        *,
+        retry_after: int = 0,
+    ) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message = code, reason, message
+        self.details, self.retry_after = details, retry_after
+
+    def status(self) -> JSON:
+        """Return the Status body."""
+        status: JSON = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        }
+        if self.details:
+            status["details"] = self.details
+        return status | {"code": self.code}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path points."""
+
+    group: str
+    version: str
+    plural: str
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+
+def place_of(path: str) -> Place | None:
+    """Return where a resource path points, None for any other path."""
+    parts = [unquote(part) for part in path.split("/") if part]
+    if parts[:1] == ["api"] and len(parts) > 2:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[:1] == ["apis"] and len(parts) > 3:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
+        namespace, rest = rest[1], rest[2:]
+    return Place(
+        group,
+        version,
+        rest[0],
+        namespace,
+        rest[1] if len(rest) > 1 else "",
+        "/".join(rest[2:]),
+    )
+
+
+class Query:
+    """The options of a request."""
+
+    def __init__(self, raw: str) -> None:
+        self._values = parse_qs(raw, keep_blank_values=True)
+
+    def text(self, key: str) -> str:
+        """Return the first value, "" where there is none."""
+        return self._values.get(key, [""])[0]
+
+    def true(self, key: str) -> bool:
+        """Say whether a boolean is given and not false."""
+        return key in self._values and self.text(key) not in ("0", "false")
+
+    def number(self, key: str) -> int:
+        """Return a number, 0 where there is none; 400 where it is no number."""
+        value = self.text(key)
+        try:
+            return int(value or "0")
+        except ValueError as exc:
+            raise Refusal(400, "BadRequest", f"{key}: invalid value {value!r}") from exc
+
+    def version(self) -> int | None:
+        """Return resourceVersion, None where it is absent."""
+        value = self.text("resourceVersion")
+        if value == "":
+            return None
+        if not value.isdecimal():
+            raise Refusal(
+                400,
+                "BadRequest",
+                f"resourceVersion: Invalid value: {value!r}: strconv.ParseUint: "
+                f"parsing {value!r}: invalid syntax",
+            )
+        return int(value)
+
+
+Selects = Callable[[JSON], bool]
+
+
+def label_selector(text: str) -> Selects:
+    """Return the predicate of a label selector over objects."""
+    tests = [_label_test(part.strip()) for part in _split(text) if part.strip()]
+
+    def selects(content: JSON) -> bool:
+        labels = content["metadata"].get("labels") or {}
+        return all(test(labels) for test in tests)
+
+    return selects
+
+
+def _split(text: str) -> list[str]:
+    parts, depth, part = [], 0, ""
+    for char in text:
+        depth += (char == "(") - (char == ")")
+        if char == "," and depth == 0:
+            parts.append(part)
+            part = ""
+        else:
+            part += char
+    return [*parts, part]
+
+
+def _label_test(part: str) -> Callable[[Mapping[str, str]], bool]:
+    for operator in ("!=", "==", "="):
+        if operator in part and "(" not in part:
+            key, _, value = (word.strip() for word in part.partition(operator))
+            if not key or "=" in value:
+                break
+            if operator == "!=":
+                return lambda labels: labels.get(key) != value
+            return lambda labels: labels.get(key) == value
+    words = part.replace("(", " ( ").split()
+    if len(words) > 2 and words[1] in ("in", "notin"):
+        inside = part[part.index("(") + 1 : part.rindex(")")]
+        values = {value.strip() for value in inside.split(",")}
+        if words[1] == "in":
+            return lambda labels: labels.get(words[0]) in values
+        return lambda labels: labels.get(words[0]) not in values
+    if len(words) == 1 and "=" not in part:
+        if part.startswith("!"):
+            return lambda labels: part[1:].strip() not in labels
+        return lambda labels: part in labels
+    raise Refusal(400, "BadRequest", f"unable to parse requirement: {part!r}")
+
+
+def field_selector(text: str, known: frozenset[str]) -> Selects:
+    """Return the predicate of a field selector; 400 for fields not in `known`."""
+    tests: list[tuple[str, bool, str]] = []
+    for part in filter(None, text.split(",")):
+        equal = "!=" not in part
+        key, _, value = part.replace("==", "=").partition("=" if equal else "!=")
+        if key not in known and key not in ("metadata.name", "metadata.namespace"):
+            raise Refusal(400, "BadRequest", f'field label not supported: "{key}"')
+        tests.append((key, equal, value))
+
+    def selects(content: JSON) -> bool:
+        return all((_at(content, key) == value) is equal for key, equal, value in tests)
+
+    return selects
+
+
+def _at(content: JSON, path: str) -> str:
+    value: Any = content
+    for step in path.split("."):
+        value = value.get(step, "") if isinstance(value, dict) else ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)

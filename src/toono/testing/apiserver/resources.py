@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which resources the server knows, and what each one's objects look like on the wire."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One resource of one group and version."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    custom: bool = False
+    fields: frozenset[str] = frozenset()
+    """Field selectors beside metadata.name and metadata.namespace."""
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """As messages name it: deployments.apps."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+
+_POD_FIELDS = frozenset(
+    {
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    }
+)
+_FIELDS = {
+    "pods": _POD_FIELDS,
+    "services": frozenset({"spec.clusterIP", "spec.type"}),
+    "nodes": frozenset({"spec.unschedulable"}),
+    "secrets": frozenset({"type"}),
+    "namespaces": frozenset({"status.phase"}),
+    "events": frozenset({"involvedObject.name", "involvedObject.kind", "reason"}),
+}
+_CLUSTER = """
+v1/nodes/Node v1/namespaces/Namespace v1/persistentvolumes/PersistentVolume
+storage.k8s.io/v1/csinodes/CSINode storage.k8s.io/v1/csidrivers/CSIDriver
+storage.k8s.io/v1/storageclasses/StorageClass
+storage.k8s.io/v1/volumeattachments/VolumeAttachment
+node.k8s.io/v1/runtimeclasses/RuntimeClass
+apiextensions.k8s.io/v1/customresourcedefinitions/CustomResourceDefinition
+"""
+_NAMESPACED = """
+v1/pods/Pod v1/services/Service v1/endpoints/Endpoints v1/configmaps/ConfigMap
+v1/secrets/Secret v1/serviceaccounts/ServiceAccount v1/events/Event
+v1/persistentvolumeclaims/PersistentVolumeClaim
+discovery.k8s.io/v1/endpointslices/EndpointSlice
+coordination.k8s.io/v1/leases/Lease events.k8s.io/v1/events/Event
+apps/v1/deployments/Deployment apps/v1/daemonsets/DaemonSet
+apps/v1/statefulsets/StatefulSet apps/v1/replicasets/ReplicaSet
+batch/v1/jobs/Job batch/v1/cronjobs/CronJob networking.k8s.io/v1/ingresses/Ingress
+"""
+
+
+def _built_in(text: str, *, namespaced: bool) -> Iterable[Resource]:
+    for word in text.split():
+        *api, plural, kind = word.split("/")
+        yield Resource(
+            group=api[0] if len(api) > 1 else "",
+            version=api[-1],
+            plural=plural,
+            kind=kind,
+            namespaced=namespaced,
+            fields=_FIELDS.get(plural, frozenset()),
+        )
+
+
+def built_in() -> dict[tuple[str, str, str], Resource]:
+    """Return the built-in resources by (group, version, plural)."""
+    found = [
+        *_built_in(_CLUSTER, namespaced=False),
+        *_built_in(_NAMESPACED, namespaced=True),
+    ]
+    return {(one.group, one.version, one.plural): one for one in found}
+
+
+_META_ORDER = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+)
+_ORDER = ("kind", "apiVersion", "metadata", "spec", "data", "status")
+
+
+def shaped(resource: Resource, content: JSON) -> JSON:
+    """Return an object with its keys in the order that an API server writes.
+
+    Built-in kinds: kind, apiVersion, metadata first; custom ones alphabetically.
+    """
+    if resource.custom:
+        return {key: _alphabetical(content[key]) for key in sorted(content)}
+    meta = _in_order(content["metadata"], _META_ORDER)
+    return _in_order(content | {"metadata": meta}, _ORDER)
+
+
+def _in_order(content: JSON, order: tuple[str, ...]) -> JSON:
+    first = {key: content[key] for key in order if key in content}
+    return first | {key: value for key, value in content.items() if key not in first}
+
+
+def _alphabetical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _alphabetical(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_alphabetical(item) for item in value]
+    return value
