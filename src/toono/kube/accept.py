@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accept: what forms a client takes, and which of ours it gets.
 
-The API server's rules: clauses by quality, then order; `*/*` and `application/*`
-match; unknown parameters are ignored; `as`, `g`, `v` ask for another form.
+The API server's rules: clauses by quality, then the exact before the wild, then
+order; parameters it does not know are ignored; `as`, `g` and `v` together ask for
+another kind of object, and a clause whose kind is not on offer is passed over.
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -12,7 +14,10 @@ import msgspec
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """One clause of Accept: a media type and what the object is to be turned into."""
+    """One clause of Accept: a media type and what the object is to be turned into.
+
+    Also one form on offer: then no part is wild and the quality says nothing.
+    """
 
     media_type: str
     as_kind: str = ""
@@ -25,18 +30,61 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
 MAX_CLAUSES = 64
 """A client that lists more is not read further: none of ours lists five."""
+_MAX_CACHED_CHARS = 1024
+_QUALITY = re.compile(r"(?:0?\.[0-9]{1,9}|0\.?|1(?:\.0{0,9})?)\Z")
 
 
-@lru_cache(maxsize=512)
 def parse_accept(text: str) -> tuple[Form, ...]:
     """Return the clauses, best first; those that cannot be read are left out."""
+    return _parsed(text) if len(text) <= _MAX_CACHED_CHARS else _parse(text)
+
+
+def choose(forms: Sequence[Form], offers: Sequence[str]) -> str | None:
+    """Return the plain media type of `offers` that the client likes best, if any.
+
+    No Accept at all takes the first offer, as the API server's default does.
+    """
+    form = choose_form(forms, [Form(media_type=offer) for offer in offers])
+    return None if form is None else form.media_type
+
+
+def choose_form(forms: Sequence[Form], offers: Sequence[Form]) -> Form | None:
+    """Return the one of `offers` that the client likes best, None where it takes none.
+
+    Clauses decide, then the order of the offers.
+    """
+    if not forms:
+        return offers[0] if offers else None
+    for form in forms:
+        for offer in offers:
+            if _takes(form, offer):
+                return offer
+    return None
+
+
+def _takes(form: Form, offer: Form) -> bool:
+    if form.stream not in ("", "watch"):
+        return False
+    wanted = (form.as_kind, form.group, form.version)
+    if wanted != (offer.as_kind, offer.group, offer.version):
+        return False
+    if form.media_type in ("*/*", offer.media_type):
+        return True
+    kind, _, subtype = form.media_type.partition("/")
+    return subtype == "*" and offer.media_type.startswith(kind + "/")
+
+
+def _parse(text: str) -> tuple[Form, ...]:
     forms = [
         form
-        for clause in text.split(",")[:MAX_CLAUSES]
+        for clause in text.split(",", MAX_CLAUSES)[:MAX_CLAUSES]
         if (form := _form(clause)) is not None
     ]
-    forms.sort(key=lambda form: -form.quality)
+    forms.sort(key=lambda form: (-form.quality, form.media_type.count("*")))
     return tuple(forms)
+
+
+_parsed = lru_cache(maxsize=256)(_parse)
 
 
 def _form(clause: str) -> Form | None:
@@ -47,11 +95,8 @@ def _form(clause: str) -> Form | None:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         values[key.strip().lower()] = value.strip().strip('"')
-    try:
-        quality = float(values.get("q", "1"))
-    except ValueError:
-        return None
-    if not 0 < quality <= 1:
+    quality = values.get("q", "1")
+    if not _QUALITY.match(quality) or float(quality) == 0:
         return None
     return Form(
         media_type=media_type.lower(),
@@ -59,28 +104,5 @@ def _form(clause: str) -> Form | None:
         group=values.get("g", ""),
         version=values.get("v", ""),
         stream=values.get("stream", ""),
-        quality=quality,
+        quality=float(quality),
     )
-
-
-def choose(forms: Sequence[Form], offers: Sequence[str]) -> str | None:
-    """Return the plain media type of `offers` that the client likes best, if any.
-
-    No Accept at all takes the first offer, as the API server's default does.
-    """
-    if not forms:
-        return offers[0] if offers else None
-    for form in forms:
-        if form.as_kind:
-            continue
-        for offer in offers:
-            if _matches(form.media_type, offer):
-                return offer
-    return None
-
-
-def _matches(pattern: str, offer: str) -> bool:
-    if pattern in ("*/*", offer):
-        return True
-    kind, _, subtype = pattern.partition("/")
-    return subtype == "*" and offer.startswith(kind + "/")

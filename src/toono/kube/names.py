@@ -1,9 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and versions of Kubernetes: how they compare and how they become file names."""
+"""Names and versions of Kubernetes: how they compare and how they become file names.
+
+Knows no request and no payload. Which kinds are built in stands in `kube.kinds`.
+"""
 
 import re
+from hashlib import blake2b
+from typing import NamedTuple
 
-_VERSION = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
+
+class GroupResource(NamedTuple):
+    """A resource whatever its version: what API servers name in messages."""
+
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.group}" if self.group else self.resource
+
+
+class GroupVersionResource(NamedTuple):
+    """A resource at one version: what a path names."""
+
+    group: str
+    version: str
+    resource: str
+
+    @property
+    def api_version(self) -> str:
+        """As objects carry it: v1, apps/v1."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+_VERSION = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
 
 
 def parse_version(text: str) -> int | None:
@@ -13,3 +42,75 @@ def parse_version(text: str) -> int | None:
     would take "+1", "1_0" and Arabic digits.
     """
     return int(text) if _VERSION.match(text) else None
+
+
+def newer(one: str, other: str) -> bool:
+    """Say whether resourceVersion `one` is newer than `other`.
+
+    Never true where either is no number: who cannot compare must not advance.
+    """
+    left, right = parse_version(one), parse_version(other)
+    return left is not None and right is not None and left > right
+
+
+def quoted(text: str) -> str:
+    """Return `text` as Go's %q writes it: the API server's messages hold that."""
+    return '"' + "".join(_GO_ESCAPES.get(char) or _go_char(char) for char in text) + '"'
+
+
+_GO_ESCAPES = {
+    '"': '\\"',
+    "\\": "\\\\",
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+}
+
+
+def _go_char(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+MAX_FILE_NAME_BYTES = 255
+"""NAME_MAX of every file system we write to."""
+_UNSAFE = re.compile(rb"[^A-Za-z0-9._:-]")
+_DIGEST_HEX = 32
+
+
+def file_name(name: str) -> str:
+    """Return a name of an object or part of a key as one safe file name.
+
+    Names that YurtHub writes unchanged (DNS names, RBAC names with colons) stay as
+    they are. Any other byte is %XX, so is a leading "_", "tmp_" or "." and an empty
+    name is "%": no two names meet in one file, none is "..", YurtHub's backup
+    ("tmp_x") or ours ("_internal"). Names too long for a directory entry end in a
+    hash; "A" and "a" stay apart.
+    """
+    safe = _UNSAFE.sub(_percent, name.encode("utf-8", "surrogatepass")).decode("ascii")
+    if not safe:
+        return "%"
+    if safe.startswith((".", "_", "tmp_")):
+        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
+    if len(safe) <= MAX_FILE_NAME_BYTES:
+        return safe
+    digest = blake2b(safe.encode(), digest_size=_DIGEST_HEX // 2).hexdigest()
+    # "%-" cannot come from an escape, so no short name looks like a long one.
+    return f"{safe[: MAX_FILE_NAME_BYTES - _DIGEST_HEX - 2]}%-{digest}"
+
+
+def _percent(match: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % match[0][0]
+
+
+def is_path_segment(name: str) -> bool:
+    """Say whether `name` can stand in a path, by the API server's own rule."""
+    return name not in ("", ".", "..") and "/" not in name and "%" not in name

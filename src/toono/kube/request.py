@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One request to the Kubernetes API as one immutable value, made once."""
+"""One request to the Kubernetes API as one immutable value, made once.
 
-import re
+Rules are those of the API server's RequestInfo. What the request line decides is
+worked out once for equal lines; callers differ, and are never part of it.
+"""
+
 from collections.abc import Mapping
 from functools import lru_cache
-from hashlib import blake2b
-from typing import Any
-from urllib.parse import parse_qsl, unquote
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import msgspec
 
 from toono.errors import RequestError
 from toono.kube.accept import Form as Form
 from toono.kube.accept import parse_accept
-from toono.kube.selectors import canonical_fields, canonical_labels
+from toono.kube.component import component_of as component_of
+from toono.kube.names import is_path_segment
+from toono.kube.options import ListOptions, is_true, read_options, read_query
+from toono.kube.selectors import picks_name, pinned_name
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +44,20 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     """Without query, percent-decoded."""
     verb: str
-    """get list watch create update patch delete deletecollection, or, where
+    """get list watch create update patch delete deletecollection proxy, or, where
     `resource` is empty, the method in lower case."""
     group: str = ""
     version: str = ""
     resource: str = ""
     """Plural; empty for paths that name no resource (/version, /apis, /healthz)."""
     subresource: str = ""
+    """All of the path after the name: status, log, proxy/some/path."""
     namespace: str = ""
     name: str = ""
+    """Empty for list and watch, of one object too: see `pinned_name`."""
+    pinned_name: str = ""
+    """The one name that a list's or watch's field selector picks: RequestInfo, and
+    with it every question of rights, takes it for the name."""
     label_selector: str = ""
     """In canonical form (`selectors.canonical_labels`)."""
     field_selector: str = ""
@@ -58,6 +68,10 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     send_initial_events: bool = False
     allow_watch_bookmarks: bool = False
     timeout_seconds: float | None = None
+    """Of a list or watch; None where the server picks, 0 ends at once."""
+    unknown_options: tuple[str, ...] = ()
+    """Query keys of a list or watch that we do not know (shardSelector): the answer
+    may be to another question, so none is to be kept, and none given from here."""
     dry_run: bool = False
     accept: tuple[Form, ...] = ()
     content_type: str = ""
@@ -67,6 +81,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
 
 
+_MAX_CACHED_TARGET = 1024
 _VERBS = {
     "GET": "get",
     "HEAD": "get",
@@ -84,11 +99,11 @@ def parse(
 
     Raises RequestError with the API server's own texts for options it refuses.
     """
-    known = _prototype(method, target)
+    find = _cached_line if len(target) <= _MAX_CACHED_TARGET else _line
     accept = fields.get(b"accept")
     user_agent = fields.get(b"user-agent", b"").decode("latin-1")
     return msgspec.structs.replace(
-        known,
+        find(method, target),
         accept=parse_accept(accept.decode("latin-1")) if accept else (),
         content_type=fields.get(b"content-type", b"").decode("latin-1"),
         user_agent=user_agent,
@@ -97,136 +112,109 @@ def parse(
     )
 
 
-@lru_cache(maxsize=4096)
-def component_of(user_agent: str) -> str:
-    """Return the product of a User-Agent, lower case and safe as a file name.
-
-    The product ends at the first "/" or space. Any byte outside a-z 0-9 . _ - is
-    written %XX, and so is what could be taken for a special name; a very long one
-    ends in a hash. The mapping is injective but for ASCII case.
-    """
-    product = re.split(r"[/ ]", user_agent, maxsplit=1)[0]
-    safe = "".join(
-        char
-        if char in _SAFE
-        else "".join(f"%{byte:02X}" for byte in char.encode("latin-1", "replace"))
-        for char in product.translate(_LOWER)
-    )
-    if safe in (".", ".."):
-        safe = safe.replace(".", "%2E")
-    if safe.startswith(("_", "tmp_")):
-        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
-    if len(safe) > _MAX_COMPONENT:
-        digest = blake2b(safe.encode(), digest_size=8).hexdigest()
-        safe = f"{safe[: _MAX_COMPONENT - 17]}-{digest}"
-    return safe
-
-
-_SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
-_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
-_MAX_COMPONENT = 128
 _NOBODY = Caller(connection=0, local=("", 0), remote=("", 0))
 
 
-@lru_cache(maxsize=4096)
-def _prototype(method: str, target: bytes) -> Call:
+def _line(method: str, target: bytes) -> Call:
     """Return the part of a Call that the request line decides."""
     raw_path, _, raw_query = target.partition(b"?")
-    path = unquote(raw_path.decode("latin-1"), errors="strict")
-    query = _query(raw_query)
-    parts = [part for part in path.split("/") if part]
-    if len(parts) >= 2 and parts[0] == "api":
-        group, version, rest = "", parts[1], parts[2:]
-    elif len(parts) >= 3 and parts[0] == "apis":
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
-        group, version, rest = "", "", []
-    verb = _VERBS.get(method, method.lower())
-    if not rest:
-        return Call(
-            method=method, target=target, path=path, verb=method.lower(), caller=_NOBODY
-        )
-    watched = _true(query.get("watch"))
-    if rest[0] in ("watch", "proxy"):
-        watched, rest = rest[0] == "watch", rest[1:]
-        if not rest:
-            return Call(
-                method=method,
-                target=target,
-                path=path,
-                verb=method.lower(),
-                caller=_NOBODY,
-            )
-    namespace, resource, name, subresource = _place(rest)
-    if verb == "get" and not name:
-        verb = "watch" if watched else "list"
-    elif verb == "delete" and not name:
-        verb = "deletecollection"
-    if rest is not parts and watched and name and b"/watch/" in raw_path:
-        verb = "watch"
-    return Call(
+    path = _decoded(raw_path)
+    place = _place(path)
+    if place is None:
+        verb = method.lower()
+        return Call(method=method, target=target, path=path, verb=verb, caller=_NOBODY)
+    query = read_query(raw_query)
+    verb = _verb(method, place, watches=is_true(query.get("watch")))
+    call = Call(
         method=method,
         target=target,
         path=path,
         verb=verb,
-        group=group,
-        version=version,
-        resource=resource,
-        subresource=subresource,
-        namespace=namespace,
-        name=name,
+        group=place.group,
+        version=place.version,
+        resource=place.resource,
+        subresource=place.subresource,
+        namespace=place.namespace,
+        name=place.name,
+        resource_version=query.get("resourceVersion"),
+        dry_run=bool(query.get("dryRun")),
         caller=_NOBODY,
-        **_options(query, verb),
     )
+    if verb not in ("list", "watch", "deletecollection"):
+        return call
+    return _with_options(call, read_options(query, watches=verb == "watch"))
 
 
-def _place(rest: list[str]) -> tuple[str, str, str, str]:
-    """Return (namespace, resource, name, subresource) of a path below a version."""
+_cached_line = lru_cache(maxsize=1024)(_line)
+
+
+def _decoded(raw_path: bytes) -> str:
+    """Decode a path once; the gate has refused whatever a second time could change."""
+    try:
+        return unquote(raw_path.decode("ascii"), errors="strict")
+    except UnicodeDecodeError as exc:
+        raise RequestError(400, "BadRequest", "the path is not UTF-8") from exc
+
+
+class _Place(NamedTuple):
+    """What a resource path names."""
+
+    prefix: str
+    """watch or proxy where the path says so (legacy), else empty."""
+    group: str
+    version: str
+    namespace: str
+    resource: str
+    name: str
+    subresource: str
+
+
+def _place(path: str) -> _Place | None:
+    """Return what a path names, None where that is no resource."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api" and len(parts) >= 3:
+        group, version, rest = "", parts[1], parts[2:]
+    elif parts[0] == "apis" and len(parts) >= 4:
+        group, version, rest = parts[1], parts[2], parts[3:]
+    else:
+        return None
+    prefix = ""
+    if rest[0] in ("watch", "proxy"):
+        prefix, rest = rest[0], rest[1:]
+    if not rest:
+        return None
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) >= 3 and rest[2] not in _OF_NAMESPACE:
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _OF_NAMESPACE:
         namespace, rest = rest[1], rest[2:]
     # A Namespace is an object without a namespace: RequestInfo gives it its own
     # name there, which would make two keys of one object.
-    resource = rest[0]
     name = rest[1] if len(rest) > 1 else ""
-    return namespace, resource, name, "/".join(rest[2:])
+    subresource = "" if prefix == "proxy" else "/".join(rest[2:])
+    return _Place(prefix, group, version, namespace, rest[0], name, subresource)
 
 
 _OF_NAMESPACE = frozenset({"status", "finalize"})
 
 
-def _options(query: Mapping[str, str], verb: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"dry_run": bool(query.get("dryRun"))}
-    found["resource_version"] = query.get("resourceVersion")
-    if verb not in ("list", "watch", "deletecollection"):
-        return found
-    try:
-        limit = int(query.get("limit") or 0)
-        seconds = query.get("timeoutSeconds")
-        timeout = float(int(seconds)) if seconds else None
-    except ValueError as exc:
-        raise RequestError(400, "BadRequest", f"invalid list options: {exc}") from exc
-    found.update(
-        label_selector=canonical_labels(query.get("labelSelector", "")),
-        field_selector=canonical_fields(query.get("fieldSelector", "")),
-        resource_version_match=query.get("resourceVersionMatch", ""),
-        limit=limit,
-        continue_token=query.get("continue", ""),
-        send_initial_events=_true(query.get("sendInitialEvents")),
-        allow_watch_bookmarks=_true(query.get("allowWatchBookmarks")),
-        timeout_seconds=timeout,
-    )
-    return found
+def _verb(method: str, place: _Place, *, watches: bool) -> str:
+    if place.prefix:
+        return place.prefix
+    verb = _VERBS.get(method, method.lower())
+    if place.name:
+        return verb
+    if verb == "get":
+        return "watch" if watches else "list"
+    return "deletecollection" if verb == "delete" else verb
 
 
-def _query(raw: bytes) -> dict[str, str]:
-    """Return the first value of each key, as the API server's decoder takes it."""
-    found: dict[str, str] = {}
-    for key, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
-        found.setdefault(key, value)
-    return found
-
-
-def _true(value: str | None) -> bool:
-    """Kubernetes' query booleans: present is true, but for false and 0."""
-    return value is not None and value.lower() not in ("false", "0")
+def _with_options(call: Call, options: ListOptions) -> Call:
+    chosen = msgspec.structs.asdict(options)
+    if call.name:  # /watch/pods/x is a watch of pods where metadata.name=x
+        selector = options.field_selector or picks_name(call.name)
+        if pinned_name(selector) != call.name:
+            problem = "fieldSelector metadata.name doesn't match requested name"
+            raise RequestError(400, "BadRequest", problem)
+        chosen |= {"name": "", "field_selector": selector}
+    pinned = pinned_name(chosen["field_selector"])
+    chosen["pinned_name"] = pinned if is_path_segment(pinned) else ""
+    return msgspec.structs.replace(call, **chosen)

@@ -1,82 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 """Label and field selectors: parsed, put in one canonical text, matched, compared.
 
-Syntax and error texts are those of k8s.io/apimachinery/pkg/labels and pkg/fields.
+Selectors that say the same have one canonical text, so that questions compare by it.
+Where a comparison cannot be proved the answer is no: a question then counts as
+another one, and is asked anew. Field syntax and messages are those of
+k8s.io/apimachinery/pkg/fields.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 
 from toono.errors import RequestError
+from toono.kube import label_syntax
+from toono.kube.requirements import Requirement as Requirement
+from toono.kube.requirements import all_implied, compares, in_order
+
+_CACHED_TEXTS = 512
+_MAX_CACHED_CHARS = 512
+"""What is longer is parsed each time: a hostile client must not fill the memory."""
+
+Requirements = tuple[Requirement, ...]
 
 
-class Requirement(NamedTuple):
-    """One condition; a selector is all of them at once."""
-
-    key: str
-    operator: str
-    """in, notin, exists, !"""
-    values: frozenset[str]
-
-
-_KEY = r"[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?"
-_SET = re.compile(
-    rf"\s*(?P<key>{_KEY})\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)\s*\Z"
-)
-_EQUAL = re.compile(
-    rf"\s*(?P<key>{_KEY})\s*(?P<op>==|=|!=)\s*(?P<value>[^=!,()\s]*)\s*\Z"
-)
-_EXISTS = re.compile(rf"\s*(?P<no>!?)\s*(?P<key>{_KEY})\s*\Z")
-_COMMA = re.compile(r",(?![^()]*\))")
-
-
-@lru_cache(maxsize=1024)
-def parse_labels(text: str) -> tuple[Requirement, ...]:
+def parse_labels(text: str) -> Requirements:
     """Return the requirements of a label selector; RequestError 400 where it is bad."""
-    if not text.strip():
-        return ()
-    return tuple(
-        sorted((_label(part, text) for part in _COMMA.split(text)), key=_order)
-    )
+    return _labels(text) if len(text) <= _MAX_CACHED_CHARS else _read_labels(text)
 
 
-def _order(requirement: Requirement) -> tuple[str, str, list[str]]:
-    return (requirement.key, requirement.operator, sorted(requirement.values))
+def parse_fields(text: str) -> Requirements:
+    """Return the requirements of a field selector; RequestError 400 where it is bad."""
+    return _fields(text) if len(text) <= _MAX_CACHED_CHARS else _read_fields(text)
 
 
-def _label(part: str, text: str) -> Requirement:
-    if match := _EQUAL.match(part):
-        operator = "notin" if match["op"] == "!=" else "in"
-        return Requirement(match["key"], operator, frozenset({match["value"]}))
-    if match := _SET.match(part):
-        values = frozenset(value.strip() for value in match["values"].split(","))
-        return Requirement(match["key"], match["op"], values)
-    if match := _EXISTS.match(part):
-        return Requirement(match["key"], "!" if match["no"] else "exists", frozenset())
-    raise RequestError(400, "BadRequest", f"unable to parse requirement: {text!r}")
-
-
-@lru_cache(maxsize=1024)
 def canonical_labels(text: str) -> str:
-    """Return one text for all selectors that pick the same by the same conditions."""
-    return ",".join(_label_text(requirement) for requirement in parse_labels(text))
+    """Return one text for all label selectors with the same conditions."""
+    return ",".join(map(_label_text, parse_labels(text))) if text else ""
 
 
-def _label_text(requirement: Requirement) -> str:
-    key, operator, values = requirement
-    if operator == "exists":
-        return key
-    if operator == "!":
-        return "!" + key
-    if len(values) == 1:
-        (value,) = values
-        return f"{key}={value}" if operator == "in" else f"{key}!={value}"
-    return f"{key} {operator} ({','.join(sorted(values))})"
+def canonical_fields(text: str) -> str:
+    """Return one text for all field selectors with the same conditions."""
+    return ",".join(map(_field_text, parse_fields(text))) if text else ""
 
 
-@lru_cache(maxsize=1024)
 def label_matcher(text: str) -> Callable[[Mapping[str, str]], bool]:
     """Return the predicate of a label selector over metadata.labels."""
     requirements = parse_labels(text)
@@ -87,70 +53,8 @@ def label_matcher(text: str) -> Callable[[Mapping[str, str]], bool]:
     return matches
 
 
-def _label_holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
-    key, operator, values = requirement
-    if operator == "exists":
-        return key in labels
-    if operator == "!":
-        return key not in labels
-    if operator == "in":
-        return labels.get(key) in values
-    return labels.get(key) not in values
-
-
-@lru_cache(maxsize=1024)
-def parse_fields(text: str) -> tuple[Requirement, ...]:
-    """Return the requirements of a field selector; RequestError 400 where it is bad.
-
-    Values may escape comma, equal sign and backslash with a backslash.
-    """
-    if not text.strip():
-        return ()
-    return tuple(sorted((_field(part, text) for part in _split(text)), key=_order))
-
-
-def _split(text: str) -> list[str]:
-    parts, part, escaped = [], "", False
-    for char in text:
-        if char == "," and not escaped:
-            parts.append(part)
-            part = ""
-            continue
-        escaped = char == "\\" and not escaped
-        part += char
-    return [part for part in [*parts, part] if part]
-
-
-def _field(part: str, text: str) -> Requirement:
-    match = re.match(r"([^=!\\]+)(==|!=|=)(.*)\Z", part, re.DOTALL)
-    if match is None:
-        raise RequestError(
-            400,
-            "BadRequest",
-            f"invalid selector: '{text}'; can't understand '{part}'",
-        )
-    operator = "notin" if match[2] == "!=" else "in"
-    value = re.sub(r"\\([\\,=])", r"\1", match[3])
-    return Requirement(match[1].strip(), operator, frozenset({value}))
-
-
-@lru_cache(maxsize=1024)
-def canonical_fields(text: str) -> str:
-    """Return one text for all field selectors with the same conditions."""
-    return ",".join(
-        f"{key}{'=' if operator == 'in' else '!='}{_escaped(value)}"
-        for key, operator, values in parse_fields(text)
-        for value in values
-    )
-
-
-def _escaped(value: str) -> str:
-    return re.sub(r"([\\,=])", r"\\\1", value)
-
-
-@lru_cache(maxsize=1024)
 def field_matcher(text: str) -> Callable[[Callable[[str], str]], bool]:
-    """Return the predicate of a field selector over "path → value" of an object."""
+    """Return the predicate of a field selector over "path -> value" of an object."""
     requirements = parse_fields(text)
 
     def matches(value_of: Callable[[str], str]) -> bool:
@@ -162,7 +66,6 @@ def field_matcher(text: str) -> Callable[[Callable[[str], str]], bool]:
     return matches
 
 
-@lru_cache(maxsize=1024)
 def pinned_name(field_selector: str) -> str:
     """Return the one name that a field selector picks (metadata.name=x), else ""."""
     for key, operator, values in parse_fields(field_selector):
@@ -172,11 +75,21 @@ def pinned_name(field_selector: str) -> str:
     return ""
 
 
-def covers_name(field_selector: str, *, namespace: str, name: str) -> bool:
-    """Say whether an object of this name is picked whatever else it holds.
+def picks_name(name: str) -> str:
+    """Return the canonical field selector that picks one name."""
+    return _field_text(Requirement("metadata.name", "in", frozenset({name})))
 
-    Only metadata.name and metadata.namespace never change while an object lives.
+
+def is_identity_only(field_selector: str) -> bool:
+    """Say whether a selector asks for nothing that can change while an object lives.
+
+    Then no object ever leaves or enters it but by birth and death.
     """
+    return all(one.key in _IDENTITY for one in parse_fields(field_selector))
+
+
+def covers_name(field_selector: str, *, namespace: str, name: str) -> bool:
+    """Say whether an object of this name is picked whatever else it holds."""
     fixed = {"metadata.name": name, "metadata.namespace": namespace}
     return all(
         key in fixed and (fixed[key] in values) is (operator == "in")
@@ -185,35 +98,113 @@ def covers_name(field_selector: str, *, namespace: str, name: str) -> bool:
 
 
 def labels_contain(wider: str, narrower: str) -> bool:
-    """Say whether all that `narrower` picks is picked by `wider` too."""
-    return wider == narrower or _contains(parse_labels(wider), parse_labels(narrower))
+    """Say whether all that label selector `narrower` picks is picked by `wider`."""
+    return wider == narrower or all_implied(parse_labels(wider), parse_labels(narrower))
 
 
 def fields_contain(wider: str, narrower: str) -> bool:
-    """Say whether all that `narrower` picks is picked by `wider` too."""
-    return wider == narrower or _contains(parse_fields(wider), parse_fields(narrower))
+    """Say whether all that field selector `narrower` picks is picked by `wider`."""
+    return wider == narrower or all_implied(parse_fields(wider), parse_fields(narrower))
 
 
-def _contains(
-    wider: tuple[Requirement, ...], narrower: tuple[Requirement, ...]
-) -> bool:
-    return all(any(_implies(n, w) for n in narrower) for w in wider)
+_IDENTITY = frozenset({"metadata.name", "metadata.namespace"})
 
 
-def _implies(given: Requirement, wanted: Requirement) -> bool:
-    """Say whether whoever meets `given` meets `wanted`."""
-    if given == wanted:
-        return True
-    if given.key != wanted.key:
-        return False
-    if wanted.operator == "exists":
-        return given.operator == "in"
-    if wanted.operator == "in":
-        return given.operator == "in" and given.values <= wanted.values
-    if wanted.operator == "notin":
-        return (
-            given.operator == "!"
-            or (given.operator == "in" and not given.values & wanted.values)
-            or (given.operator == "notin" and given.values >= wanted.values)
-        )
-    return False
+# -- labels ------------------------------------------------------------------
+
+
+def _read_labels(text: str) -> Requirements:
+    return in_order(label_syntax.parse(text))
+
+
+_labels = lru_cache(maxsize=_CACHED_TEXTS)(_read_labels)
+
+
+def _label_text(requirement: Requirement) -> str:
+    key, operator, values = requirement
+    match operator:
+        case "exists":
+            return key
+        case "!":
+            return "!" + key
+        case ">" | "<":
+            return f"{key}{operator}{min(values)}"
+        case _ if len(values) == 1:
+            return f"{key}{'=' if operator == 'in' else '!='}{min(values)}"
+        case _:
+            return f"{key} {operator} ({','.join(sorted(values))})"
+
+
+def _label_holds(requirement: Requirement, labels: Mapping[str, str]) -> bool:
+    key, operator, values = requirement
+    match operator:
+        case "exists":
+            return key in labels
+        case "!":
+            return key not in labels
+        case "in":
+            return key in labels and labels[key] in values
+        case "notin":
+            return key not in labels or labels[key] not in values
+        case _:
+            return key in labels and compares(labels[key], requirement)
+
+
+# -- fields ------------------------------------------------------------------
+
+
+def _read_fields(text: str) -> Requirements:
+    """Read terms; one whose field and value are both empty picks everything."""
+    terms = [_field(term, text) for term in _terms(text) if term]
+    return in_order(term for term in terms if term.key or "" not in term.values)
+
+
+_fields = lru_cache(maxsize=_CACHED_TEXTS)(_read_fields)
+
+_TERM = re.compile(r"(?:[^,\\]|\\.?)*", re.DOTALL)
+_OPERATOR = re.compile(r"!=|==|=")
+_SPECIAL = re.compile(r"\\(.?)|[,=]", re.DOTALL)
+
+
+def _terms(text: str) -> list[str]:
+    """Cut at commas that no backslash protects."""
+    terms, at = [], 0
+    while at <= len(text):
+        match = _TERM.match(text, at)
+        assert match is not None  # it matches the empty text
+        terms.append(match[0])
+        at = match.end() + 1
+    return terms
+
+
+def _field(term: str, text: str) -> Requirement:
+    operator = _OPERATOR.search(term)
+    if operator is None:
+        raise _bad(f"invalid selector: '{text}'; can't understand '{term}'")
+    value = _SPECIAL.sub(_unescaped, term[operator.end() :])
+    return Requirement(
+        term[: operator.start()],
+        "notin" if operator[0] == "!=" else "in",
+        frozenset({value}),
+    )
+
+
+def _unescaped(special: re.Match[str]) -> str:
+    escaped = special[1]
+    if escaped is None:
+        code = ord(special[0])
+        raise _bad(f"invalid field selector: unescaped character in value: {code}")
+    if escaped not in ("\\", ",", "="):
+        raise _bad(f"invalid field selector: invalid escape sequence: \\{escaped}")
+    return escaped
+
+
+def _bad(message: str) -> RequestError:
+    return RequestError(400, "BadRequest", message)
+
+
+def _field_text(requirement: Requirement) -> str:
+    key, operator, values = requirement
+    (value,) = values
+    escaped = re.sub(r"([\\,=])", r"\\\1", value)
+    return f"{key}{'=' if operator == 'in' else '!='}{escaped}"
