@@ -329,6 +329,7 @@ class APIServer:
                 f'{resource.qualified} "{name}" already exists',
                 _details(resource, name),
             )
+        meta |= {"resourceVersion": ""}
         meta.setdefault("uid", str(uuid.uuid4()))
         meta.setdefault("generation", 1)
         meta.setdefault("creationTimestamp", _now())

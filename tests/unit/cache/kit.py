@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cache's tests share: calls, bodies of a small cloud, a cache in memory."""
+
+import asyncio
+import json
+
+from toono.cache.answer import Answers
+from toono.cache.policy import Policy
+from toono.cache.record import Recorder
+from toono.cache.record_watch import WatchRecording
+from toono.cache.scopes import Scopes
+from toono.codec.registry import for_media_type
+from toono.kube.request import Call, Caller, parse
+from toono.store.memory import MemoryStore
+from toono.testing.clock import VirtualClock
+
+CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
+JSON_FIELDS = {b"content-type": b"application/json"}
+
+
+def call(target: str, *, method: str = "GET", agent: str = "kubelet/v1") -> Call:
+    fields = {b"user-agent": agent.encode(), b"accept": b"application/json"}
+    return parse(method, target.encode(), fields, CALLER)
+
+
+def pod(name: str, version: int, **meta) -> dict:
+    labels = meta.pop("labels", {})
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": meta.pop("namespace", "default"),
+            "uid": meta.pop("uid", "uid-" + name),
+            "resourceVersion": str(version),
+            "labels": labels,
+            **meta,
+        },
+        "spec": {"nodeName": "edge-1"},
+    }
+
+
+def encode(content: dict) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def pod_list(version: int, *pods: dict, **meta) -> bytes:
+    head = {"kind": "PodList", "apiVersion": "v1"}
+    meta = {"resourceVersion": str(version), **meta}
+    return encode(head | {"metadata": meta, "items": list(pods)})
+
+
+def one(content: dict) -> bytes:
+    return encode({"kind": "Pod", "apiVersion": "v1"} | content)
+
+
+def event(kind: str, content: dict) -> bytes:
+    whole = {"kind": "Pod", "apiVersion": "v1"} | content
+    return encode({"type": kind, "object": whole})
+
+
+def bookmark(version: int, *, end: bool = False) -> bytes:
+    meta: dict = {"resourceVersion": str(version)}
+    if end:
+        meta["annotations"] = {"k8s.io/initial-events-end": "true"}
+    return event("BOOKMARK", {"metadata": meta})
+
+
+def not_found(name: str) -> bytes:
+    return encode(
+        {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": f'pods "{name}" not found',
+            "reason": "NotFound",
+            "details": {"name": name, "kind": "pods"},
+            "code": 404,
+        }
+    )
+
+
+class Cache:
+    """A cache over a store in memory, driven as the pipeline drives it."""
+
+    def __init__(self, store=None) -> None:
+        self.clock = VirtualClock()
+        self.store = store or MemoryStore()
+        self.scopes = Scopes(self.store, clock=self.clock)
+        self.recorder = Recorder(self.scopes, Policy.of("agent"))
+        self.answers = Answers(self.scopes, "edge-1")
+
+    async def take(
+        self,
+        target: str,
+        body: bytes,
+        *,
+        status: int = 200,
+        method: str = "GET",
+        **kind,
+    ) -> None:
+        """Record one whole answer."""
+        recording = await self.recorder.begin(call(target, method=method, **kind))
+        if recording is not None:
+            kept = await recording.finish(status, JSON_FIELDS, body)
+            if kept is not None:
+                await kept
+
+    async def watch(self, target: str) -> WatchRecording:
+        """Begin to record a watch."""
+        codec = for_media_type("application/json")
+        assert codec is not None
+        recording = WatchRecording(self.recorder, call(target), codec)
+        await recording.ready()
+        return recording
+
+    async def list(self, target: str, **kind):
+        """Answer a list from the cache: names, or the answer where it is none."""
+        answer = await self.answers.list(call(target, **kind), lambda _: True)
+        if not hasattr(answer, "items"):
+            return type(answer).__name__
+        names = [json.loads(item)["metadata"]["name"] for item in answer.items]
+        return answer.scope.version, names
+
+    async def get(self, target: str, **kind):
+        """Answer a GET from the cache: the object's version, or what else it is."""
+        answer = await self.answers.get(call(target, **kind), lambda _: True)
+        if not hasattr(answer, "items"):
+            return type(answer).__name__
+        return json.loads(answer.items[0])["metadata"]["resourceVersion"]
+
+
+def run(scenario) -> None:
+    """Run a test's scenario on a loop of its own."""
+    asyncio.run(scenario())

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from tests.unit.cache.kit import Cache, call, event, not_found, one, pod, pod_list, run
+from toono.cache.answer import Unacceptable
+
+PODS = "/api/v1/pods"
+POD_A = "/api/v1/namespaces/default/pods/a"
+NODE = "/api/v1/nodes/edge-1"
+
+
+def test_a_narrower_question_is_answered_from_one_that_contains_it() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red, blue = {"color": "red"}, {"color": "blue"}
+        body = pod_list(
+            20,
+            pod("a", 5, labels=red),
+            pod("b", 6, labels=blue),
+            pod("c", 7, labels=red, namespace="shop"),
+        )
+        await cache.take(PODS, body)
+        assert await cache.list(PODS + "?labelSelector=color%3Dred") == (20, ["a", "c"])
+        shop = "/api/v1/namespaces/shop/pods"
+        assert await cache.list(shop) == (20, ["c"])
+        assert await cache.list(shop + "?labelSelector=color!%3Dred") == (20, [])
+        named = PODS + "?fieldSelector=metadata.name%3Db"
+        assert await cache.list(named) == (20, ["b"])
+        placed = PODS + "?fieldSelector=spec.nodeName%3Dedge-2"
+        assert await cache.list(placed) == (20, [])
+
+    run(scenario)
+
+
+def test_a_wider_question_is_unknown() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS + "?labelSelector=color%3Dred", pod_list(20))
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.list(PODS + "?labelSelector=color%3Dblue") == "Unknown"
+        one_namespace = "/api/v1/namespaces/shop/pods"
+        await cache.take(one_namespace, pod_list(21))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_scopes_share_no_rows() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(PODS, pod_list(20, pod("a", 5, labels={"color": "red"})))
+        await cache.take(red, pod_list(20, pod("a", 5, labels={"color": "red"})))
+        stream = await cache.watch(red + "&watch=true&resourceVersion=20")
+        stream.feed(event("DELETED", pod("a", 21)))  # it left the selector, and lives
+        assert await cache.list(red) == (21, [])
+        assert await cache.list(PODS) == (20, ["a"])
+        assert await cache.get(POD_A) == "5"
+
+    run(scenario)
+
+
+def test_the_newest_scope_that_covers_the_name_decides() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(PODS, pod_list(20))
+        assert await cache.get(POD_A) == "Absent"
+        await cache.take(POD_A, one(pod("a", 30)))
+        assert await cache.get(POD_A) == "30"
+
+    run(scenario)
+
+
+def test_a_list_by_name_covers_that_name_alone() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        path = "/api/v1/namespaces/default/pods?fieldSelector=metadata.name%3Da"
+        await cache.take(path, pod_list(20))
+        assert await cache.get(POD_A) == "Absent"
+        assert await cache.get(POD_A.replace("/a", "/b")) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_selector_proves_no_absence_but_shows_what_it_holds() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        await cache.take(mine, pod_list(20, pod("a", 5)))
+        assert await cache.get(POD_A) == "5"
+        assert await cache.get(POD_A.replace("/a", "/b")) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_remembered_404_of_the_node_s_own_objects_is_never_served() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(NODE, not_found("edge-1"), status=404)
+        assert await cache.get(NODE) == "Unknown"
+        other = "/api/v1/nodes/edge-2"
+        await cache.take(other, not_found("edge-2"), status=404)
+        assert await cache.get(other) == "Absent"
+
+    run(scenario)
+
+
+def test_an_incomplete_scope_lists_nothing_and_still_gives_what_it_has() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        stream.feed(b'{"type":"ADDED","object":{}}\n')
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.get(POD_A) == "5"
+        assert await cache.get(POD_A.replace("/a", "/b")) == "Unknown"
+
+    run(scenario)
+
+
+def test_known_in_no_acceptable_form_is_not_unknown() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        nothing = [
+            await cache.answers.list(call(PODS), lambda _: False),
+            await cache.answers.get(call(POD_A), lambda _: False),
+        ]
+        assert nothing == [Unacceptable(), Unacceptable()]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("version", ["v1beta1", "v2"])
+def test_another_version_of_the_api_is_another_question(version: str) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        assert await cache.list(f"/api/{version}/pods") == "Unknown"
+
+    run(scenario)
+
+
+def test_rows_come_in_the_api_server_s_order() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        body = pod_list(
+            20, pod("x", 5, namespace="a"), pod("x", 6, namespace="a-b"), pod("b", 7)
+        )
+        await cache.take(PODS, body)
+        answer = await cache.answers.list(call(PODS), lambda _: True)
+        assert [b'"a-b"' in item for item in answer.items] == [True, False, False]
+
+    run(scenario)

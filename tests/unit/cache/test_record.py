@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+import gzip
+
+import pytest
+
+from tests.unit.cache.kit import (
+    JSON_FIELDS,
+    Cache,
+    call,
+    encode,
+    not_found,
+    one,
+    pod,
+    pod_list,
+    run,
+)
+from toono.cache.record import unpacked
+from toono.errors import CodecError
+
+PODS = "/api/v1/pods"
+POD_A = "/api/v1/namespaces/default/pods/a"
+
+
+def test_a_list_answers_its_own_question() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+
+    run(scenario)
+
+
+def test_an_empty_list_is_empty_and_an_unasked_one_unknown() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20))
+        assert await cache.list(PODS) == (20, [])
+        assert await cache.list("/api/v1/services") == "Unknown"
+
+    run(scenario)
+
+
+def test_only_a_whole_chain_of_pages_is_a_list() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        first = pod_list(20, pod("a", 5), **{"continue": "t1"})
+        await cache.take(PODS + "?limit=1", first)
+        assert await cache.list(PODS) == "Unknown"
+        await cache.take(PODS + "?limit=1&continue=t1", pod_list(20, pod("b", 6)))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+
+    run(scenario)
+
+
+def test_a_page_of_another_version_breaks_the_chain() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5), **{"continue": "t1"}))
+        await cache.take(PODS + "?continue=t1", pod_list(21, pod("b", 6)))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_page_that_continues_nothing_we_saw_is_not_kept() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS + "?continue=other", pod_list(20, pod("b", 6)))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_get_is_remembered_and_a_404_of_its_name_forgets_it() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        assert await cache.get(POD_A) == "5"
+        await cache.take(POD_A, not_found("a"), status=404)
+        assert await cache.get(POD_A) == "Absent"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body", [b"404 page not found\n", not_found("other"), b"", b"{}"]
+)
+def test_a_404_that_names_nothing_we_asked_for_is_not_believed(body: bytes) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(POD_A, body, status=404)
+        assert await cache.get(POD_A) == "5"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_write_s_answer_is_remembered(method: str) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)), method=method)
+        assert await cache.get(POD_A) == "5"
+
+    run(scenario)
+
+
+def test_a_create_is_remembered_under_the_name_it_got() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, not_found("a"), status=404)
+        path = "/api/v1/namespaces/default/pods"
+        await cache.take(path, one(pod("a", 9)), method="POST", status=201)
+        assert await cache.get(POD_A) == "9"
+
+    run(scenario)
+
+
+def test_a_dry_run_made_nothing() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A + "?dryRun=All", one(pod("a", 5)), method="PUT")
+        assert await cache.get(POD_A) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_delete_removes_and_a_graceful_one_is_stored_with_its_timestamp() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        going = pod("a", 7, deletionTimestamp="2026-11-21T00:00:00Z")
+        await cache.take(POD_A, one(going), method="DELETE")
+        assert await cache.get(POD_A) == "7"
+        success = encode({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+        await cache.take(POD_A, success, method="DELETE")
+        assert await cache.get(POD_A) == "Absent"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>please log in</html>",
+        b"",
+        one(pod("b", 5)),
+        one(pod("a", 5, namespace="other")),
+        one(pod("a", 5) | {"kind": "Status"}),
+        one(pod("a", "abc")),
+        one(pod("a", "")),
+        one(pod("a", 5))[:-20],
+    ],
+    ids=["html", "empty", "name", "namespace", "status", "text", "no-rv", "cut"],
+)
+def test_what_is_not_the_object_asked_for_is_not_kept(body: bytes) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, body)
+        assert await cache.get(POD_A) == "Unknown"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [pod("", 5), pod("..", 5), pod("a/b", 5), pod("a", 5, namespace="..")],
+    ids=["empty", "dots", "slash", "namespace"],
+)
+def test_a_list_with_a_hostile_name_is_not_kept(item: dict) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, item))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_list_that_names_an_object_twice_is_not_kept() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("a", 6)))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_another_component_s_answer_is_another_s() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5)), agent="agent/1")
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.list(PODS, agent="agent/1") == (20, ["a"])
+
+    run(scenario)
+
+
+def test_who_is_not_allowed_is_not_recorded() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        assert await cache.recorder.begin(call(PODS, agent="curl/8")) is None
+
+    run(scenario)
+
+
+def test_errors_and_redirects_are_not_kept() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        for status in (302, 304, 401, 403, 410, 429, 500, 503):
+            await cache.take(PODS, pod_list(20, pod("a", 5)), status=status)
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_gzip_is_unpacked_for_the_copy_that_is_kept() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        recording = await cache.recorder.begin(call(PODS))
+        body = pod_list(20, pod("a", 5))
+        packed = gzip.compress(body[:50]) + gzip.compress(body[50:])
+        fields = JSON_FIELDS | {b"content-encoding": b"gzip"}
+        assert recording is not None
+        await recording.finish(200, fields, packed)
+        assert await cache.list(PODS) == (20, ["a"])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"x" * 100)[:-4]])
+def test_a_gzip_lie_is_an_error(body: bytes) -> None:
+    with pytest.raises(CodecError):
+        unpacked(body, {b"content-encoding": b"gzip"})
+
+
+def test_a_gzip_bomb_is_an_error(monkeypatch) -> None:
+    monkeypatch.setattr("toono.cache.record.MAX_BODY_BYTES", 1000)
+    with pytest.raises(CodecError):
+        unpacked(gzip.compress(b"0" * 100_000), {b"content-encoding": b"gzip"})
+
+
+def test_a_double_coding_is_an_error() -> None:
+    with pytest.raises(CodecError):
+        unpacked(b"", {b"content-encoding": b"gzip, gzip"})

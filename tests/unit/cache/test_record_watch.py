@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.cache.kit import (
+    Cache,
+    bookmark,
+    encode,
+    event,
+    pod,
+    pod_list,
+    run,
+)
+from toono.cache import record_watch
+
+PODS = "/api/v1/pods"
+WATCH = PODS + "?watch=true&allowWatchBookmarks=true"
+BURST = WATCH + "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+
+
+async def listed(version: int = 20) -> Cache:
+    cache = Cache()
+    await cache.take(PODS, pod_list(version, pod("a", 5), pod("b", 6)))
+    return cache
+
+
+def test_events_after_the_list_change_it() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        stream.feed(event("ADDED", pod("c", 21)) + event("MODIFIED", pod("a", 22)))
+        stream.feed(event("DELETED", pod("b", 23)))
+        assert await cache.list(PODS) == (23, ["a", "c"])
+        stream.feed(bookmark(40))
+        assert await cache.list(PODS) == (40, ["a", "c"])
+
+    run(scenario)
+
+
+def test_what_removes_is_kept_before_it_goes_on() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        assert stream.feed(event("ADDED", pod("c", 21))).kept is None
+        assert stream.feed(event("DELETED", pod("b", 23))).kept is not None
+        going = pod("a", 24, deletionTimestamp="2026-11-21T00:00:00Z")
+        assert stream.feed(event("MODIFIED", going)).kept is not None
+
+    run(scenario)
+
+
+def test_a_stream_ahead_of_the_scope_leaves_no_hole() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=30")
+        stream.feed(event("ADDED", pod("c", 31)))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+        await cache.take(PODS, pod_list(31, pod("c", 31)))
+        stream.feed(event("ADDED", pod("d", 32)))
+        assert await cache.list(PODS) == (32, ["c", "d"])
+
+    run(scenario)
+
+
+def test_two_streams_apply_an_event_once() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        first = await cache.watch(WATCH + "&resourceVersion=20")
+        second = await cache.watch(WATCH + "&resourceVersion=20")
+        first.feed(event("ADDED", pod("c", 21)) + event("DELETED", pod("c", 22)))
+        second.feed(event("ADDED", pod("c", 21)))
+        assert await cache.list(PODS) == (22, ["a", "b"])
+
+    run(scenario)
+
+
+def test_a_burst_closed_by_its_bookmark_is_a_list() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(BURST)
+        stream.feed(event("ADDED", pod("b", 6)) + event("ADDED", pod("c", 25)))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+        fed = stream.feed(bookmark(30, end=True))
+        assert fed.kept is not None
+        assert await cache.list(PODS) == (30, ["b", "c"])
+        stream.feed(event("DELETED", pod("b", 31)))
+        assert await cache.list(PODS) == (31, ["c"])
+
+    run(scenario)
+
+
+def test_an_empty_burst_is_truly_empty() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(BURST)
+        stream.feed(bookmark(30, end=True))
+        assert await cache.list(PODS) == (30, [])
+
+    run(scenario)
+
+
+def test_a_burst_without_its_end_proves_nothing() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        stream = await cache.watch(WATCH + "&resourceVersion=0")
+        stream.feed(event("ADDED", pod("a", 5)) + bookmark(30))
+        stream.feed(event("ADDED", pod("b", 31)))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_burst_too_large_to_hold_is_not_kept(monkeypatch) -> None:
+    monkeypatch.setattr(record_watch, "MAX_BURST_BYTES", 300)
+
+    async def scenario() -> None:
+        cache = Cache()
+        stream = await cache.watch(BURST)
+        for number in range(5):
+            stream.feed(event("ADDED", pod(f"p{number}", 5)))
+        stream.feed(bookmark(30, end=True))
+        assert await cache.list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_a_burst_from_a_restored_cloud_begins_an_epoch() -> None:
+    async def scenario() -> None:
+        cache = await listed(version=100)
+        old = await cache.watch(WATCH + "&resourceVersion=100")
+        stream = await cache.watch(BURST)
+        stream.feed(event("ADDED", pod("z", 40)) + bookmark(50, end=True))
+        assert await cache.list(PODS) == (50, ["z"])
+        assert cache.scopes.epoch == 1
+        fed = old.feed(event("ADDED", pod("c", 101)))
+        assert fed.ended
+        assert b'"code":410' in fed.frames
+
+    run(scenario)
+
+
+def test_a_frame_that_cannot_be_read_makes_the_scope_incomplete() -> None:
+    async def scenario() -> None:
+        for bad in (
+            b'{"type":"ADDED","object":{"metadata":1}}\n',
+            event("PAUSED", pod("c", 21)),
+            event("ADDED", pod("..", 21)),
+            event("ADDED", pod("c", "abc")),
+        ):
+            cache = await listed()
+            stream = await cache.watch(WATCH + "&resourceVersion=20")
+            fed = stream.feed(bad)
+            assert fed.frames == bad
+            assert await cache.list(PODS) == "Unknown"
+            stream.feed(event("ADDED", pod("d", 22)))
+            await cache.take(PODS, pod_list(22, pod("d", 22)))
+            assert await cache.list(PODS) == (22, ["d"])
+
+    run(scenario)
+
+
+def test_an_error_frame_changes_nothing() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        status = {"kind": "Status", "apiVersion": "v1", "code": 410}
+        stream.feed(encode({"type": "ERROR", "object": status}))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+
+    run(scenario)
+
+
+def test_tables_and_metadata_are_not_mistaken_for_objects() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        thin = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        stream.feed(encode({"type": "ADDED", "object": thin | pod("c", 21)}))
+        assert await cache.list(PODS) == (20, ["a", "b"])
+
+    run(scenario)
+
+
+def test_only_whole_frames_go_on() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        frame = event("ADDED", pod("c", 21))
+        assert stream.feed(frame[:30]).frames == b""
+        assert stream.feed(frame[30:] + frame[:5]).frames == frame
+
+    run(scenario)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 400), max_size=12))
+def test_any_cut_of_the_stream_gives_the_same_rows(cuts: list[int]) -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await cache.watch(WATCH + "&resourceVersion=20")
+        whole = (
+            event("ADDED", pod("c", 21, labels={"k": 'a}\n{"'}))
+            + event("MODIFIED", pod("a", 22))
+            + event("DELETED", pod("b", 23))
+            + bookmark(30)
+        )
+        out, at = b"", 0
+        for cut in [*cuts, len(whole)]:
+            out += stream.feed(whole[at : at + cut]).frames
+            at += cut
+        assert out == whole
+        assert await cache.list(PODS) == (30, ["a", "c"])
+
+    run(scenario)
