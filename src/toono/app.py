@@ -8,17 +8,19 @@ listeners are bound; it never waits for the cloud. Drain is the other way round.
 import asyncio
 import logging
 import ssl
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from toono.admin.handler import Admin
+from toono.admin.metrics import Metrics
 from toono.cache.answer import Answers
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
-from toono.errors import RejectedRequestError
+from toono.errors import OptionError, RejectedRequestError
 from toono.identity.rights import Rights
 from toono.kube import status
 from toono.kube.request import Call
@@ -50,6 +52,7 @@ class HubSettings:
     node_name: str
     cache_path: Path
     listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
+    status_listen: tuple[str, int] | None = ("127.0.0.1", 10267)
     agents: tuple[str, ...] = ()
     lb_mode: str = "rr"
     node_uids: frozenset[int] = frozenset({0})
@@ -64,7 +67,9 @@ class Hub:
         self._clock = clock or SystemClock()
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, int]] = []
+        self.status_address: tuple[str, int] | None = None
         self.back = asyncio.Event()
+        self.metrics = Metrics()
 
     async def __aenter__(self) -> Self:
         try:
@@ -91,7 +96,11 @@ class Hub:
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self.server.drain, DRAIN_SECONDS)
         for host, port in settings.listen:
-            self.addresses.append(await self.server.start(host, port))
+            self.addresses.append(
+                await _listen(self.server, host, port, "--proxy-port")
+            )
+        if settings.status_listen is not None:
+            await self._start_admin(*settings.status_listen)
         self.upstream.start()
         log.info(
             "serving",
@@ -134,10 +143,89 @@ class Hub:
             forward=Forward(self.upstream, recorder, clock),
             local=Local(answers, self.upstream, clock, self.back),
             in_flight=InFlight(),
-            observe=observe,
+            observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
         )
+
+    async def _start_admin(self, host: str, port: int) -> None:
+        self._declare_gauges()
+        admin = Admin(
+            checks={
+                "listeners": lambda: bool(self.addresses),
+                "cache": lambda: True,
+            },
+            status=self.status,
+            metrics=self.metrics,
+        )
+        server = Server(admin.serve, refuse=refuse, clock=self._clock)
+        self._stack.push_async_callback(server.drain, 0.0)
+        self.status_address = await _listen(server, host, port, "--serve-port")
+
+    def _declare_gauges(self) -> None:
+        in_flight = self.chain.in_flight
+        self.metrics.gauges(
+            [
+                (
+                    "toono_offline",
+                    "1 while no API server can be reached.",
+                    lambda: float(not self.upstream.online),
+                ),
+                (
+                    "toono_requests_in_flight",
+                    "Requests under way, watches excluded.",
+                    lambda: float(in_flight.reading + in_flight.writing),
+                ),
+                ("toono_watches", "Watches open.", lambda: float(in_flight.watching)),
+                (
+                    "toono_cache_size_bytes",
+                    "Bytes of the objects remembered.",
+                    lambda: float(self.scopes.size_bytes),
+                ),
+                (
+                    "toono_cache_objects",
+                    "Objects remembered, by scope.",
+                    lambda: float(sum(len(one.rows) for one in self.scopes.all())),
+                ),
+                (
+                    "toono_cache_dropped_changes",
+                    "Changes that the disk did not take in time.",
+                    lambda: float(self.scopes.counters.dropped_changes),
+                ),
+                (
+                    "toono_cache_damaged_rows",
+                    "Rows found damaged or lost.",
+                    lambda: float(self.scopes.counters.damaged_rows),
+                ),
+                (
+                    "toono_cache_epochs",
+                    "Times that the cloud was found restored from a backup.",
+                    lambda: float(self.scopes.counters.epochs),
+                ),
+            ]
+        )
+
+    def status(self) -> Mapping[str, object]:
+        """Return what the status page shows."""
+        return {
+            "mode": "online" if self.upstream.online else "offline",
+            "since": self.upstream.since,
+            "servers": {
+                one.origin.authority: "healthy" if one.health.healthy else "down"
+                for one in self.upstream.servers
+            },
+            "node": self._settings.node_name,
+            "scopes": sum(1 for _ in self.scopes.all()),
+            "store": self.store.state,
+        }
+
+    def _observe(
+        self, call: Call | None, route: str, code: int, seconds: float
+    ) -> None:
+        verb = call.verb if call else "unknown"
+        resource = call.resource if call else ""
+        component = call.component if call else ""
+        self.metrics.observe((verb, resource, component, route, str(code)), seconds)
 
     def _mode_changed(self, online: bool) -> None:
         if online:
@@ -155,5 +243,12 @@ def refuse(code: int, message: str) -> tuple[Headers, bytes]:
     return response.headers, content
 
 
-def observe(call: Call | None, route: str, code: int, seconds: float) -> None:
-    """Count one answered request."""
+async def _listen(server: Server, host: str, port: int, option: str) -> tuple[str, int]:
+    try:
+        return await server.start(host, port)
+    except OSError as exc:
+        raise OptionError(
+            option,
+            f"{host}:{port} cannot be listened on: {exc.strerror or exc}",
+            "stop what uses it, or choose another port",
+        ) from exc

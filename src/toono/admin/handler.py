@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hub's own endpoints (10267): is it alive, is it ready, what does it do.
+
+Ready does not mean that the cloud can be reached: a node that is cut off is ready,
+that is the product. Paths under /v1 are YurtHub's.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+from toono import __version__
+from toono.admin.metrics import CONTENT_TYPE, Metrics
+from toono.wire.messages import Headers, Request, Response
+
+TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
+JSON: Headers = [(b"Content-Type", b"application/json")]
+Check = Callable[[], bool]
+
+
+class Admin:
+    """Answers the status listener. `checks` are what readiness depends on."""
+
+    def __init__(
+        self,
+        *,
+        checks: Mapping[str, Check],
+        status: Callable[[], Mapping[str, object]],
+        metrics: Metrics,
+    ) -> None:
+        self._checks = checks
+        self._status = status
+        self._metrics = metrics
+
+    async def serve(self, request: Request) -> Response:
+        """Answer one request."""
+        path, _, query = request.target.decode("latin-1").partition("?")
+        if request.method not in ("GET", "HEAD"):
+            return Response(status=405, headers=TEXT, content=b"Method Not Allowed\n")
+        if path in ("/livez", "/healthz"):
+            return Response(status=200, headers=TEXT, content=b"ok")
+        if path == "/v1/healthz":
+            return Response(status=200, headers=TEXT, content=b"OK")
+        if path == "/v1/readyz":
+            return self._yurthub_ready()
+        if path == "/readyz" or path.startswith("/readyz/"):
+            return self._ready(path, parse_qs(query, keep_blank_values=True))
+        if path == "/metrics":
+            headers = [(b"Content-Type", CONTENT_TYPE)]
+            return Response(status=200, headers=headers, content=self._metrics.text())
+        if path == "/statusz":
+            return self._statusz(request)
+        return Response(status=404, headers=TEXT, content=b"404 page not found\n")
+
+    def _ready(self, path: str, query: Mapping[str, list[str]]) -> Response:
+        excluded = {one for part in query.get("exclude", []) for one in part.split(",")}
+        name = path.removeprefix("/readyz").strip("/")
+        if name and name not in self._checks:
+            return Response(status=404, headers=TEXT, content=b"404 page not found\n")
+        chosen = (
+            [name] if name else [one for one in self._checks if one not in excluded]
+        )
+        results = {one: self._checks[one]() for one in chosen}
+        good = all(results.values())
+        if good and "verbose" not in query:
+            return Response(status=200, headers=TEXT, content=b"ok")
+        lines = [f"[{'+' if ok else '-'}]{one}" for one, ok in results.items()]
+        lines.append("readyz check passed" if good else "readyz check failed")
+        content = ("\n".join(lines) + "\n").encode()
+        return Response(status=200 if good else 500, headers=TEXT, content=content)
+
+    def _yurthub_ready(self) -> Response:
+        failing = [name for name, check in self._checks.items() if not check()]
+        if failing:
+            content = f"{failing[0]} is not ready".encode()
+            return Response(status=500, headers=TEXT, content=content)
+        return Response(status=200, headers=TEXT, content=b"OK")
+
+    def _statusz(self, request: Request) -> Response:
+        status = {"version": __version__, **self._status()}
+        if b"application/json" in request.fields.get(b"accept", b""):
+            content = json.dumps(status).encode()
+            return Response(status=200, headers=JSON, content=content)
+        lines = [f"{key}: {value}" for key, value in status.items()]
+        return Response(status=200, headers=TEXT, content="\n".join(lines).encode())

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`toono run`: serve this node until told to stop."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toono.app import Hub, HubSettings
+from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.node import identify
+from toono.config.options import Options
+from toono.runtime.telemetry import configure
+from toono.upstream.health import HealthSettings
+
+EPILOG = """\b
+Examples:
+  toono run
+  toono run --server-addr=https://10.0.0.1:6443,https://10.0.0.2:6443
+  toono run --cache-agents=cilium-agent,node-exporter
+"""
+
+
+@click.command(cls=Grouped, epilog=EPILOG)
+@with_flags
+def command(**given: Any) -> None:
+    """Serve this node: pass requests on, remember answers, answer while cut off.
+
+    On a node that has joined a cluster nothing need be said: the server, the CA, the
+    certificate and the node's name come from the kubelet's files.
+    """
+    options = options_of(given)
+    configure(options.text("log-format"), options.text("log-level"))
+    for flag in options.later:
+        click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
+    settings = settings_of(options)
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serve(settings))
+    else:
+        uvloop.run(serve(settings))
+
+
+def settings_of(options: Options) -> HubSettings:
+    """Return what the hub needs to know; OptionError for what is missing."""
+    identity = identify(options)
+    return HubSettings(
+        servers=identity.servers,
+        tls=identity.files,
+        node_name=identity.node_name,
+        cache_path=Path(options.text("disk-cache-path")),
+        listen=(
+            (options.text("bind-proxy-address"), int(options.number("proxy-port"))),
+        ),
+        status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
+        agents=options.words("cache-agents"),
+        lb_mode=options.text("lb-mode"),
+        node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
+        health=HealthSettings(
+            up_after=int(options.number("heartbeat-healthy-threshold")),
+            interval=options.number("heartbeat-interval-seconds"),
+            probe_timeout=options.number("heartbeat-timeout-seconds"),
+        ),
+    )
+
+
+async def serve(settings: HubSettings) -> None:
+    """Run a hub until SIGTERM or SIGINT, and drain it."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Hub(settings) as hub:
+        for host, port in hub.addresses:
+            click.echo(f"serving on http://{host}:{port}", err=True)
+        await stop.wait()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option as one row: YurtHub's names and defaults, and ours.
+
+`comes` is empty where the option works, and else says with what it will: it is taken
+today so that a node's arguments need not change, and said once at the start.
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["text", "list", "integer", "flag", "duration"]
+Value = str | int | float | bool | tuple[str, ...]
+
+
+class Flag(NamedTuple):
+    """One option."""
+
+    name: str
+    kind: Kind
+    default: Value
+    help: str
+    group: str
+    comes: str = ""
+
+
+_POOL = "the pool"
+_IDENTITY = "certificates and identity"
+_AUTONOMY = "autonomy"
+_FILTERS = "filters and shared watches"
+
+FLAGS: tuple[Flag, ...] = (
+    Flag(
+        "server-addr",
+        "list",
+        (),
+        "API servers, comma separated: https://10.0.0.1:6443. Default: what the"
+        " kubelet's kubeconfig names",
+        "Cloud",
+    ),
+    Flag("lb-mode", "text", "rr", "how servers are chosen: rr or priority", "Cloud"),
+    Flag("ca-file", "text", "", "CA of the API servers", "Cloud"),
+    Flag("client-cert-file", "text", "", "the node's client certificate", "Cloud"),
+    Flag("client-key-file", "text", "", "its key, if not in the same file", "Cloud"),
+    Flag("heartbeat-healthy-threshold", "integer", 2, "good probes to be up", "Cloud"),
+    Flag("heartbeat-interval-seconds", "integer", 10, "between probes", "Cloud"),
+    Flag("heartbeat-timeout-seconds", "integer", 2, "for one probe", "Cloud"),
+    Flag("heartbeat-failed-retry", "integer", 3, "lease updates", "Cloud", _AUTONOMY),
+    Flag("node-name", "text", "", "default: from the client certificate", "Node"),
+    Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
+    Flag("nodepool-name", "text", "", "the node's pool", "Node", _POOL),
+    Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
+    Flag(
+        "namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node", _AUTONOMY
+    ),
+    Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
+    Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
+    Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
+    Flag(
+        "bind-address", "text", "127.0.0.1", "of the hub's own endpoints", "Listeners"
+    ),
+    Flag("serve-port", "integer", 10267, "of the hub's own endpoints", "Listeners"),
+    Flag("proxy-secure-port", "integer", 10268, "for pods", "Listeners", _IDENTITY),
+    Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _FILTERS),
+    Flag("enable-dummy-if", "flag", True, "dummy interface", "Listeners", _IDENTITY),
+    Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners", _IDENTITY),
+    Flag("dummy-if-ip", "text", "", "its address", "Listeners", _IDENTITY),
+    Flag("serving-cert-file", "text", "", "for pods", "Listeners", _IDENTITY),
+    Flag("serving-key-file", "text", "", "its key", "Listeners", _IDENTITY),
+    Flag("disk-cache-path", "text", "/etc/kubernetes/cache/", "of the cache", "Cache"),
+    Flag(
+        "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
+    ),
+    Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
+    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
+    Flag(
+        "root-dir",
+        "text",
+        "/var/lib/yurthub",
+        "of certificates",
+        "Bootstrap",
+        _IDENTITY,
+    ),
+    Flag(
+        "bootstrap-mode",
+        "text",
+        "kubeletcertificate",
+        "token or kubeletcertificate (what the kubelet has is used)",
+        "Bootstrap",
+    ),
+    Flag("bootstrap-file", "text", "", "a kubeconfig", "Bootstrap", _IDENTITY),
+    Flag("join-token", "text", "", "a token", "Bootstrap", _IDENTITY),
+    Flag("discovery-token-ca-cert-hash", "list", (), "pins", "Bootstrap", _IDENTITY),
+    Flag(
+        "discovery-token-unsafe-skip-ca-verification",
+        "flag",
+        False,
+        "trust any CA",
+        "Bootstrap",
+        _IDENTITY,
+    ),
+    Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
+    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
+    Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
+    Flag("disabled-resource-filters", "list", (), "", "Filters", _FILTERS),
+    Flag("enable-node-pool", "flag", True, "", "Filters", _FILTERS),
+    Flag("enable-pool-service-topology", "flag", False, "", "Filters", _FILTERS),
+    Flag("pool-scope-resources", "list", (), "", "Filters", _FILTERS),
+    Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
+    Flag("enable-coordinator", "flag", False, "", "Pool", _POOL),
+    Flag("coordinator-server-addr", "text", "", "", "Pool", _POOL),
+    Flag("coordinator-storage-addr", "text", "", "", "Pool", _POOL),
+    Flag("coordinator-storage-prefix", "text", "/registry", "", "Pool", _POOL),
+    Flag("leader-elect", "flag", True, "", "Pool", _POOL),
+    Flag("leader-elect-lease-duration", "duration", 15.0, "", "Pool", _POOL),
+    Flag("leader-elect-renew-deadline", "duration", 10.0, "", "Pool", _POOL),
+    Flag("leader-elect-retry-period", "duration", 2.0, "", "Pool", _POOL),
+    Flag("leader-elect-resource-lock", "text", "leases", "", "Pool", _POOL),
+    Flag("leader-elect-resource-name", "text", "yurthub", "", "Pool", _POOL),
+    Flag("leader-elect-resource-namespace", "text", "kube-system", "", "Pool", _POOL),
+    Flag(
+        "max-requests-in-flight", "integer", 250, "taken, has no effect", "Deprecated"
+    ),
+    Flag("enable-iptables", "flag", False, "taken, has no effect", "Deprecated"),
+    Flag("profiling", "flag", True, "taken, has no effect", "Deprecated"),
+    Flag("kubeconfig", "text", "", "taken, has no effect", "Deprecated"),
+    Flag("v", "integer", 0, "taken: see --log-level", "Deprecated"),
+    Flag("vmodule", "text", "", "taken: see --log-level", "Deprecated"),
+    Flag("log-flush-frequency", "duration", 5.0, "taken, has no effect", "Deprecated"),
+    Flag(
+        "yurthub-metrics",
+        "flag",
+        False,
+        "show YurtHub's series too",
+        "Logs and metrics",
+    ),
+    Flag("log-format", "text", "text", "text or json", "Logs and metrics"),
+    Flag(
+        "log-level", "text", "info", "debug, info, warning or error", "Logs and metrics"
+    ),
+)
+
+
+def variable(flag: Flag) -> str:
+    """Return the environment variable of an option."""
+    return "TOONO_" + flag.name.upper().replace("-", "_")
