@@ -23,10 +23,10 @@ check: $(STAMP)           ## format, lint, types, layers, unit and contract test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
-	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/contract
+	$(BIN)/pytest -q -n $(JOBS) $(wildcard tests/unit tests/contract)
 
 test: check               ## all of check, then scenarios, conformance, crash and interop
-	$(BIN)/pytest -q -n $(JOBS) tests/scenario tests/conformance tests/crash tests/fuzz tests/interop
+	$(BIN)/pytest -q -n $(JOBS) $(wildcard tests/scenario tests/conformance tests/crash tests/fuzz tests/interop)
 
 prove: $(STAMP)           ## the full counts of the bars; writes bench/results
 	$(BIN)/python -m bench.prove

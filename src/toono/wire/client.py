@@ -18,6 +18,7 @@ from toono.errors import BadResponseError, BodyCutError, UnreachableError, WireE
 from toono.wire.messages import Answer, Body, Headers
 from toono.wire.response import ResponseReader, Upgraded
 from toono.wire.streams import Gate, Incoming
+from toono.wire.tunnel import TransportTunnel
 
 CONNECT_SECONDS = 5.0
 USER_TIMEOUT_MS = 4000
@@ -349,38 +350,12 @@ class Link(asyncio.Protocol):
         self._tunnel = Incoming(None, pause=self._pause)
         if rest:
             self._tunnel.feed(rest)
-        reader.answer.tunnel = ServerTunnel(self._transport, self._tunnel, self._gate)
+        reader.answer.tunnel = TransportTunnel(
+            self._transport, self._tunnel, self._gate
+        )
         if self.is_waiting:
             assert self._head is not None
             self._head.set_result(reader.answer)
-
-
-class ServerTunnel:
-    """The server's side of an upgraded connection."""
-
-    def __init__(
-        self, transport: asyncio.Transport, incoming: Incoming, gate: Gate
-    ) -> None:
-        self._transport = transport
-        self._incoming = incoming
-        self._gate = gate
-
-    async def read(self) -> bytes:
-        return await self._incoming.read()
-
-    async def write(self, piece: bytes) -> None:
-        self._transport.write(piece)
-        await self._gate.passed()
-
-    def write_eof(self) -> None:
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def close(self) -> None:
-        self._incoming.close()
-        self._transport.abort()
 
 
 def _tune(raw: socket.socket) -> None:

@@ -4,18 +4,16 @@
 import asyncio
 import logging
 import ssl
-from email.utils import formatdate
-from functools import lru_cache
-from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTimeoutError
-from toono.runtime.clock import SystemClock
 from toono.runtime.tasks import spawn
 from toono.wire.chunked import ChunkReader
 from toono.wire.gate import MAX_HEAD_BYTES, read_head
+from toono.wire.heads import head_bytes
 from toono.wire.messages import Body, BytesBody, Peer, Request, Response
-from toono.wire.streams import Gate, Incoming, splice
+from toono.wire.streams import Gate, Incoming
+from toono.wire.tunnel import TransportTunnel, splice
 
 if TYPE_CHECKING:
     from toono.wire.server import Server
@@ -25,10 +23,7 @@ log = logging.getLogger(__name__)
 WRITE_HIGH_BYTES = 256 * 1024
 MAX_PIPELINED_BYTES = 64 * 1024
 LINGER_BYTES = 256 * 1024
-_HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
-_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NO_BODY = frozenset({204, 304})
-_CLOCK = SystemClock()
 
 
 class Connection(asyncio.Protocol):
@@ -286,7 +281,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         if response.tunnel is not None:
-            transport.write(_head_bytes(response, []))
+            transport.write(head_bytes(response, []))
             await self._splice(response)
             return False
         early = self._body is not None and not self._body.is_over
@@ -311,7 +306,7 @@ class Connection(asyncio.Protocol):
         framing = [] if response.status in _NO_BODY else [b"Content-Length: %d" % size]
         if close:
             framing.append(b"Connection: close")
-        head = _head_bytes(response, framing)
+        head = head_bytes(response, framing)
         if request.method == "HEAD" or response.status in _NO_BODY:
             self._transport.write(head)
         elif size < WRITE_HIGH_BYTES:
@@ -335,7 +330,7 @@ class Connection(asyncio.Protocol):
         if close:
             framing.append(b"Connection: close")
         try:
-            transport.write(_head_bytes(response, framing))
+            transport.write(head_bytes(response, framing))
             if request.method == "HEAD":
                 return
             while piece := await body.read():
@@ -359,7 +354,7 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self._transport.resume_reading()
         await splice(
-            ClientTunnel(self._transport, self._tunnel, self._gate), response.tunnel
+            TransportTunnel(self._transport, self._tunnel, self._gate), response.tunnel
         )
 
     def _pause_tunnel(self, stop: bool) -> None:
@@ -374,65 +369,7 @@ class Connection(asyncio.Protocol):
         response = Response(status=exc.status, headers=headers)
         framing = [b"Content-Length: %d" % len(content), b"Connection: close"]
         assert self._transport is not None
-        self._transport.write(_head_bytes(response, framing) + content)
-
-
-class ClientTunnel:
-    """The client's side of an upgraded connection."""
-
-    def __init__(
-        self, transport: asyncio.Transport, incoming: Incoming, gate: Gate
-    ) -> None:
-        self._transport = transport
-        self._incoming = incoming
-        self._gate = gate
-
-    async def read(self) -> bytes:
-        return await self._incoming.read()
-
-    async def write(self, piece: bytes) -> None:
-        self._transport.write(piece)
-        await self._gate.passed()
-
-    def write_eof(self) -> None:
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
-        else:
-            self._transport.close()
-
-    def close(self) -> None:
-        self._incoming.close()
-        self._transport.close()
-
-
-def _head_bytes(response: Response, framing: list[bytes]) -> bytes:
-    reason = response.reason or _REASONS.get(response.status, b"Unknown")
-    lines = [b"HTTP/1.1 %d %b" % (response.status, reason)]
-    dated = response.status == 101
-    upgrade = dated
-    for name, value in response.headers:
-        lower = name.lower()
-        if lower == b"date":
-            dated = True
-        if lower in _HOP and not upgrade:
-            continue
-        if lower == b"content-length":
-            continue
-        lines.append(b"%b: %b" % (name, value))
-    if not dated:
-        lines.append(b"Date: " + _now())
-    lines += framing
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
-
-
-@lru_cache(maxsize=1)
-def _date_at(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
-
-
-def _now() -> bytes:
-    return _date_at(int(_CLOCK.wall()))
+        self._transport.write(head_bytes(response, framing) + content)
 
 
 def _certificate(transport: asyncio.Transport) -> bytes | None:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bodies that flow: filled by a protocol, read by one reader, never larger than their
-marks; and the splice of two connections after an upgrade."""
+marks; and the gate that makes a writer wait while its transport is full."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from toono.errors import WireError
-from toono.runtime.tasks import cancel_and_wait, spawn
-from toono.wire.messages import Tunnel
 
 HIGH_BYTES = 256 * 1024
 LOW_BYTES = 64 * 1024
@@ -164,26 +162,3 @@ class Gate:
             await asyncio.shield(self._waiter)
         if self._lost:
             raise ConnectionResetError("the peer is gone")
-
-
-async def splice(a: Tunnel, b: Tunnel) -> None:
-    """Pass bytes both ways until both sides have sent their last; close both."""
-
-    async def one_way(source: Tunnel, sink: Tunnel) -> None:
-        while piece := await source.read():
-            await sink.write(piece)
-        sink.write_eof()
-
-    ways = (
-        spawn(one_way(a, b), name="splice-out"),
-        spawn(one_way(b, a), name="splice-in"),
-    )
-    try:
-        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-        for way in done:
-            if not way.cancelled() and isinstance(way.exception(), OSError | WireError):
-                break
-    finally:
-        await cancel_and_wait(*ways)
-        a.close()
-        b.close()
