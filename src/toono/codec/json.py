@@ -4,56 +4,74 @@
 msgspec finds where each item begins and ends (`Raw`) and reads its metadata; no
 object is ever decoded. Two forms exist in the wild: the *typed* one of built-in kinds
 (kind and apiVersion lead, list items carry neither) and the *unstructured* one of
-custom resources (keys in alphabetical order, items whole). What has neither form is
-kept out: CodecError, and the caller passes it on uncached.
+custom resources (keys in alphabetical order, items whole). What has neither form, or
+holds what nobody could decode, is kept out: CodecError, and the caller passes it on
+uncached.
 """
 
-import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import msgspec
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
+from toono.codec.json_frames import JSONFrames
+from toono.codec.json_strict import check
+from toono.codec.selectable import selectable
 from toono.errors import CodecError
+from toono.kube import status as statuses
 from toono.kube.names import parse_version
 
-MAX_FRAME_BYTES = 16 * 1024 * 1024
 END_ANNOTATION = "k8s.io/initial-events-end"
 
 
-class _ObjectMeta(msgspec.Struct):
+class _Meta(msgspec.Struct, rename="camel", gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
-    resourceVersion: str = ""  # noqa: N815 - the field's name on the wire
-    deletionTimestamp: str | None = None  # noqa: N815
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
+
+
+class _Item(msgspec.Struct, rename="camel", gc=False):
+    metadata: _Meta
+    kind: str = ""
+    api_version: str = ""
+
+
+class _ListMeta(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Strict: what is new here (shardInfo) may say that the list is not whole."""
+
+    resource_version: str
+    continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
+    self_link: str = ""
+
+
+class _RawList(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    kind: str
+    api_version: str
+    metadata: _ListMeta
+    items: list[msgspec.Raw] | None
+
+
+class _ItemList(msgspec.Struct):
+    items: list[_Item] | None
+
+
+class _Frame(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    object: msgspec.Raw
+
+
+class _Notes(msgspec.Struct):
     annotations: dict[str, str] | None = None
 
 
-class _Item(msgspec.Struct):
-    metadata: _ObjectMeta
-    kind: str = ""
-    apiVersion: str = ""  # noqa: N815
-
-
-class _ListMeta(msgspec.Struct):
-    resourceVersion: str = ""  # noqa: N815
-    continue_: str = msgspec.field(default="", name="continue")
-    shardInfo: msgspec.Raw | None = None  # noqa: N815
-
-
-class _List(msgspec.Struct):
-    kind: str
-    apiVersion: str  # noqa: N815
-    metadata: _ListMeta
-    items: list[msgspec.Raw] | None = None
-
-
-class _Frame(msgspec.Struct):
-    type: str
-    object: msgspec.Raw
+class _Noted(msgspec.Struct):
+    metadata: _Notes
 
 
 class _Labels(msgspec.Struct):
@@ -64,14 +82,26 @@ class _Labelled(msgspec.Struct):
     metadata: _Labels
 
 
-_decode_list = msgspec.json.Decoder(_List).decode
+class _Document(msgspec.Struct, rename="camel"):
+    kind: str = ""
+    api_version: str = ""
+
+
+_Decoded = TypeVar("_Decoded")
+_decode_raw_list = msgspec.json.Decoder(_RawList).decode
+_decode_items = msgspec.json.Decoder(_ItemList).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_notes = msgspec.json.Decoder(_Noted).decode
 _decode_labels = msgspec.json.Decoder(_Labelled).decode
-_decode_any = msgspec.json.Decoder().decode
-_ERRORS = (msgspec.DecodeError, msgspec.ValidationError, RecursionError, ValueError)
+_decode_document = msgspec.json.Decoder(_Document).decode
+_decode_map = msgspec.json.Decoder(dict[str, Any]).decode
 
-_HEAD = re.compile(rb'\{"kind":"([^"\\]+)","apiVersion":"([^"\\]+)",')
+_KIND = r"[A-Za-z][A-Za-z0-9]{0,62}"
+_API_VERSION = r"[a-z0-9][a-z0-9./-]{0,316}"
+_IS_KIND = re.compile(rf"{_KIND}\Z")
+_IS_API_VERSION = re.compile(rf"{_API_VERSION}\Z")
+_HEAD = re.compile(rf'\{{"kind":"({_KIND})","apiVersion":"({_API_VERSION})",'.encode())
 
 
 class JSONCodec:
@@ -84,20 +114,26 @@ class JSONCodec:
 
     def split_list(self, body: bytes) -> ListParts:
         """Take a list answer apart; CodecError where it is none."""
-        parts = _read(_decode_list, body)
-        if not parts.kind.endswith("List") or parts.items is None:
-            raise CodecError(f"a {parts.kind} is no list of objects")
-        if parts.metadata.shardInfo is not None:
-            raise CodecError("a shard of a list is not the list")
+        check(body)
+        parts = _read(_decode_raw_list, body)
         style = _style(body)
-        items = [_object(bytes(raw), style) for raw in parts.items]
+        _check_kind(parts.kind, parts.api_version)
+        if not parts.kind.endswith("List") or parts.kind == "List":
+            raise CodecError(f"a {parts.kind} is no list of one kind")
+        if parse_version(parts.metadata.resource_version) is None:
+            raise CodecError("the resourceVersion of a list is no number")
+        items = _read(_decode_items, body).items or ()
+        objects = [
+            _listed(item, bytes(raw), style=style, of=parts)
+            for item, raw in zip(items, parts.items or (), strict=True)
+        ]
         return ListParts(
             parts.kind,
-            parts.apiVersion,
+            parts.api_version,
             style,
-            parts.metadata.resourceVersion,
+            parts.metadata.resource_version,
             parts.metadata.continue_,
-            items,
+            objects,
         )
 
     def join_list(
@@ -117,27 +153,22 @@ class JSONCodec:
                 f'{{"resourceVersion":"{resource_version}"}},"items":['
             )
             return [head.encode(), body, b"]}\n"]
+        head = f'{{"apiVersion":"{api_version}","items":['
         tail = (
             f'],"kind":"{kind}","metadata":'
             f'{{"continue":"","resourceVersion":"{resource_version}"}}}}\n'
         )
-        return [
-            f'{{"apiVersion":"{api_version}","items":['.encode(),
-            body,
-            tail.encode(),
-        ]
+        return [head.encode(), body, tail.encode()]
 
     # -- one object ----------------------------------------------------------
 
     def read_single(self, body: bytes) -> Single:
         """Take a single object's answer apart; CodecError for a Status too."""
-        body = body.strip()
-        item = _read(_decode_item, body)
-        if item.kind == "Status" or not item.kind or not item.apiVersion:
-            raise CodecError(f"a {item.kind or 'document without kind'} is no object")
-        style = _style(body)
-        found = _object_of(item, _stored(body, style))
-        return Single(item.kind, item.apiVersion, style, found)
+        check(body)
+        content = body.strip()
+        item = _read(_decode_item, content)
+        style, data = _stored(item, content)
+        return Single(item.kind, item.api_version, style, _object(item.metadata, data))
 
     def write_single(
         self, *, kind: str, api_version: str, style: Style, data: bytes
@@ -147,33 +178,26 @@ class JSONCodec:
 
     # -- watch ---------------------------------------------------------------
 
-    def frames(self) -> "JSONFrames":
+    def frames(self) -> JSONFrames:
         """Return a splitter for one watch stream."""
         return JSONFrames()
 
     def read_event(self, frame: bytes) -> Event:
         """Take one whole frame apart."""
+        check(frame)
         event = _read(_decode_frame, frame)
         content = bytes(event.object)
         if event.type == "ERROR":
-            status = self.read_status(content)
-            code = status.get("code") if status else None
-            return Event(
-                "ERROR",
-                "Status",
-                "v1",
-                "typed",
-                None,
-                False,
-                code if isinstance(code, int) else 0,
-            )
+            return _error(self.read_status(content))
         item = _read(_decode_item, content)
-        if not item.kind or not item.apiVersion:
-            raise CodecError("an event's object names no kind")
-        style = _style(content)
-        ends = (item.metadata.annotations or {}).get(END_ANNOTATION) == "true"
-        found = _object_of(item, _stored(content, style), bookmark=event.type)
-        return Event(event.type, item.kind, item.apiVersion, style, found, ends, 0)
+        style, data = _stored(item, content)
+        meta, ends = item.metadata, False
+        if event.type == "BOOKMARK":
+            notes = _read(_decode_notes, content).metadata.annotations or {}
+            ends = notes.get(END_ANNOTATION) == "true"
+            meta.name = meta.name or "bookmark"  # it stands for no object
+        found = _object(meta, data)
+        return Event(event.type, item.kind, item.api_version, style, found, ends, 0)
 
     def write_event(
         self,
@@ -217,17 +241,18 @@ class JSONCodec:
 
     def write_status(self, status: Mapping[str, object]) -> bytes:
         """Return a v1 Status as a body."""
-        return json.dumps(status, separators=(",", ":"), ensure_ascii=False).encode()
+        return statuses.to_json(status)
 
     def read_status(self, body: bytes) -> Mapping[str, object] | None:
         """Return a v1 Status body; None where it is none."""
         try:
-            content = _decode_any(body)
-        except _ERRORS:
+            check(body)
+            document = _read(_decode_document, body)
+            if (document.kind, document.api_version) != ("Status", "v1"):
+                return None
+            return _read(_decode_map, body)
+        except CodecError:
             return None
-        if isinstance(content, dict) and content.get("kind") == "Status":
-            return content
-        return None
 
     # -- selectors -----------------------------------------------------------
 
@@ -236,70 +261,21 @@ class JSONCodec:
         return _read(_decode_labels, data).metadata.labels or {}
 
     def field(self, data: bytes, path: str, *, kind: str, api_version: str) -> str:
-        """Return the value at a field-selector path, "" where it is not set."""
-        value: Any = _read(_decode_any, data)
-        for step in path.split("."):
-            if not isinstance(value, dict):
-                return ""
-            value = value.get(step)
-        if value is None:
-            return ""
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        if isinstance(value, dict | list):
-            raise CodecError(f"{path} of a {kind} is no plain value")
-        return str(value)
+        """Return the value at a field-selector path, its default where it is unset.
+
+        CodecError where a kind has no such selector: nobody may guess then.
+        """
+        found = selectable(path, kind=kind, api_version=api_version)
+        for where in found.paths:
+            if text := _text_at(data, where):
+                return text
+        return found.default
 
 
-class JSONFrames:
-    """Cuts a stream of JSON documents at their ends.
-
-    API servers end each frame with a newline and write none inside. A document that
-    has newlines inside (another server, a pretty printer) is cut where it is whole.
-    """
-
-    __slots__ = ("_rest",)
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    @property
-    def pending(self) -> bytes:
-        """Bytes of a frame that is not whole yet."""
-        return self._rest
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Take bytes; return the frames that are now whole."""
-        lines = (self._rest + piece).split(b"\n")
-        self._rest = lines.pop()
-        frames: list[bytes] = []
-        open_lines = b""
-        for line in lines:
-            open_lines += line + b"\n"
-            if line.endswith(b"}") and _is_whole(open_lines):
-                frames.append(open_lines)
-                open_lines = b""
-        self._rest = open_lines + self._rest
-        if len(self._rest) > MAX_FRAME_BYTES:
-            raise CodecError(f"a watch frame is longer than {MAX_FRAME_BYTES} bytes")
-        return frames
-
-
-def _is_whole(text: bytes) -> bool:
-    """Say whether `text` is whole documents: a line that ends in "}" mostly is."""
-    if text.startswith(b'{"type":"') and text.count(b"\n") == 1:
-        return True
-    try:
-        _decode_any(text)
-    except _ERRORS:
-        return False
-    return True
-
-
-def _read(decode: Any, body: bytes) -> Any:
+def _read(decode: Callable[[bytes], _Decoded], body: bytes) -> _Decoded:
     try:
         return decode(body)
-    except _ERRORS as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise CodecError(f"not what application/json promises: {exc}") from exc
 
 
@@ -312,14 +288,28 @@ def _style(content: bytes) -> Style:
     raise CodecError("a document in neither form of an API server is not kept")
 
 
-def _stored(content: bytes, style: Style) -> bytes:
+def _check_kind(kind: str, api_version: str) -> None:
+    """Refuse names that could not be written back without escapes."""
+    if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
+        raise CodecError(f"{api_version!r} {kind!r} is no kind")
+    if kind == "Status":
+        raise CodecError("a Status is no object")
+
+
+def _stored(item: _Item, content: bytes) -> tuple[Style, bytes]:
     """Return the stored form: typed objects without the leading kind and apiVersion."""
+    style = _style(content)
+    _check_kind(item.kind, item.api_version)
     if style == "unstructured":
-        return content
+        return style, content
     head = _HEAD.match(content)
-    if head is None:
-        raise CodecError("a typed object does not begin with kind and apiVersion")
-    return b"{" + content[head.end() :]
+    # A later duplicate of either key would make clients read another kind.
+    if head is None or (head[1].decode(), head[2].decode()) != (
+        item.kind,
+        item.api_version,
+    ):
+        raise CodecError("a typed object does not begin with its kind and apiVersion")
+    return style, b"{" + content[head.end() :]
 
 
 def _whole(kind: str, api_version: str, style: Style, data: bytes) -> bytes:
@@ -330,24 +320,56 @@ def _whole(kind: str, api_version: str, style: Style, data: bytes) -> bytes:
     return head.encode() + data[1:]
 
 
-def _object(content: bytes, style: Style) -> Object:
-    item = _read(_decode_item, content)
-    if style == "typed" and item.kind:
-        content = _stored(content, style)
-    return _object_of(item, content)
+def _listed(item: _Item, content: bytes, *, style: Style, of: _RawList) -> Object:
+    """Return one item of a list in its stored form."""
+    if style == "typed" and not item.kind and not item.api_version:
+        if not content.startswith(b'{"'):
+            raise CodecError("an item of a list is not written as API servers do")
+        return _object(item.metadata, content)
+    own, data = _stored(item, content)
+    if own != style or item.api_version != of.api_version:
+        raise CodecError(f"a {item.api_version} {item.kind} among {of.kind}")
+    if style == "typed" and f"{item.kind}List" != of.kind:
+        raise CodecError(f"a {item.kind} among {of.kind}")
+    return _object(item.metadata, data)
 
 
-def _object_of(item: _Item, content: bytes, *, bookmark: str = "") -> Object:
-    meta = item.metadata
-    if parse_version(meta.resourceVersion) is None:
-        raise CodecError(f"resourceVersion {meta.resourceVersion!r} is no number")
-    if not meta.name and bookmark != "BOOKMARK":
+def _object(meta: _Meta, data: bytes) -> Object:
+    if not meta.name:
         raise CodecError("an object without a name")
+    if parse_version(meta.resource_version) is None:
+        raise CodecError(f"resourceVersion {meta.resource_version!r} is no number")
     return Object(
         meta.namespace,
         meta.name,
         meta.uid,
-        meta.resourceVersion,
-        meta.deletionTimestamp is not None,
-        content,
+        meta.resource_version,
+        meta.deletion_timestamp is not None,
+        data,
     )
+
+
+def _error(status: Mapping[str, object] | None) -> Event:
+    code = status.get("code") if status else None
+    number = code if isinstance(code, int) else 0
+    return Event("ERROR", "Status", "v1", "typed", None, False, number)
+
+
+def _text_at(data: bytes, path: str) -> str:
+    """Return the value at a path as a selector compares it, "" where it is unset."""
+    value: Any = _read(_path_decoder(path), data)
+    while isinstance(value, msgspec.Struct):
+        value = value.next  # type: ignore[attr-defined]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)
+
+
+@lru_cache(maxsize=256)
+def _path_decoder(path: str) -> Callable[[bytes], Any]:
+    """Return a decoder that reads one path and skips all else."""
+    kind: Any = str | int | bool | None
+    for step in reversed(path.split(".")):
+        value = msgspec.field(name=step, default=None)
+        kind = msgspec.defstruct("Step", [("next", kind | None, value)])
+    return msgspec.json.Decoder(kind).decode
