@@ -36,6 +36,7 @@ class Queue:
         self._committing: list[Taken] = []
         self._unsynced: deque[Taken] = deque()
         self.bytes = 0
+        self.unsynced_bytes = 0
 
     def take(
         self, batch: Batch, *, sync: bool, future: asyncio.Future[None], now: float
@@ -76,6 +77,7 @@ class Queue:
         """Note that the group that was begun is committed; returns it."""
         group, self._committing = self._committing, []
         self._unsynced.extend(group)
+        self.unsynced_bytes += sum(taken.size for taken in group)
         return group
 
     def unsettled(self) -> Sequence[Batch]:
@@ -86,7 +88,8 @@ class Queue:
         """Note that all that was committed is durable; returns it."""
         settled = list(self._unsynced)
         self._unsynced.clear()
-        self.bytes -= sum(taken.size for taken in settled)
+        self.bytes -= self.unsynced_bytes
+        self.unsynced_bytes = 0
         return settled
 
     def abandon(self) -> Sequence[Taken]:
@@ -95,7 +98,7 @@ class Queue:
         self._unsynced.clear()
         self._committing.clear()
         self._waiting.clear()
-        self.bytes = 0
+        self.bytes = self.unsynced_bytes = 0
         return left
 
     @property

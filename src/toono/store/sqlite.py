@@ -96,8 +96,9 @@ class SQLiteStore:
             if isinstance(exc, StoreUnavailableError):
                 raise
             raise StoreUnavailableError(f"the store cannot be opened: {exc}") from exc
-        check = self._care.run(self._clock, self._settings.verify_after)
-        self._checking = spawn(check, name="store-check")
+        if not self.opened.checked:
+            check = self._care.run(self._clock, self._settings.verify_after)
+            self._checking = spawn(check, name="store-check")
 
     @property
     def state(self) -> Literal["ok", "memory-only"]:
@@ -108,6 +109,11 @@ class SQLiteStore:
     def reason(self) -> str:
         """Why they do not."""
         return self._writing.reason
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much is in memory because it is not durable yet."""
+        return self._writing.waiting_bytes
 
     @property
     def counters(self) -> Counters:
@@ -144,8 +150,8 @@ class SQLiteStore:
         if self._closed:
             return
         self._closed = True
+        await self._care.stop()
         if self._checking is not None:
-            await self._care.stop()
             await cancel_and_wait(self._checking)
         await self._reading.call(self._reader.close)
         await self._writing.aclose()

@@ -118,6 +118,11 @@ class Writing:
         self._wake.set()
         return future
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Of batches that are not durable."""
+        return self._queue.bytes
+
     def suspect(self, keys: Iterable[Key]) -> None:
         """Have damaged rows moved to the quarantine."""
         self._suspects.update(keys)
@@ -167,7 +172,7 @@ class Writing:
             raise self._doubt
         while self._queue.has_waiting or self._sync_due or self._suspects:
             await self._commit()
-            if self._sync_due or self._queue.has_barrier:
+            if self._must_sync:
                 await self._sync()
             await self._quarantine()
             await self._tidy()
@@ -187,6 +192,13 @@ class Writing:
             self.counters.bytes += taken.size
             if not taken.sync:
                 _resolve(taken.future)
+
+    @property
+    def _must_sync(self) -> bool:
+        """Somebody waits, the time is over, or a burst is about to fill the queue."""
+        room = self._settings.queue_bytes // 4
+        full = self._queue.unsynced_bytes > room
+        return self._sync_due or full or self._queue.has_barrier
 
     async def _remind(self) -> None:
         await self._clock.sleep(self._settings.sync_after)

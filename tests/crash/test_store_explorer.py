@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Crash states of the store: none loses what was acknowledged, none mixes batches.
+
+TOONO_PROVE=1 opens 200,000 states instead of 20,000; TOONO_CRASH_STATES any number.
+"""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from tests.crash.explorer import Session, crash_states, examine, explore, record
+from tests.crash.stories import STORIES
+
+PROVE = bool(os.environ.get("TOONO_PROVE"))
+STATES = int(os.environ.get("TOONO_CRASH_STATES", "200000" if PROVE else "20000"))
+CHUNKS = 20
+"""Each a test of its own, so that cores can share them."""
+
+
+@pytest.fixture
+def scratch(tmp_path: Path):
+    """A directory in memory where there is one: nothing needs to survive here."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    path = memory / f"toono-{os.getpid()}-{tmp_path.name}"
+    path.mkdir()
+    yield path
+    shutil.rmtree(path)
+
+
+def explore_exactly(session: Session, scratch: Path, states: int, seed: int) -> int:
+    """Explore `states` states or a few more; returns how many."""
+    opened = 0
+    while opened < states:
+        verdict = explore(session, scratch, states=states - opened, seed=seed + opened)
+        assert verdict.bad == []
+        opened += verdict.states
+    return opened
+
+
+@pytest.mark.timeout(600 if PROVE else 120)
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_crash_state_loses_or_mixes_batches(
+    chunk: int, scratch: Path, record_property
+):
+    began, opened = time.perf_counter(), 0
+    each = STATES // CHUNKS // len(STORIES) + 1
+    for number, story in enumerate(STORIES.values()):
+        session = record(scratch / f"live-{number}", story, seed=chunk)
+        opened += explore_exactly(session, scratch / "state", each, seed=chunk)
+    assert opened >= STATES // CHUNKS
+    record_property("states_per_second", opened / (time.perf_counter() - began))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_crash_while_recovering_from_a_crash_loses_nothing(seed: int, scratch: Path):
+    """The states that a first crash leaves are lived on from, and crash again."""
+    session = record(scratch / "first", STORIES["bursts"], seed=seed)
+    states = list(crash_states(session, 60, seed))[:: 60 // 6]
+    for number, (_, files, least, most) in enumerate(states):
+        again = scratch / f"again-{number}"
+        again.mkdir(mode=0o700)
+        for name, content in files.items():
+            (again / name).write_bytes(content)
+        before = next(
+            rows
+            for rows in session.states[least : most + 1]
+            if examine(files, [rows], scratch / "state") is None
+        )
+        second = record(again, STORIES["ordinary"], seed=seed, before=before)
+        assert explore(second, scratch / "state", states=150, seed=seed).bad == []
