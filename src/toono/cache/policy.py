@@ -60,5 +60,7 @@ class Policy:
             and call.resource not in NEVER
             and call.subresource in ("", "status")
             and not call.dry_run
+            and call.problem is None
+            and not call.unknown_options
             and not (call.accept and call.accept[0].as_kind)
         )

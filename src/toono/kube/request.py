@@ -72,6 +72,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     unknown_options: tuple[str, ...] = ()
     """Query keys of a list or watch that we do not know (shardSelector): the answer
     may be to another question, so none is to be kept, and none given from here."""
+    problem: RequestError | None = None
+    """What the API server will say of the options, had it to be us who answer: online
+    the request passes, and its answer is the server's own."""
     dry_run: bool = False
     accept: tuple[Form, ...] = ()
     content_type: str = ""
@@ -97,7 +100,8 @@ def parse(
 ) -> Call:
     """Make the one `Call` of a request whose head has passed the wire's gate.
 
-    Raises RequestError with the API server's own texts for options it refuses.
+    Options that the API server refuses are no error here: `problem` holds what it
+    will say, in its own words.
     """
     find = _cached_line if len(target) <= _MAX_CACHED_TARGET else _line
     accept = fields.get(b"accept")
@@ -142,7 +146,10 @@ def _line(method: str, target: bytes) -> Call:
     )
     if verb not in ("list", "watch", "deletecollection"):
         return call
-    return _with_options(call, read_options(query, watches=verb == "watch"))
+    try:
+        return _with_options(call, read_options(query, watches=verb == "watch"))
+    except RequestError as exc:
+        return msgspec.structs.replace(call, problem=exc.with_traceback(None))
 
 
 _cached_line = lru_cache(maxsize=1024)(_line)

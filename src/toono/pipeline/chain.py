@@ -31,6 +31,7 @@ from toono.wire.messages import Body, Request, Response
 log = logging.getLogger(__name__)
 
 UNCHECKED = "cut off: this identity cannot be checked"
+UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
 
@@ -88,6 +89,10 @@ class Chain:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
         if not await self.rights.may(call.caller, call):
             raise RequestError(503, "ServiceUnavailable", UNCHECKED)
+        if call.problem is not None:
+            raise call.problem.with_traceback(None)
+        if call.unknown_options:
+            raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
         return "local", await self.local(call)
 
     async def _credential(self, caller: Caller) -> Credential:
