@@ -27,6 +27,18 @@ def recordings(folder: str) -> list[Recorded]:
     ]
 
 
+def in_order(mode: str) -> list[Recorded]:
+    """Return a recorded kubelet's exchanges in the order of time, by their log."""
+    folder = WIRE / "kubelet" / mode
+    links = {path.stem: read_exchange(path) for path in folder.glob("*.request")}
+    found = []
+    for line in (WIRE / "kubelet" / f"{mode}.log").read_text().splitlines():
+        number = line.split("conn ", 1)[1].split()[0]
+        if links.get(number):
+            found.append(links[number].pop(0))
+    return found
+
+
 @asynccontextmanager
 async def hub_over(addresses, directory: Path, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""

@@ -29,6 +29,7 @@ from toono.pipeline.forward import Forward
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
 from toono.runtime.clock import Clock, SystemClock
+from toono.runtime.tasks import spawn
 from toono.store.sqlite import open_store
 from toono.upstream.health import HealthSettings
 from toono.upstream.pool import Credential, Upstream
@@ -39,6 +40,8 @@ from toono.wire.tls import ClientFiles, Contexts
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 5.0
+STREAM_SECONDS = 0.5
+"""What an answer under way has before the streams beside it are ended."""
 STORE_DIRECTORY = Path("_internal") / "toono"
 
 
@@ -94,7 +97,7 @@ class Hub:
         self._stack.push_async_callback(self.upstream.aclose)
         self.chain = self._make_chain()
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
-        self._stack.push_async_callback(self.server.drain, DRAIN_SECONDS)
+        self._stack.push_async_callback(self._drain)
         for host, port in settings.listen:
             self.addresses.append(
                 await _listen(self.server, host, port, "--proxy-port")
@@ -137,16 +140,26 @@ class Hub:
         settings, clock = self._settings, self._clock
         recorder = Recorder(self.scopes, Policy.of(*settings.agents))
         answers = Answers(self.scopes, settings.node_name)
+        in_flight = InFlight()
         return Chain(
             upstream=self.upstream,
             rights=Rights(node_uids=settings.node_uids),
             forward=Forward(self.upstream, recorder, clock),
-            local=Local(answers, self.upstream, clock, self.back),
-            in_flight=InFlight(),
+            local=Local(answers, self.upstream, in_flight, clock, self.back),
+            in_flight=in_flight,
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
         )
+
+    async def _drain(self) -> None:
+        """End held watches, let answers go out, then end the streams from upstream."""
+        self.chain.local.end()
+        self.back.set()
+        drained = spawn(self.server.drain(DRAIN_SECONDS), name="drain")
+        await asyncio.wait((drained,), timeout=STREAM_SECONDS)
+        await self.upstream.aclose()
+        await drained
 
     async def _start_admin(self, host: str, port: int) -> None:
         self._declare_gauges()

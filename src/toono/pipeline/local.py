@@ -20,6 +20,7 @@ from toono.kube import accept, status
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.limits import InFlight
 from toono.pipeline.route import registers_node
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Upstream
@@ -44,14 +45,20 @@ class Local:
     """Answers GET, LIST and WATCH from the scopes of the caller's component."""
 
     def __init__(
-        self, answers: Answers, upstream: Upstream, clock: Clock, back: asyncio.Event
+        self,
+        answers: Answers,
+        upstream: Upstream,
+        in_flight: InFlight,
+        clock: Clock,
+        back: asyncio.Event,
     ) -> None:
         self._answers = answers
         self._upstream = upstream
+        self._in_flight = in_flight
         self._clock = clock
         self._back = back
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
-        self.held = 0
+        self._ending = False
 
     async def __call__(self, call: Call) -> Response:
         """Return the hub's own answer; RequestError where it cannot give one."""
@@ -204,8 +211,14 @@ class Local:
         headers = self._headers(call, scope, codec.watch_media_type)
         return Response(status=200, headers=headers, body=body)
 
+    def end(self) -> None:
+        """End held watches without delay: the hub stops."""
+        self._ending = True
+
     def _spread(self) -> float:
-        most = max(1.0, self.held / RETURN_RATE)
+        if self._ending:
+            return 0.0
+        most = max(1.0, self._in_flight.watching / RETURN_RATE)
         return random.uniform(0.0, most)  # noqa: S311 - spreads load, no secret
 
 
