@@ -195,8 +195,7 @@ class JSONCodec:
         if event.type == "BOOKMARK":
             notes = _read(_decode_notes, content).metadata.annotations or {}
             ends = notes.get(END_ANNOTATION) == "true"
-            meta.name = meta.name or "bookmark"  # it stands for no object
-        found = _object(meta, data)
+        found = _object(meta, data, nameless=event.type == "BOOKMARK")
         return Event(event.type, item.kind, item.api_version, style, found, ends, 0)
 
     def write_event(
@@ -334,8 +333,8 @@ def _listed(item: _Item, content: bytes, *, style: Style, of: _RawList) -> Objec
     return _object(item.metadata, data)
 
 
-def _object(meta: _Meta, data: bytes) -> Object:
-    if not meta.name:
+def _object(meta: _Meta, data: bytes, *, nameless: bool = False) -> Object:
+    if not meta.name and not nameless:
         raise CodecError("an object without a name")
     if parse_version(meta.resource_version) is None:
         raise CodecError(f"resourceVersion {meta.resource_version!r} is no number")

@@ -4,21 +4,27 @@
 An object is `k8s\\0` and a runtime.Unknown {1: TypeMeta {1 apiVersion, 2 kind}, 2: the
 object, 3 contentEncoding, 4 contentType}. ObjectMeta is field 1 of every object,
 ListMeta field 1 and the items field 2 of every list: enough to cut and join without
-a schema. Only built-in kinds travel so, hence one style: "typed".
+a schema. Only built-in kinds travel so, hence one style: "typed". What Go would merge
+from two fields of one number (no API server writes so) is refused: CodecError.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
 from toono.codec.paths import PATHS
+from toono.codec.protobuf_frames import PREFIX_BYTES, ProtobufFrames
+from toono.codec.protobuf_status import decode_status, encode_status
+from toono.codec.selectable import selectable
 from toono.codec.wireformat import (
-    BYTES,
     VARINT,
-    Field,
     encode_bytes,
+    encode_head,
     encode_number,
-    encode_varint,
+    encode_text,
+    signed,
+    tag_of,
     text,
     walk,
 )
@@ -26,12 +32,16 @@ from toono.errors import CodecError
 from toono.kube.names import parse_version
 
 MAGIC = b"k8s\0"
-MAX_FRAME_BYTES = 16 * 1024 * 1024
 END_ANNOTATION = "k8s.io/initial-events-end"
-METADATA, ITEMS = 1, 2
-NAME, NAMESPACE, UID, RESOURCE_VERSION = 1, 3, 5, 6
-DELETION_TIMESTAMP, LABELS, ANNOTATIONS = 9, 11, 12
-_META_TEXTS = frozenset({NAME, NAMESPACE, UID, RESOURCE_VERSION})
+
+_FIRST, _SECOND, _THIRD, _FOURTH = map(tag_of, (1, 2, 3, 4))
+_META = _FIRST
+_NAME, _NAMESPACE, _UID, _VERSION = map(tag_of, (1, 3, 5, 6))
+_DELETED, _LABELS, _NOTES = map(tag_of, (9, 11, 12))
+_OF_OBJECT = frozenset({_NAME, _NAMESPACE, _UID, _VERSION, _DELETED})
+_REMAINING = tag_of(4, VARINT)
+_IS_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}\Z")
+_IS_API_VERSION = re.compile(r"[a-z0-9][a-z0-9./-]{0,316}\Z")
 
 
 class ProtobufCodec:
@@ -44,17 +54,21 @@ class ProtobufCodec:
 
     def split_list(self, body: bytes) -> ListParts:
         """Take a list answer apart; CodecError where it is none."""
-        kind, api_version, start, end = _open(body)
-        if not kind.endswith("List"):
-            raise CodecError(f"a {kind} is no list of objects")
-        version = token = ""
-        items: list[Object] = []
-        for field in walk(body, start, end):
-            if field.number == METADATA and field.wire_type == BYTES:
-                version, token = _list_meta(body, field)
-            elif field.number == ITEMS and field.wire_type == BYTES:
-                items.append(_object(body[field.start : field.end]))
-        return ListParts(kind, api_version, "typed", version, token, items)
+        opened = _open(body)
+        if not opened.kind.endswith("List") or opened.kind == "List":
+            raise CodecError(f"a {opened.kind} is no list of one kind")
+        meta: tuple[str, str] | None = None
+        objects: list[Object] = []
+        for tag, a, b in walk(body, opened.start, opened.end):
+            if tag == _SECOND:
+                objects.append(_object(body[a:b]))
+            elif tag == _META and meta is None:
+                meta = _list_meta(body, a, b)
+            else:
+                raise CodecError("a list with more than metadata and items")
+        if meta is None:
+            raise CodecError("a list without metadata")
+        return ListParts(opened.kind, opened.api_version, "typed", *meta, objects)
 
     def join_list(
         self,
@@ -66,55 +80,51 @@ class ProtobufCodec:
         items: Iterable[bytes],
     ) -> list[bytes]:
         """Return pieces that join to the list answer the API server would send."""
-        meta = (
-            encode_bytes(1, b"")
-            + encode_bytes(2, resource_version.encode())
-            + encode_bytes(3, b"")
-        )
-        content = [encode_bytes(METADATA, meta)]
-        content += [encode_bytes(ITEMS, item) for item in items]
-        return _close(kind, api_version, content)
+        meta = encode_text(1, "") + encode_text(2, resource_version)
+        content = [encode_bytes(1, meta + encode_text(3, ""))]
+        for item in items:
+            content += (encode_head(2, len(item)), item)
+        return _enclosed(kind, api_version, content)
 
     # -- one object ----------------------------------------------------------
 
     def read_single(self, body: bytes) -> Single:
         """Take a single object's answer apart; CodecError for a Status too."""
-        kind, api_version, start, end = _open(body)
-        if kind == "Status" or kind.endswith("List"):
-            raise CodecError(f"a {kind} is no object")
-        return Single(kind, api_version, "typed", _object(body[start:end]))
+        opened = _open(body)
+        _check_object(opened.kind)
+        found = _object(body[opened.start : opened.end])
+        return Single(opened.kind, opened.api_version, "typed", found)
 
     def write_single(
         self, *, kind: str, api_version: str, style: Style, data: bytes
     ) -> bytes:
         """Return the answer to a GET for the stored form."""
-        return b"".join(_close(kind, api_version, [data]))
+        return b"".join(_enclosed(kind, api_version, [data]))
 
     # -- watch ---------------------------------------------------------------
 
-    def frames(self) -> "ProtobufFrames":
+    def frames(self) -> ProtobufFrames:
         """Return a splitter for one watch stream."""
         return ProtobufFrames()
 
     def read_event(self, frame: bytes) -> Event:
         """Take one whole frame apart."""
-        event_type, content = "", b""
-        for field in walk(frame, 4, len(frame)):
-            if field.number == 1:
-                event_type = text(frame, field)
-            elif field.number == 2 and field.wire_type == BYTES:
-                content = _raw(frame, field)
-        kind, api_version, start, end = _open(content)
+        if int.from_bytes(frame[:PREFIX_BYTES], "big") != len(frame) - PREFIX_BYTES:
+            raise CodecError("a frame of another length than it says")
+        outer = _only(frame, PREFIX_BYTES, len(frame), (_FIRST, _SECOND))
+        event_type = text(frame, *outer[_FIRST])
+        content = frame[slice(*_only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
         if event_type == "ERROR":
-            status = self.read_status(content) or {}
-            code = status.get("code")
-            number = code if isinstance(code, int) else 0
-            return Event("ERROR", kind, api_version, "typed", None, False, number)
-        inner = content[start:end]
-        bookmark = event_type == "BOOKMARK"
-        found = _object(inner, nameless=bookmark)
-        ends = bookmark and _map(inner, ANNOTATIONS).get(END_ANNOTATION) == "true"
-        return Event(event_type, kind, api_version, "typed", found, ends, 0)
+            return _error(self.read_status(content))
+        opened = _open(content)
+        _check_object(opened.kind)
+        inner, ends = content[opened.start : opened.end], False
+        if event_type == "BOOKMARK":
+            ends = _map(inner, _NOTES).get(END_ANNOTATION) == "true"
+        found = _object(inner, nameless=event_type == "BOOKMARK")
+        return Event(
+            event_type, opened.kind, opened.api_version, "typed", found, ends, 0
+        )
 
     def write_event(
         self,
@@ -126,10 +136,7 @@ class ProtobufCodec:
         data: bytes,
     ) -> bytes:
         """Return the frame of an ADDED, MODIFIED or DELETED event."""
-        content = self.write_single(
-            kind=kind, api_version=api_version, style=style, data=data
-        )
-        return _frame(event_type, content)
+        return _frame(event_type, b"".join(_enclosed(kind, api_version, [data])))
 
     def write_bookmark(
         self,
@@ -141,18 +148,14 @@ class ProtobufCodec:
         initial_events_end: bool,
     ) -> bytes:
         """Return the frame of a bookmark."""
-        meta = encode_bytes(RESOURCE_VERSION, resource_version.encode())
+        meta = b"".join(encode_text(number, "") for number in range(1, 6))
+        meta += encode_text(6, resource_version)
+        meta += encode_number(7, 0) + encode_bytes(8, b"")
         if initial_events_end:
-            note = encode_bytes(1, END_ANNOTATION.encode()) + encode_bytes(2, b"true")
-            meta += encode_bytes(ANNOTATIONS, note)
-        data = encode_bytes(METADATA, meta)
-        return self.write_event(
-            event_type="BOOKMARK",
-            kind=kind,
-            api_version=api_version,
-            style=style,
-            data=data,
-        )
+            note = encode_text(1, END_ANNOTATION) + encode_text(2, "true")
+            meta += encode_bytes(12, note)
+        data = encode_bytes(1, meta)
+        return _frame("BOOKMARK", b"".join(_enclosed(kind, api_version, [data])))
 
     def write_error(self, status: bytes) -> bytes:
         """Return an ERROR frame around a Status body."""
@@ -162,237 +165,191 @@ class ProtobufCodec:
 
     def write_status(self, status: Mapping[str, object]) -> bytes:
         """Return a v1 Status as a body."""
-        texts = [str(status.get(key, "")) for key in ("status", "message", "reason")]
-        empty = encode_bytes(1, b"") + encode_bytes(2, b"") + encode_bytes(3, b"")
-        content = [encode_bytes(1, empty)]
-        content += [encode_bytes(n, t.encode()) for n, t in enumerate(texts, 2)]
-        details = status.get("details")
-        if isinstance(details, Mapping):
-            content.append(encode_bytes(5, _details(details)))
-        code = status.get("code", 0)
-        assert isinstance(code, int)
-        content.append(encode_number(6, code))
-        return b"".join(_close("Status", "v1", content))
+        return b"".join(_enclosed("Status", "v1", [encode_status(status)]))
 
     def read_status(self, body: bytes) -> Mapping[str, object] | None:
         """Return a v1 Status body in its JSON form; None where it is none."""
         try:
-            kind, api_version, start, end = _open(body)
-            if kind != "Status":
+            opened = _open(body)
+            if (opened.kind, opened.api_version) != ("Status", "v1"):
                 return None
-            status: dict[str, object] = {"kind": kind, "apiVersion": api_version}
-            names = {2: "status", 3: "message", 4: "reason"}
-            for field in walk(body, start, end):
-                if field.number in names:
-                    status[names[field.number]] = text(body, field)
-                elif field.number == 5:
-                    status["details"] = _read_details(body, field)
-                elif field.number == 6 and field.wire_type == VARINT:
-                    status["code"] = field.start
+            return decode_status(body, opened.start, opened.end)
         except CodecError:
             return None
-        return status
 
     # -- selectors -----------------------------------------------------------
 
     def labels(self, data: bytes) -> Mapping[str, str]:
         """Return metadata.labels of a stored form."""
-        return _map(data, LABELS)
+        return _map(data, _LABELS)
 
     def field(self, data: bytes, path: str, *, kind: str, api_version: str) -> str:
-        """Return the value at a field-selector path, "" where it is not set.
+        """Return the value at a field-selector path, its default where it is unset.
 
-        CodecError for a path that the table does not hold: nobody guesses.
+        CodecError where a kind has no such selector: nobody may guess then.
         """
-        if path in ("metadata.name", "metadata.namespace"):
-            found = _object(data)
-            return found.name if path == "metadata.name" else found.namespace
-        known = PATHS.get((api_version, kind, path))
-        if known is None:
-            raise CodecError(f"{path} of a {kind} is not known in protobuf")
-        numbers, scalar = known
-        start, end = 0, len(data)
-        for number in numbers[:-1]:
-            inner = _last(data, start, end, number)
-            if inner is None:
-                return _absent(scalar)
-            start, end = inner.start, inner.end
-        last = _last(data, start, end, numbers[-1])
-        if last is None:
-            return _absent(scalar)
-        if scalar == "string":
-            return text(data, last)
-        if last.wire_type != VARINT:
-            raise CodecError(f"{path} of a {kind} is no plain value")
-        if scalar == "bool":
-            return "true" if last.start else "false"
-        return str(last.start)
+        found = selectable(path, kind=kind, api_version=api_version)
+        for where in found.paths:
+            numbers = _METADATA.get(where) or PATHS.get((api_version, kind, where))
+            if numbers is None:
+                raise CodecError(f"{where} of {api_version} {kind} is not known here")
+            if value := _text_at(data, *numbers):
+                return value
+        return found.default
 
 
-class ProtobufFrames:
-    """Cuts a stream of length-prefixed frames."""
+class _Opened(NamedTuple):
+    """The content of an envelope: the object's bytes are [start, end)."""
 
-    __slots__ = ("_rest",)
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    @property
-    def pending(self) -> bytes:
-        """Bytes of a frame that is not whole yet."""
-        return self._rest
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Take bytes; return the frames that are now whole."""
-        buffer = self._rest + piece
-        frames: list[bytes] = []
-        at = 0
-        while len(buffer) - at >= 4:
-            size = int.from_bytes(buffer[at : at + 4], "big")
-            if size > MAX_FRAME_BYTES:
-                raise CodecError(f"a watch frame is longer than {MAX_FRAME_BYTES}")
-            if len(buffer) - at - 4 < size:
-                break
-            frames.append(buffer[at : at + 4 + size])
-            at += 4 + size
-        self._rest = buffer[at:]
-        return frames
+    kind: str
+    api_version: str
+    start: int
+    end: int
 
 
-def _open(body: bytes) -> tuple[str, str, int, int]:
-    """Return (kind, apiVersion, start, end) of the object in an envelope."""
+def _open(body: bytes) -> _Opened:
+    """Open an envelope; CodecError where it is none, or holds another within."""
     if not body.startswith(MAGIC):
         raise CodecError("a body without the mark of Kubernetes' protobuf")
-    kind = api_version = ""
-    start = end = -1
-    for field in walk(body, len(MAGIC), len(body)):
-        if field.number == 1 and field.wire_type == BYTES:
-            for inner in walk(body, field.start, field.end):
-                if inner.number == 1:
-                    api_version = text(body, inner)
-                elif inner.number == 2:
-                    kind = text(body, inner)
-        elif field.number == 2 and field.wire_type == BYTES:
-            start, end = field.start, field.end
-        elif field.number in (3, 4) and field.end > field.start:
+    outer = _only(
+        body, len(MAGIC), len(body), (_FIRST, _SECOND), also=(_THIRD, _FOURTH)
+    )
+    for tag in (_THIRD, _FOURTH):
+        start, end = outer.get(tag, (0, 0))
+        if start != end:
             raise CodecError("an object in an encoding within the encoding")
-    if not kind or not api_version or start < 0:
-        raise CodecError("an envelope without kind or object")
-    return kind, api_version, start, end
+    types = _only(body, *outer[_FIRST], (_FIRST, _SECOND))
+    api_version, kind = text(body, *types[_FIRST]), text(body, *types[_SECOND])
+    if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
+        raise CodecError(f"{api_version!r} {kind!r} is no kind")
+    return _Opened(kind, api_version, *outer[_SECOND])
 
 
-def _close(kind: str, api_version: str, content: list[bytes]) -> list[bytes]:
+def _check_object(kind: str) -> None:
+    if kind == "Status" or kind.endswith("List"):
+        raise CodecError(f"a {kind} is no object")
+
+
+def _only(
+    buffer: bytes,
+    start: int,
+    end: int,
+    wanted: tuple[int, ...],
+    *,
+    also: tuple[int, ...] = (),
+) -> dict[int, tuple[int, int]]:
+    """Return where the fields of a message are; each of `wanted` exactly once.
+
+    Any other but those of `also` is an error: what is unknown here may matter.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    for tag, a, b in walk(buffer, start, end):
+        if tag in found or not (tag in wanted or tag in also):
+            raise CodecError(f"unexpected protobuf field {tag >> 3}")
+        found[tag] = (a, b)
+    if len(found) < len(wanted) or any(tag not in found for tag in wanted):
+        raise CodecError("a protobuf message lacks a field")
+    return found
+
+
+def _enclosed(kind: str, api_version: str, content: list[bytes]) -> list[bytes]:
     """Return the envelope around an object's bytes, in pieces."""
-    types = encode_bytes(1, api_version.encode()) + encode_bytes(2, kind.encode())
-    size = sum(map(len, content))
-    head = MAGIC + encode_bytes(1, types)
-    head += encode_varint(2 << 3 | BYTES) + encode_varint(size)
+    types = encode_text(1, api_version) + encode_text(2, kind)
+    head = MAGIC + encode_bytes(1, types) + encode_head(2, sum(map(len, content)))
     return [head, *content, encode_bytes(3, b"") + encode_bytes(4, b"")]
 
 
 def _frame(event_type: str, content: bytes) -> bytes:
-    body = encode_bytes(1, event_type.encode())
-    body += encode_bytes(2, encode_bytes(1, content))
-    return len(body).to_bytes(4, "big") + body
+    body = encode_text(1, event_type) + encode_bytes(2, encode_bytes(1, content))
+    return len(body).to_bytes(PREFIX_BYTES, "big") + body
 
 
-def _raw(frame: bytes, extension: Field) -> bytes:
-    for field in walk(frame, extension.start, extension.end):
-        if field.number == 1 and field.wire_type == BYTES:
-            return frame[field.start : field.end]
-    raise CodecError("an event without an object")
+def _error(status: Mapping[str, object] | None) -> Event:
+    code = status.get("code") if status else None
+    number = code if isinstance(code, int) else 0
+    return Event("ERROR", "Status", "v1", "typed", None, False, number)
 
 
-def _list_meta(body: bytes, meta: Field) -> tuple[str, str]:
-    version = token = ""
-    for field in walk(body, meta.start, meta.end):
-        if field.number == 2:
-            version = text(body, field)
-        elif field.number == 3:
-            token = text(body, field)
-        elif field.number > 4:
-            raise CodecError("list metadata of an unknown kind, as shards have")
-    return version, token
+def _list_meta(body: bytes, start: int, end: int) -> tuple[str, str]:
+    """Return (resourceVersion, continue); strict: shards have more fields."""
+    found = _only(body, start, end, (_SECOND,), also=(_FIRST, _THIRD, _REMAINING))
+    version = text(body, *found[_SECOND])
+    if parse_version(version) is None:
+        raise CodecError("the resourceVersion of a list is no number")
+    return version, text(body, *found.get(_THIRD, (0, 0)))
 
 
 def _object(content: bytes, *, nameless: bool = False) -> Object:
-    meta = _last(content, 0, len(content), METADATA)
-    if meta is None or meta.wire_type != BYTES:
-        raise CodecError("an object without metadata")
-    found = dict.fromkeys(_META_TEXTS, "")
-    deleting = False
-    for field in walk(content, meta.start, meta.end):
-        if field.number in _META_TEXTS:
-            found[field.number] = text(content, field)
-        elif field.number == DELETION_TIMESTAMP:
-            deleting = True
-    if parse_version(found[RESOURCE_VERSION]) is None:
-        raise CodecError(f"resourceVersion {found[RESOURCE_VERSION]!r} is no number")
-    if not found[NAME] and not nameless:
+    start, end = _metadata(content)
+    found: dict[int, str] = {}
+    for tag, a, b in walk(content, start, end):
+        if tag in _OF_OBJECT:
+            if tag in found:
+                raise CodecError(f"metadata has field {tag >> 3} twice")
+            found[tag] = "" if tag == _DELETED else text(content, a, b)
+    name, version = found.get(_NAME, ""), found.get(_VERSION, "")
+    if not name and not nameless:
         raise CodecError("an object without a name")
-    return Object(
-        found[NAMESPACE],
-        found[NAME],
-        found[UID],
-        found[RESOURCE_VERSION],
-        deleting,
-        content,
-    )
+    if parse_version(version) is None:
+        raise CodecError(f"resourceVersion {version!r} is no number")
+    namespace, uid = found.get(_NAMESPACE, ""), found.get(_UID, "")
+    return Object(namespace, name, uid, version, _DELETED in found, content)
 
 
-def _last(content: bytes, start: int, end: int, number: int) -> Field | None:
-    """Return the last field of a number: the one that counts on the wire."""
+def _metadata(content: bytes) -> tuple[int, int]:
+    """Return where an object's metadata is."""
     found = None
-    for field in walk(content, start, end):
-        if field.number == number:
-            found = field
+    for tag, a, b in walk(content, 0, len(content)):
+        if tag == _META:
+            if found is not None:
+                raise CodecError("an object with two metadata")
+            found = (a, b)
+    if found is None:
+        raise CodecError("an object without metadata")
     return found
 
 
 def _map(content: bytes, number: int) -> dict[str, str]:
-    """Return a string map of an object's metadata."""
-    meta = _last(content, 0, len(content), METADATA)
+    """Return a string map of an object's metadata, by its tag there."""
     found: dict[str, str] = {}
-    if meta is None:
-        return found
-    for entry in walk(content, meta.start, meta.end):
-        if entry.number != number or entry.wire_type != BYTES:
-            continue
-        key = value = ""
-        for field in walk(content, entry.start, entry.end):
-            if field.number == 1:
-                key = text(content, field)
-            elif field.number == 2:
-                value = text(content, field)
-        found[key] = value
+    for tag, start, end in walk(content, *_metadata(content)):
+        if tag == number:
+            entry = _only(content, start, end, (), also=(_FIRST, _SECOND))
+            key = text(content, *entry.get(_FIRST, (0, 0)))
+            found[key] = text(content, *entry.get(_SECOND, (0, 0)))
     return found
 
 
-def _absent(scalar: str) -> str:
-    """Return what the API server makes of a field that is not on the wire."""
-    return {"string": "", "bool": "false"}.get(scalar, "0")
+_METADATA = {
+    "metadata.name": ((1, 1), "string"),
+    "metadata.namespace": ((1, 3), "string"),
+}
 
 
-_DETAILS = ((1, "name"), (2, "group"), (3, "kind"))
+def _text_at(data: bytes, numbers: tuple[int, ...], scalar: str) -> str:
+    """Return the value at a path of field numbers, "" where it is not on the wire."""
+    start, end = 0, len(data)
+    for number in numbers[:-1]:
+        place = _find(data, start, end, tag_of(number))
+        if place is None:
+            return ""
+        start, end = place
+    if scalar == "string":
+        place = _find(data, start, end, tag_of(numbers[-1]))
+        return "" if place is None else text(data, *place)
+    place = _find(data, start, end, tag_of(numbers[-1], VARINT))
+    if place is None:
+        return ""
+    value = signed(place[0])
+    return str(value) if scalar == "int32" else "true" if value else "false"
 
 
-def _details(details: Mapping[str, Any]) -> bytes:
-    content = b"".join(
-        encode_bytes(number, str(details.get(key, "")).encode())
-        for number, key in _DETAILS
-    )
-    for cause in details.get("causes", ()):
-        texts = (cause.get(key, "") for key in ("reason", "message", "field"))
-        inner = b"".join(encode_bytes(n, t.encode()) for n, t in enumerate(texts, 1))
-        content += encode_bytes(4, inner)
-    content += encode_number(5, int(details.get("retryAfterSeconds", 0)))
-    return content + encode_bytes(6, str(details.get("uid", "")).encode())
-
-
-def _read_details(body: bytes, details: Field) -> dict[str, object]:
-    names = dict(_DETAILS)
-    return {
-        names[field.number]: text(body, field)
-        for field in walk(body, details.start, details.end)
-        if field.number in names
-    }
+def _find(data: bytes, start: int, end: int, wanted: int) -> tuple[int, int] | None:
+    """Return the one field of a tag, None where there is none."""
+    found = None
+    for tag, a, b in walk(data, start, end):
+        if tag == wanted:
+            if found is not None:
+                raise CodecError(f"protobuf field {tag >> 3} stands there twice")
+            found = (a, b)
+    return found
