@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from toono.runtime.clock import Clock, SystemClock
+from toono.testing.apiserver.discovery import document
 from toono.testing.apiserver.query import (
     JSON,
     Place,
@@ -140,6 +141,9 @@ class APIServer:
         if path == "/version":
             content = {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
             return _json(200, content)
+        discovered = document(path, self.resources.values())
+        if discovered is not None:
+            return _json(200, discovered)
         if text is None:
             message = "the server could not find the requested resource"
             raise Refusal(404, "NotFound", message, {})
