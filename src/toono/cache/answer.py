@@ -197,8 +197,10 @@ def _contains(scope: Scope, call: Call) -> bool:
     if scope.imported:
         return question.namespace in ("", call.namespace)
     if question.name:
+        # An absence is known at no exact version, so it makes no empty list.
         pinned = selectors.pinned_name(call.field_selector)
-        return (question.namespace, question.name) == (call.namespace, pinned)
+        asked = (call.namespace, pinned)
+        return (question.namespace, question.name) == asked and bool(scope.rows)
     return (
         question.namespace in ("", call.namespace)
         and selectors.labels_contain(question.label_selector, call.label_selector)

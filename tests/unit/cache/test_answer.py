@@ -83,6 +83,20 @@ def test_a_list_by_name_covers_that_name_alone() -> None:
     run(scenario)
 
 
+def test_a_remembered_404_makes_no_empty_list() -> None:
+    """A 404 tells that a name is gone, and not since when: no version fits a list."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, not_found("a"), status=404)
+        path = "/api/v1/namespaces/default/pods?fieldSelector=metadata.name%3Da"
+        assert await cache.list(path) == "Unknown"
+        await cache.take(POD_A, one(pod("a", 30)))
+        assert await cache.list(path) == (30, ["a"])
+
+    run(scenario)
+
+
 def test_a_selector_proves_no_absence_but_shows_what_it_holds() -> None:
     async def scenario() -> None:
         cache = Cache()
