@@ -24,6 +24,7 @@ _KNOWN = frozenset(
         "allowWatchBookmarks",
         "continue",
         "fieldSelector",
+        "includeObject",
         "labelSelector",
         "limit",
         "resourceVersion",

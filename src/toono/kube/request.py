@@ -73,8 +73,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """Query keys of a list or watch that we do not know (shardSelector): the answer
     may be to another question, so none is to be kept, and none given from here."""
     problem: RequestError | None = None
-    """What the API server will say of the options, had it to be us who answer: online
-    the request passes, and its answer is the server's own."""
+    """What the API server says to these options, in its own words: it is for whoever
+    answers here to raise; online the request passes, and the answer is the server's."""
     dry_run: bool = False
     accept: tuple[Form, ...] = ()
     content_type: str = ""
@@ -104,10 +104,14 @@ def parse(
     will say, in its own words.
     """
     find = _cached_line if len(target) <= _MAX_CACHED_TARGET else _line
+    try:
+        known = find(method, target)
+    except _BadOptionsError as exc:
+        known = exc.call
     accept = fields.get(b"accept")
     user_agent = fields.get(b"user-agent", b"").decode("latin-1")
     return msgspec.structs.replace(
-        find(method, target),
+        known,
         accept=parse_accept(accept.decode("latin-1")) if accept else (),
         content_type=fields.get(b"content-type", b"").decode("latin-1"),
         user_agent=user_agent,
@@ -149,7 +153,17 @@ def _line(method: str, target: bytes) -> Call:
     try:
         return _with_options(call, read_options(query, watches=verb == "watch"))
     except RequestError as exc:
-        return msgspec.structs.replace(call, problem=exc.with_traceback(None))
+        problem = exc.with_traceback(None)
+        known = msgspec.structs.replace(call, problem=problem)
+        raise _BadOptionsError(known) from None
+
+
+class _BadOptionsError(Exception):
+    """Raised so that no such Call is remembered: an error must not outlive its use."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__()
+        self.call = call
 
 
 _cached_line = lru_cache(maxsize=1024)(_line)
