@@ -167,5 +167,5 @@ def caller_of(request: Request) -> Caller:
         remote=peer.remote,
         token=authorization.partition(b" ")[2].strip(),
         certificate=peer.certificate or b"",
-        impersonates=any(name.startswith(b"impersonate-") for name in fields),
+        impersonates=request.impersonates,
     )

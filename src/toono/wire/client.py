@@ -202,7 +202,8 @@ class Link(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         self.heard = False
-        self._head = asyncio.get_running_loop().create_future()
+        head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._head = head
         self._reader = ResponseReader(
             method, upgrade=upgrade, pause=self._pause, on_close=self._closed_early
         )
@@ -225,12 +226,15 @@ class Link(asyncio.Protocol):
         try:
             if body is not None:
                 await self._send_body(body, chunked=chunked)
-            return await self._head
+            return await head
         except BaseException:
             self.drop()
             raise
         finally:
-            self._head = None
+            # An answer that came whole has put this connection back already, and
+            # another request may wait on it before this task runs again.
+            if self._head is head:
+                self._head = None
 
     async def _send_body(self, body: Body, *, chunked: bool) -> None:
         assert self._transport is not None

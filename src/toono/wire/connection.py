@@ -193,6 +193,7 @@ class Connection(asyncio.Protocol):
             body=body,
             peer=self._peer,
             keep_alive=head.keep_alive,
+            impersonates=head.impersonates,
         )
 
     async def _head(self) -> bytes | None:

@@ -22,6 +22,7 @@ MAX_FIELDS = 100
 MAX_LINE_BYTES = 16 * 1024
 MAX_TARGET_BYTES = 16 * 1024
 MAX_BODY_DIGITS = 19
+MAX_KEPT_HEAD_BYTES = 2048
 MAX_VIA = 3
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -75,10 +76,21 @@ class Head(NamedTuple):
     fields: dict[bytes, bytes]
     length: int | None
     """Bytes of the body; None for chunked."""
+    impersonates: bool
 
 
 def read_head(raw: bytes) -> Head:
-    """Read a head (without its last empty line), or raise RejectedRequestError."""
+    """Read a head (without its last empty line), or raise RejectedRequestError.
+
+    Clients send the same head again and again (a kubelet's polls); one without a
+    token is read once. What is returned is shared: nobody may change it.
+    """
+    if len(raw) <= MAX_KEPT_HEAD_BYTES and b"uthorization:" not in raw:
+        return _read_kept(raw)
+    return _read(raw)
+
+
+def _read(raw: bytes) -> Head:
     if _BAD_BYTES.search(raw):
         raise _bad("a control byte or a bare line end in the head")
     lines = raw.split(b"\r\n")
@@ -94,7 +106,11 @@ def read_head(raw: bytes) -> Head:
     if b"upgrade" in fields and (b"upgrade" not in options or length != 0):
         raise _bad("Upgrade needs Connection: upgrade and no body")
     keep_alive = b"close" not in options and (not old or b"keep-alive" in options)
-    return Head(method, target, keep_alive, headers, fields, length)
+    impersonates = any(name.startswith(b"impersonate-") for name in fields)
+    return Head(method, target, keep_alive, headers, fields, length, impersonates)
+
+
+_read_kept = lru_cache(maxsize=1024)(_read)
 
 
 def _bad(message: str) -> RejectedRequestError:

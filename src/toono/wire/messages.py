@@ -103,6 +103,8 @@ class Request:
     body: Body
     peer: Peer
     keep_alive: bool = True
+    impersonates: bool = False
+    """Impersonate-* fields are present."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
