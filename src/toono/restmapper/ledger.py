@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that the mapper knows, changed in one place by one writer. No I/O, no waiting.
+
+Readings of pages come in, rows are laid over them, a new snapshot comes out whenever
+something differs. The order of events (asking, sending, signals) is counted here, so
+that a document is never taken for newer than what it was asked before.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from toono.restmapper.discovery import Document, GroupDocument, VersionDocument
+from toono.restmapper.fetch import Page, Reading
+from toono.restmapper.limits import Backoff
+from toono.restmapper.overlay import Key, Row, agrees, lay
+from toono.restmapper.pages import Groups, PageState
+from toono.restmapper.snapshot import GroupRecord, Snapshot, VersionRecord
+from toono.restmapper.values import ROOTS, GroupVersion, Source, State, root_of
+from toono.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+ROOT_BACKOFF = (0.2, 1.0)
+"""A root that fails is asked again within a second of being wanted."""
+VERSION_BACKOFF = (1.0, 60.0)
+
+Records = dict[GroupVersion, VersionRecord]
+
+
+class Ledger:
+    """Pages, rows and the newest snapshot."""
+
+    def __init__(self, clock: Clock, *, on_change: Callable[[], None]) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self.snapshot = Snapshot()
+        self.pages: dict[str, PageState] = {}
+        self.rows: dict[Key, Row] = {}
+        self._groups: dict[str, list[GroupRecord]] = {root: [] for root in ROOTS}
+        self._records: dict[str, Records] = {root: {} for root in ROOTS}
+        self._sequence = 0
+        self._questioned: dict[str | None, int] = {}
+        self._applied: dict[str, tuple[Groups, int]] = {}
+        """By root: what the records were made of, and before which question."""
+
+    def now(self) -> float:
+        """Monotonic time."""
+        return self._clock.monotonic()
+
+    def tick(self) -> int:
+        """The next place in the order of events."""
+        self._sequence += 1
+        return self._sequence
+
+    def page(self, page: Page) -> PageState:
+        """The state of a page, made at its first mention."""
+        state = self.pages.get(page.path)
+        if state is None:
+            first, most = VERSION_BACKOFF if page.gv else ROOT_BACKOFF
+            state = PageState(page, Backoff(first=first, most=most))
+            self.pages[page.path] = state
+        return state
+
+    def root(self, group: str) -> PageState:
+        """The page that lists a group."""
+        return self.page(Page(root_of(group)))
+
+    def was_sent(self, page: Page, since: int) -> bool:
+        """Whether the page was answered to a request sent after `since`."""
+        state = self.pages.get(page.path)
+        return state is not None and state.sent > since
+
+    def record(self, gv: GroupVersion) -> VersionRecord | None:
+        """What the documents alone say of a group-version."""
+        return self._records[root_of(gv.group)].get(gv)
+
+    def restore(self, page: Page, document: Document) -> None:
+        """Take a document that was kept on disk: good until it can be confirmed."""
+        state = self.page(page)
+        state.document, state.content = document, document.groups
+        state.from_disk = True
+        self._apply(state, 0)
+        self.publish()
+
+    # -- readings ----------------------------------------------------------------
+
+    def take(self, page: Page, readings: tuple[Reading, ...], sent: int) -> None:
+        """Take what came of asking for a page (twice, where it was doubted)."""
+        if page.gv is not None and self.root(page.gv.group).is_aggregated:
+            return
+        state = self.page(page)
+        state.sent = sent
+        first = readings[0]
+        if first.absent and page.gv is None:
+            first = self._absent_root(state)
+        if first.failure:
+            self._fail(state, first)
+        else:
+            if len(readings) == 1:
+                state.believe(first)
+            else:
+                state.weigh(first, readings[1])
+            state.error, state.since = "", None
+            state.backoff.clear()
+            state.confirmed_at = self._clock.monotonic()
+            self._apply(state, sent)
+            self._settle_rows(page, sent)
+        self.publish()
+
+    def _absent_root(self, state: PageState) -> Reading:
+        """A server may lack the core group; one that had it does not lose it."""
+        if state.page.path == ROOTS[0] and not state.content:
+            return Reading(absent=True)
+        return Reading(failure=f"{state.page.path}: HTTP 404")
+
+    def _apply(self, state: PageState, sent: int) -> None:
+        gv = state.page.gv
+        if gv is None:
+            self._apply_root(state, sent)
+        elif gv.version:
+            self._apply_version(state, gv)
+        else:
+            self._apply_group(state, gv.group, sent)
+
+    def _apply_root(self, state: PageState, sent: int) -> None:
+        root = state.page.path
+        last_question = max(self._questioned.values(), default=0)
+        applied = self._applied.get(root)
+        if applied and applied[0] is state.content and applied[1] == last_question:
+            return
+        before = self._records[root]
+        confirmed = {each.name: each for each in self._groups[root] if each.confirmed}
+        groups, records = [], Records()
+        for group in state.content:
+            settled = self._is_settled(group.name, sent)
+            record = _group_record(group, settled)
+            groups.append(_same(confirmed.get(group.name), record))
+            for version in group.versions:
+                gv = GroupVersion(group.name, version.version)
+                old = before.get(gv)
+                if state.is_aggregated:
+                    records[gv] = self._told(state, gv, version, old, settled)
+                elif old is not None:
+                    records[gv] = old
+        self._groups[root], self._records[root] = groups, records
+        if state.is_aggregated and not state.from_disk and sent > last_question:
+            self._applied[root] = (state.content, last_question)
+            self._forget_pages_below(root)
+
+    def _forget_pages_below(self, root: str) -> None:
+        """An aggregated root tells all that the pages below it did."""
+        for path, state in list(self.pages.items()):
+            if state.page.gv is not None and root_of(state.page.gv.group) == root:
+                del self.pages[path]
+
+    def _told(
+        self,
+        state: PageState,
+        gv: GroupVersion,
+        version: VersionDocument,
+        old: VersionRecord | None,
+        settled: bool,
+    ) -> VersionRecord:
+        """The record of a version that an aggregated document tells of."""
+        resources, now = version.resources, self._clock.wall()
+        if resources is None:
+            return _failed(gv, old, version.problem, now, confirmed=settled)
+        source = Source.DISK if state.from_disk else Source.AGGREGATED
+        kept = State.STALE if state.from_disk else State.FRESH
+        if (
+            old is not None
+            and old.resources is resources
+            and (old.state, old.source, old.confirmed) == (kept, source, settled)
+        ):
+            return old
+        record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
+        return old if old is not None and record.says_the_same(old) else record
+
+    def _apply_group(self, state: PageState, group: str, sent: int) -> None:
+        root = root_of(group)
+        groups, records = self._groups[root], self._records[root]
+        if not state.content:
+            self._groups[root] = [each for each in groups if each.name != group]
+            gone = [gv for gv in records if gv.group == group]
+        else:
+            record = _group_record(state.content[0], self._is_settled(group, sent))
+            self._groups[root] = [
+                _same(each, record) if each.name == group else each for each in groups
+            ]
+            gone = [
+                gv
+                for gv in records
+                if gv.group == group and gv.version not in record.versions
+            ]
+        self._records[root] = {
+            gv: each for gv, each in records.items() if gv not in gone
+        }
+
+    def _apply_version(self, state: PageState, gv: GroupVersion) -> None:
+        root = root_of(gv.group)
+        records = dict(self._records[root])
+        old = records.pop(gv, None)
+        if state.content:
+            resources = state.content[0].versions[0].resources or ()
+            source = Source.DISK if state.from_disk else Source.LEGACY
+            kept = State.STALE if state.from_disk else State.FRESH
+            settled = self._is_settled(gv.group, state.sent)
+            now = self._clock.wall()
+            record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
+            same = old is not None and record.says_the_same(old)
+            records[gv] = old if same and old is not None else record
+        else:
+            self._groups[root] = [
+                left
+                for each in self._groups[root]
+                if (left := _without(each, gv)) is not None
+            ]
+        self._records[root] = records
+
+    # -- failures ----------------------------------------------------------------
+
+    def _fail(self, state: PageState, reading: Reading) -> None:
+        """Keep the last good; say that nobody can tell, and since when."""
+        if not state.error:
+            log.warning(
+                "discovery fails",
+                extra={"path": state.page.path, "reason": reading.failure},
+            )
+        state.error = reading.failure
+        state.since = state.since or self._clock.wall()
+        state.backoff.fail(self._clock.monotonic(), permanent=reading.permanent)
+        gv = state.page.gv
+        if gv is not None and gv.version:
+            records = self._records[root_of(gv.group)]
+            now = self._clock.wall()
+            failed = _failed(gv, records.get(gv), reading.failure, now, confirmed=True)
+            self._records[root_of(gv.group)] = {**records, gv: failed}
+        elif gv is not None:
+            self._give_up(root_of(gv.group), state, {gv.group})
+        else:
+            self._give_up(state.page.path, state, None)
+
+    def _give_up(self, root: str, state: PageState, groups: set[str] | None) -> None:
+        """What was called in question and cannot be asked is answered as it was."""
+        self._groups[root] = [
+            msgspec.structs.replace(each, confirmed=True)
+            if not each.confirmed and (groups is None or each.name in groups)
+            else each
+            for each in self._groups[root]
+        ]
+        if self.page(Page(root)).is_aggregated:
+            self._give_up_records(root, state.error)
+
+    def _give_up_records(self, root: str, reason: str) -> None:
+        now = self._clock.wall()
+        self._records[root] = {
+            gv: record
+            if record.confirmed
+            else _failed(gv, record, reason, now, confirmed=True)
+            for gv, record in self._records[root].items()
+        }
+
+    def stop_waiting(self, root: str, reason: str) -> None:
+        """Answer with the last good, flagged, what a slow server will not confirm."""
+        state = self.page(Page(root))
+        state.error = state.error or reason
+        state.since = state.since or self._clock.wall()
+        self._groups[root] = [
+            msgspec.structs.replace(each, confirmed=True) for each in self._groups[root]
+        ]
+        self._give_up_records(root, reason)
+        self.publish()
+
+    # -- calling in question -------------------------------------------------------
+
+    def question(self, group: str | None) -> None:
+        """Believe nothing of a group (or of any) until it was asked for again."""
+        self._questioned[group] = self.tick()
+        for root in ROOTS:
+            self._groups[root] = [
+                msgspec.structs.replace(each, confirmed=False)
+                if group is None or each.name == group
+                else each
+                for each in self._groups[root]
+            ]
+            self._records[root] = {
+                gv: msgspec.structs.replace(record, confirmed=False)
+                if group is None or gv.group == group
+                else record
+                for gv, record in self._records[root].items()
+            }
+        self.forgive(group)
+        self.publish()
+
+    def forgive(self, group: str | None) -> None:
+        """Ask again at once what failed before."""
+        for state in self.pages.values():
+            gv = state.page.gv
+            if group is None or gv is None or gv.group == group:
+                state.backoff.clear()
+
+    def _is_settled(self, group: str, sent: int) -> bool:
+        questioned = self._questioned
+        last = max(questioned.get(group, 0), questioned.get(None, 0))
+        return sent > last
+
+    # -- rows and the snapshot -------------------------------------------------------
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Lay rows over the documents; the newest of a key counts."""
+        for row in rows:
+            self.rows[row.key] = row
+        self.publish()
+
+    def _settle_rows(self, page: Page, sent: int) -> None:
+        """Drop the rows that a document asked for after them agrees with."""
+        if not self.rows:
+            return
+        root = root_of(page.gv.group) if page.gv is not None else page.path
+        now, records = self._clock.monotonic(), self._records[root]
+        for key, row in list(self.rows.items()):
+            judged = root_of(row.gv.group) == root and sent > row.born
+            if judged and (now >= row.until or agrees(row, records)):
+                del self.rows[key]
+
+    def publish(self) -> None:
+        """Make the newest snapshot out of what is known."""
+        groups = [group for root in ROOTS for group in self._groups[root]]
+        records: Mapping[GroupVersion, VersionRecord] = {
+            gv: each for root in ROOTS for gv, each in self._records[root].items()
+        }
+        if self.rows:
+            rows = list(self.rows.values())
+            silent = [root for root in ROOTS if self.page(Page(root)).error]
+            wall = self._clock.wall()
+            groups, records = lay(groups, records, rows, wall, silent=silent)
+        after = self.snapshot.succeed(groups, records)
+        if after is not self.snapshot:
+            self.snapshot = after
+            self._on_change()
+
+
+def _group_record(group: GroupDocument, confirmed: bool) -> GroupRecord:
+    names = dict.fromkeys(version.version for version in group.versions)
+    return GroupRecord(group.name, tuple(names), confirmed)
+
+
+def _same(old: GroupRecord | None, new: GroupRecord) -> GroupRecord:
+    return old if old == new and old is not None else new
+
+
+def _failed(
+    gv: GroupVersion,
+    old: VersionRecord | None,
+    problem: str,
+    now: float,
+    *,
+    confirmed: bool,
+) -> VersionRecord:
+    """The record of what cannot be told: its last good resources, or none."""
+    since = now if old is None or old.since is None else old.since
+    if old is None:
+        failed = VersionRecord(
+            gv, (), State.FAILED, Source.AGGREGATED, now, problem, since, confirmed
+        )
+    else:
+        failed = msgspec.structs.replace(
+            old,
+            state=State.FAILED if old.state is State.FAILED else State.STALE,
+            error=problem,
+            since=since,
+            confirmed=confirmed,
+        )
+    return old if old == failed and old is not None else failed
+
+
+def _without(group: GroupRecord, gv: GroupVersion) -> GroupRecord | None:
+    if group.name != gv.group or gv.version not in group.versions:
+        return group
+    rest = tuple(each for each in group.versions if each != gv.version)
+    return msgspec.structs.replace(group, versions=rest) if rest else None
