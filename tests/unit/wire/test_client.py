@@ -151,6 +151,7 @@ def test_a_body_that_is_cut_is_never_taken_for_whole(answer: bytes) -> None:
         got = await get(origin)
         with pytest.raises(BodyCutError):
             await whole(got)
+        await settle()
         assert origin.open == 0
         origin.close()
         server.close()
