@@ -25,9 +25,7 @@ async def hear(hub, one: Recorded, *, least: int, seconds: float = 5.0) -> bytes
         while b"\r\n\r\n" not in heard:
             heard += await reader.read(65536)
         head, _, rest = heard.partition(b"\r\n\r\n")
-        length = dict((k.lower(), v) for k, v in headers_of(heard)).get(
-            "content-length"
-        )
+        length = {k.lower(): v for k, v in headers_of(heard)}.get("content-length")
         wanted = int(length) if length is not None else least
         chunked = length is None
         while True:
