@@ -9,10 +9,9 @@ package: every other module is one part of what is put together here.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
+from toono.restmapper.answers import Expansion, Statistics
 from toono.restmapper.background import Keeper, Polls, watchers
 from toono.restmapper.errors import MapperError
 from toono.restmapper.events import Event, News
@@ -32,6 +31,7 @@ from toono.restmapper.queries import (
 from toono.restmapper.refresh import Refresher
 from toono.restmapper.resolver import Resolver
 from toono.restmapper.serve import Offer, Served, serve
+from toono.restmapper.settings import MapperSettings
 from toono.restmapper.signals import Signals
 from toono.restmapper.snapshot import Snapshot
 from toono.restmapper.transport import Transport
@@ -49,56 +49,6 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 1.0
 """How long a known answer that was called in question waits for its confirmation."""
 WAIT_STEP_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapperSettings:
-    """How a mapper behaves; the defaults suit a node."""
-
-    timeout: float = 10.0
-    """Of a question, where the caller gives none."""
-    request_timeout: float = 8.0
-    """Of one request to the server."""
-    poll_seconds: float = 60.0
-    """Between polls, give or take a fifth."""
-    watch: bool = True
-    """Watch CRDs and APIServices where the credentials allow it."""
-    file: Path | None = None
-    """Where to keep discovery across restarts; its directory must be private."""
-    identity: str = ""
-    """Of the cluster (`identity_of` its CA): a file of another one is not used."""
-    yurthub_file: Path | None = None
-    """YurtHub's mapper file: read where `file` holds nothing, and kept written."""
-
-
-class Expansion(NamedTuple):
-    """What a short name stands for."""
-
-    mapping: RESTMapping
-    others: tuple[RESTMapping, ...]
-    """What else has that short name and comes later."""
-
-    @property
-    def warning(self) -> str:
-        """What to tell a user who may have meant another; "" if there is none."""
-        if not self.others:
-            return ""
-        one = _qualified(self.mapping.resource)
-        rest = ", ".join(_qualified(each.resource) for each in self.others)
-        return f"short name stands for {one}, could also be {rest}"
-
-
-class Statistics(NamedTuple):
-    """Counters and sizes, for metrics."""
-
-    requests: int
-    signals: int
-    misses: int
-    generation: int
-    kinds: int
-    stale_versions: int
-    age: float | None
-    watching: bool
 
 
 class RESTMapper:
@@ -310,6 +260,10 @@ class RESTMapper:
         """Every kind that is added, removed or changed from this call on."""
         return self._news.events(self.snapshot)
 
+    async def changed(self, seen: Snapshot) -> Snapshot:
+        """The newest snapshot, once it is another than `seen`."""
+        return await self._news.after(seen)
+
     async def refresh(
         self, group: str | None = None, *, timeout: float | None = None
     ) -> Snapshot:
@@ -439,9 +393,3 @@ class RESTMapper:
 
 def _late_reason(limit: float) -> str:
     return f"no answer within {limit:g} s"
-
-
-def _qualified(resource: GroupVersionResource) -> str:
-    return (
-        f"{resource.resource}.{resource.group}" if resource.group else resource.resource
-    )
