@@ -10,18 +10,20 @@ uncached.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
 from toono.codec.json_frames import JSONFrames
-from toono.codec.json_strict import check
+from toono.codec.json_strict import check, read
+from toono.codec.json_values import text_at
 from toono.codec.selectable import selectable
 from toono.errors import CodecError
 from toono.kube import status as statuses
+from toono.kube.kinds import resource_of
 from toono.kube.names import parse_version
 
 END_ANNOTATION = "k8s.io/initial-events-end"
@@ -37,8 +39,8 @@ class _Meta(msgspec.Struct, rename="camel", gc=False):
 
 class _Item(msgspec.Struct, rename="camel", gc=False):
     metadata: _Meta
-    kind: str = ""
-    api_version: str = ""
+    kind: str | UnsetType = UNSET
+    api_version: str | UnsetType = UNSET
 
 
 class _ListMeta(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -87,7 +89,6 @@ class _Document(msgspec.Struct, rename="camel"):
     api_version: str = ""
 
 
-_Decoded = TypeVar("_Decoded")
 _decode_raw_list = msgspec.json.Decoder(_RawList).decode
 _decode_items = msgspec.json.Decoder(_ItemList).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
@@ -97,11 +98,10 @@ _decode_labels = msgspec.json.Decoder(_Labelled).decode
 _decode_document = msgspec.json.Decoder(_Document).decode
 _decode_map = msgspec.json.Decoder(dict[str, Any]).decode
 
-_KIND = r"[A-Za-z][A-Za-z0-9]{0,62}"
-_API_VERSION = r"[a-z0-9][a-z0-9./-]{0,316}"
-_IS_KIND = re.compile(rf"{_KIND}\Z")
-_IS_API_VERSION = re.compile(rf"{_API_VERSION}\Z")
-_HEAD = re.compile(rf'\{{"kind":"({_KIND})","apiVersion":"({_API_VERSION})",'.encode())
+_KIND, _API_VERSION = r"[A-Za-z][A-Za-z0-9]{0,62}", r"[a-z0-9][a-z0-9./-]{0,316}"
+"""What can be written back without escapes."""
+_HEAD = re.compile(rf'{{"kind":"({_KIND})","apiVersion":"({_API_VERSION})",'.encode())
+_NAMES = re.compile(rf"(?:{_API_VERSION}) (?:{_KIND})\Z")
 
 
 class JSONCodec:
@@ -115,14 +115,13 @@ class JSONCodec:
     def split_list(self, body: bytes) -> ListParts:
         """Take a list answer apart; CodecError where it is none."""
         check(body)
-        parts = _read(_decode_raw_list, body)
-        style = _style(body)
-        _check_kind(parts.kind, parts.api_version)
+        parts = read(_decode_raw_list, body)
+        style = _style_of_list(parts, body)
         if not parts.kind.endswith("List") or parts.kind == "List":
             raise CodecError(f"a {parts.kind} is no list of one kind")
         if parse_version(parts.metadata.resource_version) is None:
             raise CodecError("the resourceVersion of a list is no number")
-        items = _read(_decode_items, body).items or ()
+        items = read(_decode_items, body).items or ()
         objects = [
             _listed(item, bytes(raw), style=style, of=parts)
             for item, raw in zip(items, parts.items or (), strict=True)
@@ -165,10 +164,9 @@ class JSONCodec:
     def read_single(self, body: bytes) -> Single:
         """Take a single object's answer apart; CodecError for a Status too."""
         check(body)
-        content = body.strip()
-        item = _read(_decode_item, content)
-        style, data = _stored(item, content)
-        return Single(item.kind, item.api_version, style, _object(item.metadata, data))
+        taken = _take(body.strip())
+        found = _object(taken.meta, taken.data)
+        return Single(taken.kind, taken.api_version, taken.style, found)
 
     def write_single(
         self, *, kind: str, api_version: str, style: Style, data: bytes
@@ -185,18 +183,23 @@ class JSONCodec:
     def read_event(self, frame: bytes) -> Event:
         """Take one whole frame apart."""
         check(frame)
-        event = _read(_decode_frame, frame)
+        event = read(_decode_frame, frame)
         content = bytes(event.object)
         if event.type == "ERROR":
             return _error(self.read_status(content))
-        item = _read(_decode_item, content)
-        style, data = _stored(item, content)
-        meta, ends = item.metadata, False
+        taken, ends = _take(content), False
         if event.type == "BOOKMARK":
-            notes = _read(_decode_notes, content).metadata.annotations or {}
+            notes = read(_decode_notes, content).metadata.annotations or {}
             ends = notes.get(END_ANNOTATION) == "true"
-        found = _object(meta, data, nameless=event.type == "BOOKMARK")
-        return Event(event.type, item.kind, item.api_version, style, found, ends, 0)
+        return Event(
+            event.type,
+            taken.kind,
+            taken.api_version,
+            taken.style,
+            _object(taken.meta, taken.data, nameless=event.type == "BOOKMARK"),
+            ends,
+            0,
+        )
 
     def write_event(
         self,
@@ -246,10 +249,10 @@ class JSONCodec:
         """Return a v1 Status body; None where it is none."""
         try:
             check(body)
-            document = _read(_decode_document, body)
+            document = read(_decode_document, body)
             if (document.kind, document.api_version) != ("Status", "v1"):
                 return None
-            return _read(_decode_map, body)
+            return read(_decode_map, body)
         except CodecError:
             return None
 
@@ -257,7 +260,7 @@ class JSONCodec:
 
     def labels(self, data: bytes) -> Mapping[str, str]:
         """Return metadata.labels of a stored form."""
-        return _read(_decode_labels, data).metadata.labels or {}
+        return read(_decode_labels, data).metadata.labels or {}
 
     def field(self, data: bytes, path: str, *, kind: str, api_version: str) -> str:
         """Return the value at a field-selector path, its default where it is unset.
@@ -266,71 +269,89 @@ class JSONCodec:
         """
         found = selectable(path, kind=kind, api_version=api_version)
         for where in found.paths:
-            if text := _text_at(data, where):
+            if text := text_at(data, where):
                 return text
         return found.default
 
 
-def _read(decode: Callable[[bytes], _Decoded], body: bytes) -> _Decoded:
-    try:
-        return decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        raise CodecError(f"not what application/json promises: {exc}") from exc
+class _Taken(NamedTuple):
+    """A document that names its kind, with its stored form."""
+
+    kind: str
+    api_version: str
+    style: Style
+    meta: _Meta
+    data: bytes
 
 
-def _style(content: bytes) -> Style:
-    """Return in which of the API server's two forms a document is written."""
-    if content.startswith(b'{"kind":"'):
-        return "typed"
-    if content.startswith(b'{"apiVersion":"'):
-        return "unstructured"
-    raise CodecError("a document in neither form of an API server is not kept")
+def _take(content: bytes) -> _Taken:
+    """Take the leading kind and apiVersion off a typed object.
 
-
-def _check_kind(kind: str, api_version: str) -> None:
-    """Refuse names that could not be written back without escapes."""
-    if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
-        raise CodecError(f"{api_version!r} {kind!r} is no kind")
-    if kind == "Status":
-        raise CodecError("a Status is no object")
-
-
-def _stored(item: _Item, content: bytes) -> tuple[Style, bytes]:
-    """Return the stored form: typed objects without the leading kind and apiVersion."""
-    style = _style(content)
-    _check_kind(item.kind, item.api_version)
-    if style == "unstructured":
-        return style, content
+    CodecError where a document has neither form of an API server, or where a later
+    duplicate of a leading name would make clients read another kind.
+    """
     head = _HEAD.match(content)
-    # A later duplicate of either key would make clients read another kind.
-    if head is None or (head[1].decode(), head[2].decode()) != (
-        item.kind,
-        item.api_version,
+    if head is None:
+        item = read(_decode_item, content)
+        kind, api_version = item.kind or "", item.api_version or ""
+        _check_unstructured(kind, api_version, content)
+        return _Taken(kind, api_version, "unstructured", item.metadata, content)
+    kind, api_version = head[1].decode(), head[2].decode()
+    data = b"{" + content[head.end() :]
+    item = read(_decode_item, data)
+    if kind == "Status" or (item.kind, item.api_version) != (UNSET, UNSET):
+        raise CodecError(f"a {kind} that is none")
+    return _Taken(kind, api_version, "typed", item.metadata, data)
+
+
+def _check_unstructured(kind: str, api_version: str, content: bytes) -> None:
+    """Refuse what is not written as custom resources are.
+
+    No API server writes a built-in kind so: rows of two forms must not mix.
+    """
+    group = api_version.rpartition("/")[0]
+    if (
+        not content.startswith(b'{"apiVersion":"')
+        or not _NAMES.match(f"{api_version} {kind}")
+        or kind == "Status"
+        or resource_of(group, kind.removesuffix("List")) is not None
     ):
-        raise CodecError("a typed object does not begin with its kind and apiVersion")
-    return style, b"{" + content[head.end() :]
+        raise CodecError("a document in neither form of an API server is not kept")
+
+
+def _style_of_list(parts: _RawList, body: bytes) -> Style:
+    head = _HEAD.match(body)
+    if head is None:
+        _check_unstructured(parts.kind, parts.api_version, body)
+        return "unstructured"
+    if (head[1].decode(), head[2].decode()) != (parts.kind, parts.api_version):
+        raise CodecError("a list that names two kinds")
+    return "typed"
+
+
+def _head(kind: str, api_version: str) -> bytes:
+    return f'{{"kind":"{kind}","apiVersion":"{api_version}",'.encode()
 
 
 def _whole(kind: str, api_version: str, style: Style, data: bytes) -> bytes:
     """Return the object with its kind and apiVersion, as GET and events carry it."""
     if style == "unstructured":
         return data
-    head = f'{{"kind":"{kind}","apiVersion":"{api_version}",'
-    return head.encode() + data[1:]
+    return _head(kind, api_version) + data[1:]
 
 
 def _listed(item: _Item, content: bytes, *, style: Style, of: _RawList) -> Object:
     """Return one item of a list in its stored form."""
-    if style == "typed" and not item.kind and not item.api_version:
+    if style == "typed" and (item.kind, item.api_version) == (UNSET, UNSET):
         if not content.startswith(b'{"'):
             raise CodecError("an item of a list is not written as API servers do")
         return _object(item.metadata, content)
-    own, data = _stored(item, content)
-    if own != style or item.api_version != of.api_version:
-        raise CodecError(f"a {item.api_version} {item.kind} among {of.kind}")
-    if style == "typed" and f"{item.kind}List" != of.kind:
-        raise CodecError(f"a {item.kind} among {of.kind}")
-    return _object(item.metadata, data)
+    taken = _take(content)
+    if taken.style != style or taken.api_version != of.api_version:
+        raise CodecError(f"a {taken.api_version} {taken.kind} among {of.kind}")
+    if style == "typed" and f"{taken.kind}List" != of.kind:
+        raise CodecError(f"a {taken.kind} among {of.kind}")
+    return _object(taken.meta, taken.data)
 
 
 def _object(meta: _Meta, data: bytes, *, nameless: bool = False) -> Object:
@@ -352,23 +373,3 @@ def _error(status: Mapping[str, object] | None) -> Event:
     code = status.get("code") if status else None
     number = code if isinstance(code, int) else 0
     return Event("ERROR", "Status", "v1", "typed", None, False, number)
-
-
-def _text_at(data: bytes, path: str) -> str:
-    """Return the value at a path as a selector compares it, "" where it is unset."""
-    value: Any = _read(_path_decoder(path), data)
-    while isinstance(value, msgspec.Struct):
-        value = value.next  # type: ignore[attr-defined]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
-@lru_cache(maxsize=256)
-def _path_decoder(path: str) -> Callable[[bytes], Any]:
-    """Return a decoder that reads one path and skips all else."""
-    kind: Any = str | int | bool | None
-    for step in reversed(path.split(".")):
-        value = msgspec.field(name=step, default=None)
-        kind = msgspec.defstruct("Step", [("next", kind | None, value)])
-    return msgspec.json.Decoder(kind).decode

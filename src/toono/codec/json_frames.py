@@ -22,6 +22,7 @@ class _Document(msgspec.Struct):
 
 _decode = msgspec.json.Decoder(_Document).decode
 _BLANK = b" \t\r\n"
+_NEXT_BEGINS = re.compile(rb"\}[ \t\r]*+\{")
 
 
 class JSONFrames:
@@ -32,7 +33,7 @@ class JSONFrames:
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._searched = 0
-        """Bytes from the start that hold no newline and no "}{"."""
+        """Bytes from the start that hold no newline and no end before a begin."""
         self._counter: _Brackets | None = None
         """Counts in the document at the start, where it is not one line."""
 
@@ -61,9 +62,10 @@ class JSONFrames:
             newline = self._bytes.find(b"\n", self._searched)
             if newline >= 0 and _is_one(self._bytes[: newline + 1]):
                 return newline + 1
-            # The last byte is searched again: "}" and "{" may come in two pieces.
-            if newline < 0 and self._bytes.find(b"}{", self._searched) < 0:
-                self._searched = max(len(self._bytes) - 1, 0)
+            if newline < 0 and not _NEXT_BEGINS.search(self._bytes, self._searched):
+                # "}" and "{" may come in two pieces: search from the last mark again.
+                fresh = self._bytes[self._searched :].rstrip(_BLANK)
+                self._searched += max(len(fresh) - 1, 0)
                 return None
             self._counter = _Brackets()
         return self._counter.find_end(self._bytes)

@@ -8,7 +8,11 @@ searches first, a closer look only where they find something.
 """
 
 import re
+from collections.abc import Callable
 from math import isinf
+from typing import TypeVar
+
+import msgspec
 
 from toono.errors import CodecError
 
@@ -19,6 +23,15 @@ _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _NUMBER = re.compile(rb"[0-9][0-9.eE+-]*")
 _BEFORE_NUMBER = b":,[ \t\r\n"
 _OF_NUMBER = b"0123456789."
+_Decoded = TypeVar("_Decoded")
+
+
+def read(decode: Callable[[bytes], _Decoded], body: bytes) -> _Decoded:
+    """Decode `body`; CodecError where it is not what the decoder expects."""
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise CodecError(f"not what application/json promises: {exc}") from exc
 
 
 def check(body: bytes) -> None:
