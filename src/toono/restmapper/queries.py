@@ -192,17 +192,15 @@ class ResourceQuestion(NamedTuple):
         group, version, _ = self.resource
         if group and version:
             return (GroupVersion(group, version),)
-        groups: Iterable[str] = snapshot.groups
-        if group:
-            exact = group in snapshot.groups
-            groups = [
-                name
-                for name in snapshot.groups
-                if name == group or (not exact and name.startswith(group))
-            ]
-        every = [gv for name in groups for gv in snapshot.order(name)]
-        every.sort(key=snapshot.rank)
-        return tuple(gv for gv in every if not version or gv.version == version)
+        every = [
+            gv
+            for name in snapshot.groups
+            if name.startswith(group)
+            for gv in snapshot.order(name)
+            if not version or gv.version == version
+        ]
+        every.sort(key=lambda gv: (gv.group != group, snapshot.rank(gv)))
+        return tuple(every)
 
     def find(self, snapshot: Snapshot) -> Finding:
         found = sorted(
@@ -232,11 +230,13 @@ class ResourceQuestion(NamedTuple):
     def _unread(
         self, snapshot: Snapshot, found: Sequence[RESTMapping]
     ) -> tuple[GroupVersion, ...]:
-        unread = [gv for gv in snapshot.unread if self._may_hold(gv)]
-        if not found or self.every:
-            return tuple(unread)
-        best = snapshot.rank(version_of(found[0]))
-        return tuple(gv for gv in unread if snapshot.rank(gv) <= best)
+        if not snapshot.unread:
+            return ()
+        order = self.versions(snapshot)
+        if found and not self.every:
+            order = order[: order.index(version_of(found[0])) + 1]
+        unread = set(snapshot.unread)
+        return tuple(gv for gv in order if gv in unread)
 
     def _may_hold(self, gv: GroupVersion) -> bool:
         group, version, _ = self.resource

@@ -14,6 +14,7 @@ from toono.restmapper.flights import Flights
 from toono.restmapper.ledger import Ledger
 from toono.restmapper.limits import NegativeCache, TokenBucket
 from toono.restmapper.queries import Finding, Question, version_of
+from toono.restmapper.snapshot import VersionRecord
 from toono.restmapper.values import ROOTS, GroupVersion, root_of
 from toono.runtime.clock import Clock
 
@@ -91,10 +92,15 @@ class Resolver:
                 return question.absent()
             return self.unavailable(question, OVER_LIMIT)
         if finding.doubtful or finding.unread:
-            self._unavailable.add(question.key, now)
+            if not any(self._asks_itself(record) for record in finding.doubtful):
+                self._unavailable.add(question.key, now)
             return self.unavailable(question)
         self.absent.add(question.key, now)
         return question.absent()
+
+    def _asks_itself(self, record: VersionRecord) -> bool:
+        """Whether a page of its own, with its own back-off, tells of the version."""
+        return not self._ledger.root(record.gv.group).is_aggregated
 
     def _lists_of(self, question: Question) -> Iterable[Page]:
         """The pages that say which group-versions can hold the answer."""
