@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`toono check`: in plain words, what is missing for a hub on this machine."""
+
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.node import Identity, identify
+from toono.config.options import Options
+from toono.errors import ToonoError
+from toono.wire.tls import make_context
+
+CONNECT_SECONDS = 3.0
+
+
+class Finding(NamedTuple):
+    """One thing looked at: good, worth knowing, or in the way."""
+
+    level: str
+    """ok, note or missing"""
+    text: str
+
+
+@click.command(cls=Grouped)
+@with_flags
+def command(**given: Any) -> None:
+    """Look at servers, certificates, the cache directory and ports; change nothing.
+
+    Exit 0: a hub can run here. Exit 1: something is missing, and what to do is said.
+    """
+    options = options_of(given)
+    findings = list(look(options))
+    marks = {"ok": "ok     ", "note": "note   ", "missing": "MISSING"}
+    for finding in findings:
+        click.echo(f"{marks[finding.level]}  {finding.text}")
+    if any(finding.level == "missing" for finding in findings):
+        sys.exit(1)
+
+
+def look(options: Options) -> Iterator[Finding]:
+    """Yield what is found."""
+    try:
+        identity = identify(options)
+    except ToonoError as exc:
+        yield Finding("missing", str(exc))
+    else:
+        yield Finding("ok", f"this node is {identity.node_name}")
+        yield from _servers(identity)
+    yield from _directory(Path(options.text("disk-cache-path")))
+    address = options.text("bind-proxy-address")
+    yield _port("--proxy-port", address, int(options.number("proxy-port")))
+    status = options.text("bind-address")
+    yield _port("--serve-port", status, int(options.number("serve-port")))
+    for flag in options.later:
+        yield Finding("note", f"--{flag.name} is taken and works with {flag.comes}")
+
+
+def _servers(identity: Identity) -> Iterator[Finding]:
+    context = make_context(identity.files)
+    for host, port in identity.servers:
+        name = f"{host}:{port}"
+        try:
+            with (
+                socket.create_connection((host, port), CONNECT_SECONDS) as raw,
+                context.wrap_socket(raw, server_hostname=host),
+            ):
+                yield Finding("ok", f"{name} answers and its certificate is good")
+        except ssl.SSLError as exc:
+            yield Finding("missing", f"{name} shows a bad certificate: {exc.reason}")
+        except OSError as exc:
+            why = exc.strerror or exc
+            yield Finding(
+                "note", f"{name} cannot be reached ({why}): the hub starts cut off"
+            )
+
+
+def _directory(path: Path) -> Iterator[Finding]:
+    nearest = path
+    while not nearest.exists():
+        nearest = nearest.parent
+    if os.access(nearest, os.W_OK | os.X_OK):
+        yield Finding("ok", f"--disk-cache-path: {path} can be written")
+    else:
+        yield Finding(
+            "missing",
+            f"--disk-cache-path: {path} cannot be written by this user: what is"
+            " remembered would be lost at a restart",
+        )
+    if path.is_dir():
+        known = [one.name for one in path.iterdir() if one.name != "_internal"]
+        if known:
+            yield Finding(
+                "note", f"{path} holds a cache that YurtHub wrote: {known[:3]}"
+            )
+
+
+def _port(option: str, host: str, port: int) -> Finding:
+    listen: Callable[..., socket.socket] = socket.create_server
+    try:
+        listen((host, port)).close()
+    except OSError as exc:
+        return Finding(
+            "missing", f"{option}: {host}:{port} cannot be listened on: {exc.strerror}"
+        )
+    return Finding("ok", f"{option}: {host}:{port} is free")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
+
+import pytest
+
+from toono.admin.handler import Admin
+from toono.admin.metrics import Metrics
+from toono.wire.messages import BytesBody, Peer, Request, Response
+
+PEER = Peer(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
+
+
+def ask(
+    target: str, *, ready: bool = True, method: str = "GET", accept=b""
+) -> Response:
+    admin = Admin(
+        checks={"listeners": lambda: True, "cache": lambda: ready},
+        status=lambda: {"mode": "offline"},
+        metrics=Metrics(),
+    )
+    request = Request(
+        method=method,
+        target=target.encode(),
+        headers=[],
+        fields={b"accept": accept} if accept else {},
+        body=BytesBody(),
+        peer=PEER,
+    )
+    return asyncio.run(admin.serve(request))
+
+
+@pytest.mark.parametrize(
+    ("target", "content"),
+    [
+        ("/livez", b"ok"),
+        ("/healthz", b"ok"),
+        ("/readyz", b"ok"),
+        ("/readyz/cache", b"ok"),
+        ("/v1/healthz", b"OK"),
+        ("/v1/readyz", b"OK"),
+    ],
+)
+def test_a_hub_that_is_cut_off_is_alive_and_ready(target: str, content: bytes) -> None:
+    response = ask(target)
+    assert (response.status, response.content) == (200, content)
+
+
+def test_alive_does_not_hang_on_ready() -> None:
+    assert ask("/livez", ready=False).status == 200
+    assert ask("/v1/healthz", ready=False).status == 200
+
+
+def test_what_is_not_ready_is_named() -> None:
+    response = ask("/readyz", ready=False)
+    assert response.status == 500
+    assert b"[-]cache" in response.content
+    assert ask("/v1/readyz", ready=False).content == b"cache is not ready"
+    assert ask("/readyz?exclude=cache", ready=False).status == 200
+    assert ask("/readyz/listeners", ready=False).status == 200
+    assert ask("/readyz/cache", ready=False).status == 500
+
+
+def test_verbose_shows_every_check() -> None:
+    content = ask("/readyz?verbose").content
+    assert content == b"[+]listeners\n[+]cache\nreadyz check passed\n"
+
+
+def test_unknown_paths_and_methods_are_refused() -> None:
+    assert ask("/nope").status == 404
+    assert ask("/readyz/nope").status == 404
+    assert ask("/livez", method="POST").status == 405
+
+
+def test_status_is_text_for_people_and_json_for_programs() -> None:
+    assert b"mode: offline" in ask("/statusz").content
+    found = json.loads(ask("/statusz", accept=b"application/json").content)
+    assert found["mode"] == "offline"
+
+
+def test_metrics_are_exposed() -> None:
+    assert b"toono_build_info" in ask("/metrics").content

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+from toono.admin import metrics
+from toono.admin.metrics import Metrics
+
+GET = ("get", "pods", "kubelet", "local", "200")
+
+
+def test_answers_are_counted_by_verb_resource_component_route_and_code() -> None:
+    found = Metrics()
+    found.observe(GET, 0.01)
+    found.observe(GET, 0.01)
+    text = found.text().decode()
+    line = (
+        'toono_requests_total{code="200",component="kubelet",resource="pods",'
+        'route="local",verb="get"} 2.0'
+    )
+    assert line in text
+    assert 'toono_request_duration_seconds_count{route="local",verb="get"} 2.0' in text
+
+
+def test_watches_have_no_duration() -> None:
+    found = Metrics()
+    found.observe(("watch", "pods", "kubelet", "local", "200"), 900.0)
+    assert "toono_request_duration_seconds_count{" not in found.text().decode()
+
+
+def test_clients_cannot_make_series_without_end(monkeypatch) -> None:
+    monkeypatch.setattr(metrics, "MAX_SERIES", 3)
+    found = Metrics()
+    for number in range(10):
+        found.observe(("get", "pods", f"agent-{number}", "forward", "200"), 0.1)
+    text = found.text().decode()
+    assert 'component="other"' in text
+    assert "agent-9" not in text
+
+
+def test_gauges_are_read_when_scraped() -> None:
+    found = Metrics()
+    values = [1.0]
+    found.gauges([("toono_offline", "x", lambda: values[0])])
+    values[0] = 5.0
+    assert "toono_offline 5.0" in found.text().decode()

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
+import sqlite3
+
+import pytest
+from click.testing import CliRunner
+
+from tests.unit.cache.kit import Cache, one, pod, pod_list
+from toono.cli.cache import command
+from toono.runtime.clock import SystemClock
+from toono.store.sqlite import NAME, open_store
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """A cache directory with two questions of the kubelet."""
+
+    async def fill() -> None:
+        directory = tmp_path / "_internal" / "toono"
+        store = await open_store(directory, clock=SystemClock())
+        filled = Cache(store)
+        await filled.take(
+            "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1",
+            pod_list(20, pod("a", 5), pod("b", 6)),
+        )
+        await filled.take("/api/v1/namespaces/default/pods/a", one(pod("a", 9)))
+        await filled.scopes.aclose()
+        await store.aclose()
+
+    asyncio.run(fill())
+    return tmp_path
+
+
+def call(cache, *arguments: str):
+    return CliRunner().invoke(
+        command, [*arguments, "--disk-cache-path", str(cache)], catch_exceptions=True
+    )
+
+
+def test_ls_shows_each_question_with_its_version_and_state(cache) -> None:
+    result = call(cache, "ls", "-o", "json")
+    rows = json.loads(result.output)
+    found = [(r["resource"], r["question"], r["version"], r["state"]) for r in rows]
+    assert found == [
+        ("pods.v1", "spec.nodeName=edge-1", 20, "complete"),
+        ("pods.v1", "-n default a", 20, "complete"),
+    ]
+    assert "spec.nodeName=edge-1" in call(cache, "ls").output
+
+
+def test_get_prints_the_newest_form_of_an_object(cache) -> None:
+    result = call(cache, "get", "kubelet", "pods", "default/a")
+    content = json.loads(result.output)
+    assert (content["kind"], content["metadata"]["name"]) == ("Pod", "a")
+
+
+def test_get_of_an_unknown_name_says_so(cache) -> None:
+    result = call(cache, "get", "kubelet", "pods", "default/zzz")
+    assert result.exit_code == 1
+    assert "remembers no pods default/zzz" in result.output
+
+
+def test_verify_finds_nothing_in_a_sound_cache(cache) -> None:
+    result = call(cache, "verify")
+    assert result.exit_code == 0
+    assert "2 questions, 3 objects, 0 problems" in result.output
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE rows SET value = x'00' WHERE key >= x'72'",
+        "DELETE FROM rows WHERE id = (SELECT max(id) FROM rows WHERE key < x'73')",
+        "UPDATE rows SET crc = crc + 1 WHERE key >= x'73'",
+    ],
+    ids=["bytes", "lost", "checksum"],
+)
+def test_verify_finds_damage(cache, damage: str) -> None:
+    path = cache / "_internal" / "toono" / NAME
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute(damage)
+    connection.close()
+    result = call(cache, "verify")
+    assert result.exit_code == 1, result.output
+
+
+def test_no_cache_is_said_with_the_option_to_change(tmp_path) -> None:
+    result = call(tmp_path, "verify")
+    assert result.exit_code == 1
+    assert "--disk-cache-path" in str(result.exception)

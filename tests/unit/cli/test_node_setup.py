@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+import yaml
+from click.testing import CliRunner
+
+from toono.cli.node_setup import KUBECONFIG, command
+
+
+def test_nothing_is_done_without_being_asked_to_print() -> None:
+    result = CliRunner().invoke(command, [])
+    assert result.exit_code == 2
+    assert "--print" in result.output
+
+
+def test_the_steps_hold_the_service_the_kubeconfig_and_the_way_back() -> None:
+    printed = CliRunner().invoke(command, ["--print"]).output
+    for word in ("toono.service", "90-toono.conf", "The way back", "restart kubelet"):
+        assert word in printed
+
+
+def test_the_kubeconfig_points_at_the_hub_without_a_user() -> None:
+    content = yaml.safe_load(KUBECONFIG.format(address="127.0.0.1:10261"))
+    (cluster,) = content["clusters"]
+    (context,) = content["contexts"]
+    assert cluster["cluster"]["server"] == "http://127.0.0.1:10261"
+    assert context["context"]["user"] == ""
