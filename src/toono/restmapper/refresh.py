@@ -58,14 +58,21 @@ class Refresher:
 
     def age(self, group: str | None) -> float | None:
         """Seconds since what is known (of a group) was last confirmed; None: never."""
+        if group is None:
+            lists = [self._confirmed_at(Page(root)) for root in ROOTS]
+        else:
+            own = self._confirmed_at(Page.of_group(group))
+            root = self._confirmed_at(Page(root_of(group)))
+            lists = [max((each for each in (own, root) if each is not None), default=None)]
         wanted = None if group is None else {group}
-        roots = ROOTS if group is None else (root_of(group),)
-        pages = [*(Page(root) for root in roots), *self._versions(wanted)]
-        times = [self._state(page).confirmed_at for page in pages]
+        versions = [self._confirmed_at(page) for page in self._versions(wanted)]
+        times = [*lists, *versions]
         known = [each for each in times if each is not None]
-        if len(known) < len(times):
-            return None
-        return self._ledger.now() - min(known)
+        return self._ledger.now() - min(known) if len(known) == len(times) else None
+
+    def _confirmed_at(self, page: Page) -> float | None:
+        state = self._ledger.pages.get(page.path)
+        return None if state is None else state.confirmed_at
 
     def _state(self, page: Page) -> PageState:
         return self._ledger.page(page)
