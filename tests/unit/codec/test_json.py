@@ -402,3 +402,78 @@ def test_a_field_of_another_shape_is_not_guessed(content: str) -> None:
     data = f"{{{META},{content}}}".encode()
     with pytest.raises(CodecError):
         CODEC.field(data, "spec.nodeName", kind="Pod", api_version="v1")
+
+
+def test_a_typed_list_is_written_as_the_api_server_does() -> None:
+    parts = CODEC.split_list(pods(ITEM, ITEM))
+    joined = CODEC.join_list(
+        kind="PodList",
+        api_version="v1",
+        style="typed",
+        resource_version="9",
+        items=(item.data for item in parts.items),
+    )
+    assert b"".join(joined) == pods(ITEM, ITEM)
+
+
+def test_a_custom_list_is_written_as_the_api_server_does() -> None:
+    form = {"kind": "TabList", "api_version": "x.io/v1", "resource_version": "9"}
+    joined = CODEC.join_list(style="unstructured", items=[TAB.encode()], **form)
+    assert b"".join(joined) == tabs(TAB)
+    empty = CODEC.join_list(style="unstructured", items=[], **form)
+    assert b"".join(empty) == tabs()
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "whole"),
+    [
+        (("Pod", "v1", "typed"), ITEM, POD),
+        (("Tab", "x.io/v1", "unstructured"), TAB, TAB),
+    ],
+)
+def test_objects_and_events_carry_their_kind(
+    form: tuple[str, str, str], data: str, whole: str
+) -> None:
+    named = dict(zip(("kind", "api_version", "style"), form, strict=True))
+    written = CODEC.write_single(data=data.encode(), **named)
+    assert written == whole.encode() + b"\n"
+    frame = CODEC.write_event(event_type="MODIFIED", data=data.encode(), **named)
+    assert frame == event(whole, "MODIFIED")
+
+
+def test_bookmarks_are_written_in_the_order_of_their_form() -> None:
+    def bookmark(kind: str, api_version: str, style: str, *, ends: bool) -> bytes:
+        return CODEC.write_bookmark(
+            kind=kind,
+            api_version=api_version,
+            style=style,
+            resource_version="9",
+            initial_events_end=ends,
+        )
+
+    notes = '"annotations":{"k8s.io/initial-events-end":"true"}'
+    head = '"kind":"Pod","apiVersion":"v1"'
+    assert bookmark("Pod", "v1", "typed", ends=True) == event(
+        f'{{{head},"metadata":{{"resourceVersion":"9",{notes}}}}}', "BOOKMARK"
+    )
+    assert bookmark("Pod", "v1", "typed", ends=False) == event(
+        f'{{{head},"metadata":{{"resourceVersion":"9"}}}}', "BOOKMARK"
+    )
+    head = '"apiVersion":"x.io/v1","kind":"Tab"'
+    assert bookmark("Tab", "x.io/v1", "unstructured", ends=True) == event(
+        f'{{{head},"metadata":{{{notes},"resourceVersion":"9"}}}}', "BOOKMARK"
+    )
+    assert bookmark("Tab", "x.io/v1", "unstructured", ends=False) == event(
+        f'{{{head},"metadata":{{"resourceVersion":"9"}}}}', "BOOKMARK"
+    )
+
+
+def test_an_error_holds_its_status_in_one_line() -> None:
+    gone = CODEC.write_status({"kind": "Status", "apiVersion": "v1", "code": 410})
+    assert gone == b'{"kind":"Status","apiVersion":"v1","code":410}\n'
+    assert CODEC.write_error(gone) == event(gone.decode().strip(), "ERROR")
+    assert CODEC.read_status(gone) == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "code": 410,
+    }

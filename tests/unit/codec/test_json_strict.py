@@ -4,11 +4,12 @@
 import json
 from math import isinf
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toono.codec.json_strict import check
+from toono.codec.json_strict import check, read
 from toono.errors import CodecError
 
 
@@ -80,3 +81,11 @@ def test_a_document_passes_exactly_if_its_numbers_are_finite(values: list[str]) 
         assert not finite
     else:
         assert finite
+
+
+def test_what_a_decoder_cannot_read_is_a_codec_error() -> None:
+    decode = msgspec.json.Decoder(dict[str, int]).decode
+    assert read(decode, b'{"a":1}') == {"a": 1}
+    for body in (b"{", b'{"a":"x"}', b'{"\xff":1}', b'{"a":' + b"[" * 100_000):
+        with pytest.raises(CodecError, match="application/json"):
+            read(decode, body)

@@ -279,3 +279,28 @@ def test_only_a_status_is_a_status(body: bytes) -> None:
     assert CODEC.read_status(body) is None
     other = enclosed("Status", b"", api_version="v2")
     assert CODEC.read_status(other) is None
+
+
+def test_lists_objects_and_events_are_written_as_the_api_server_does() -> None:
+    form = {"api_version": "v1", "style": "typed"}
+    joined = CODEC.join_list(
+        kind="PodList", resource_version="9", items=iter([ITEM, ITEM]), **form
+    )
+    assert b"".join(joined) == pods(ITEM, ITEM)
+    whole = enclosed("Pod", ITEM)
+    assert CODEC.write_single(kind="Pod", data=ITEM, **form) == whole
+    frame = CODEC.write_event(event_type="MODIFIED", kind="Pod", data=ITEM, **form)
+    assert frame == event(whole, "MODIFIED")
+    assert CODEC.frames().feed(frame) == [frame]
+
+
+def test_an_error_holds_its_status() -> None:
+    gone = CODEC.write_status({"status": "Failure", "code": 410})
+    assert CODEC.write_error(gone) == event(gone, "ERROR")
+    assert CODEC.read_status(gone) == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "code": 410,
+    }
