@@ -22,8 +22,8 @@ from toono.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-ROOT_BACKOFF = (0.2, 1.0)
-"""A root that fails is asked again within a second of being wanted."""
+LIST_BACKOFF = (0.2, 0.7)
+"""A list that fails is asked again within a second of being wanted."""
 VERSION_BACKOFF = (1.0, 60.0)
 
 Records = dict[GroupVersion, VersionRecord]
@@ -58,7 +58,8 @@ class Ledger:
         """The state of a page, made at its first mention."""
         state = self.pages.get(page.path)
         if state is None:
-            first, most = VERSION_BACKOFF if page.gv else ROOT_BACKOFF
+            of_version = page.gv is not None and page.gv.version
+            first, most = VERSION_BACKOFF if of_version else LIST_BACKOFF
             state = PageState(page, Backoff(first=first, most=most))
             self.pages[page.path] = state
         return state
@@ -102,6 +103,8 @@ class Ledger:
                 state.believe(first)
             else:
                 state.weigh(first, readings[1])
+            if state.error and not (page.gv and page.gv.version):
+                self.forgive(page.gv.group if page.gv else None)
             state.error, state.since = "", None
             state.backoff.clear()
             state.confirmed_at = self._clock.monotonic()

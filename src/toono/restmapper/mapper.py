@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 1.0
 """How long a known answer that was called in question waits for its confirmation."""
-WAIT_STEP_SECONDS = 1.0
+WAIT_STEP_SECONDS = 0.25
 
 
 class RESTMapper:

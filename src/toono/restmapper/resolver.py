@@ -59,10 +59,10 @@ class Resolver:
         finding = question.find(self._ledger.snapshot)
         what: list[str] = []
         reasons, times = [reason] if reason else [], []
-        for root in question.roots:
-            state = self._ledger.page(Page(root))
+        for page in self._lists_of(question):
+            state = self._ledger.page(page)
             if state.error or state.is_untold:
-                what.append(question.group or root)
+                what.append(question.group or page.path)
                 reasons.extend([state.error] if state.error else [])
                 times.extend([state.since] if state.since is not None else [])
         for record in finding.doubtful:
