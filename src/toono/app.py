@@ -20,6 +20,7 @@ from toono.cache.answer import Answers
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
+from toono.cache.tree import adopt_tree, read_tree
 from toono.errors import OptionError, RejectedRequestError
 from toono.identity.rights import Rights
 from toono.kube import status
@@ -92,6 +93,7 @@ class Hub:
         self._stack.push_async_callback(self.store.aclose)
         self.scopes = Scopes(self.store, clock=clock)
         await self.scopes.open()
+        await self._import_tree()
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
@@ -112,6 +114,15 @@ class Hub:
                 "cache": str(directory),
             },
         )
+
+    async def _import_tree(self) -> None:
+        """Read in a cache that YurtHub wrote, where nothing of ours is there yet."""
+        if any(True for _ in self.scopes.all()):
+            return
+        path = self._settings.cache_path
+        objects = adopt_tree(self.scopes, await asyncio.to_thread(read_tree, path))
+        if objects:
+            log.info("read in a cache of YurtHub", extra={"objects": objects})
 
     def _make_upstream(self) -> Upstream:
         settings = self._settings

@@ -161,6 +161,7 @@ class Recording:
             return None
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
+        self._recorder.scopes.retire_imported(question)
         return self._commit(scope, change)
 
     def _join_pages(self, question: Question, parts: ListParts) -> Chain | None:

@@ -170,6 +170,7 @@ class WatchRecording:
         if change is None:
             return None
         self._epoch = scope.epoch
+        self._scopes.retire_imported(scope.question)
         future = self._scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
 

@@ -187,6 +187,18 @@ class Scopes:
         else:
             family.wide.append(scope)
 
+    def retire_imported(self, question: Question) -> None:
+        """Forget what was imported for a question's component and resource.
+
+        The cloud has listed some of it: an older file could now only show a ghost.
+        """
+        family = self._families.get((question[0], question[1], question[3]))
+        for scope in list(family.wide) if family else ():
+            if scope.imported and scope.rows:
+                deletes = tuple(scope.rows)
+                scope.rows, scope.digest = {}, 0
+                self.commit(scope, Change((), deletes, True, False))
+
     def high_water(self, group: str, resource: str) -> int:
         """Return the newest version seen of a resource, whoever asked."""
         return self._high_water.get((group, resource), 0)

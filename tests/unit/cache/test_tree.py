@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cache.kit import Cache, pod, pod_list, run
+from toono.cache.tree import adopt_tree, read_tree
+
+PODS = "/api/v1/pods"
+POD_A = "/api/v1/namespaces/default/pods/a"
+
+
+def write(path: Path, content) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = (
+        content
+        if isinstance(content, str)
+        else json.dumps(content, separators=(",", ":"))
+    )
+    path.write_text(text + "\n")
+    return path
+
+
+def whole(name: str, version: int, **meta) -> dict:
+    return {"kind": "Pod", "apiVersion": "v1"} | pod(name, version, **meta)
+
+
+@pytest.fixture
+def pods(tmp_path) -> Path:
+    folder = tmp_path / "kubelet" / "pods.v1.core" / "default"
+    write(folder / "a", whole("a", 5))
+    write(folder / "b", whole("b", 6))
+    return folder
+
+
+async def imported(path: Path) -> Cache:
+    cache = Cache()
+    adopt_tree(cache.scopes, read_tree(path))
+    return cache
+
+
+def test_a_cache_of_yurthub_s_is_shown_and_proves_no_absence(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        assert (await cache.list(PODS))[1] == ["a", "b"]
+        assert await cache.get(POD_A) == "5"
+        assert await cache.get(POD_A[:-1] + "zzz") == "Unknown"
+        assert await cache.list(PODS, agent="kube-proxy/1") == "Unknown"
+
+    run(scenario)
+
+
+def test_selectors_are_applied_to_what_was_imported(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        assert (await cache.list(mine))[1] == ["a", "b"]
+        other = PODS + "?fieldSelector=spec.nodeName%3Dedge-2"
+        assert (await cache.list(other))[1] == []
+
+    run(scenario)
+
+
+def test_the_first_answer_from_the_cloud_replaces_it(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        await cache.take(PODS, pod_list(3, pod("c", 2)))
+        assert await cache.list(PODS) == (3, ["c"])
+
+    run(scenario)
+
+
+def test_a_narrower_list_from_the_cloud_retires_it_too(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        await cache.take(mine, pod_list(9, pod("b", 6)))
+        assert await cache.get(POD_A) == "Unknown"  # deleted: no ghost
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.list(mine) == (9, ["b"])
+
+    run(scenario)
+
+
+def test_an_empty_directory_is_no_empty_list(tmp_path) -> None:
+    (tmp_path / "kubelet" / "pods.v1.core").mkdir(parents=True)
+
+    async def scenario() -> None:
+        assert await (await imported(tmp_path)).list(PODS) == "Unknown"
+
+    run(scenario)
+
+
+def test_the_older_layout_takes_versions_from_the_objects(tmp_path) -> None:
+    write(tmp_path / "kubelet" / "pods" / "default" / "a", whole("a", 5))
+    ((resource, _),) = read_tree(tmp_path)
+    assert resource == ("kubelet", "", "v1", "pods")
+
+
+@pytest.mark.parametrize(("backup", "expected"), [(9, "9"), (2, "5")])
+def test_beside_a_backup_the_higher_version_wins(
+    tmp_path, pods, backup, expected
+) -> None:
+    write(pods / "tmp_a", whole("a", backup))
+
+    async def scenario() -> None:
+        assert await (await imported(tmp_path)).get(POD_A) == expected
+
+    run(scenario)
+
+
+def test_a_backup_of_a_whole_directory_is_read(tmp_path) -> None:
+    folder = tmp_path / "kubelet" / "tmp_pods.v1.core" / "default"
+    write(folder / "a", whole("a", 5))
+
+    async def scenario() -> None:
+        assert await (await imported(tmp_path)).get(POD_A) == "5"
+
+    run(scenario)
+
+
+def test_files_that_are_not_what_they_should_be_are_passed_over(tmp_path, pods) -> None:
+    write(pods / "empty", "")
+    write(pods / "zeros", "\0" * 100)
+    write(pods / "half", json.dumps(whole("half", 7))[:60])
+    write(pods / "other-name", whole("c", 7))
+    write(pods / "other-namespace", whole("other-namespace", 7, namespace="shop"))
+    write(pods / "no-version", whole("no-version", "x"))
+    (pods / "directory").mkdir()
+    os.mkfifo(pods / "fifo")
+    (pods / "link").symlink_to("/etc/passwd")
+    write(
+        tmp_path / "kubelet" / "services.v1.core" / "default" / "a",
+        whole("a", 5) | {"apiVersion": "x/v1"},
+    )
+    write(tmp_path / "kubelet" / "partialobjectmetadatas.v1.meta.k8s.io" / "x", "{}")
+    write(tmp_path / "_internal" / "x" / "y", whole("y", 5))
+    write(tmp_path / "version", "{}")
+    (found,) = read_tree(tmp_path)
+    assert sorted(single.object.name for single in found.singles) == ["a", "b"]
+
+
+def test_what_the_cloud_said_is_never_replaced_by_a_file(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(3, pod("c", 2)))
+        adopt_tree(cache.scopes, read_tree(tmp_path))
+        assert await cache.list(PODS) == (3, ["c"])
+
+    run(scenario)
+
+
+def test_nothing_there_is_nothing_read(tmp_path) -> None:
+    assert read_tree(tmp_path / "nowhere") == []
+
+
+def test_a_restart_still_knows_that_it_was_imported(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        await cache.scopes.aclose()
+        again = Cache(cache.store)
+        await again.scopes.open()
+        assert (await again.list(PODS))[1] == ["a", "b"]
+        assert await again.get(POD_A[:-1] + "zzz") == "Unknown"
+        await again.scopes.aclose()
+
+    run(scenario)
