@@ -99,9 +99,9 @@ class Fetcher:
 
     async def read(self, page: Page, etag: str) -> Reading:
         """Ask for a page, for nothing if it still has `etag`. Raises nothing."""
-        root = page.gv is None
-        reading = await self._ask(page, etag, aggregated=root and not self._plain)
-        if root and not self._plain and reading.failure == _NOT_ACCEPTABLE:
+        aggregated = page.gv is None and not self._plain
+        reading = await self._ask(page, etag, aggregated=aggregated)
+        if aggregated and reading.failure == _NOT_ACCEPTABLE:
             log.info("aggregated discovery refused", extra={"path": page.path})
             self._plain = True
             reading = await self._ask(page, "", aggregated=False)
