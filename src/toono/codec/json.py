@@ -18,7 +18,13 @@ from msgspec import UNSET, UnsetType
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
 from toono.codec.json_frames import JSONFrames
-from toono.codec.json_strict import check, read
+from toono.codec.json_strict import (
+    check,
+    check_numbers,
+    check_text,
+    may_hold_wild_number,
+    read,
+)
 from toono.codec.json_values import text_at
 from toono.codec.selectable import selectable
 from toono.errors import CodecError
@@ -114,7 +120,8 @@ class JSONCodec:
 
     def split_list(self, body: bytes) -> ListParts:
         """Take a list answer apart; CodecError where it is none."""
-        check(body)
+        check_text(body)
+        wild = may_hold_wild_number(body)
         parts = read(_decode_raw_list, body)
         style = _style_of_list(parts, body)
         if not parts.kind.endswith("List") or parts.kind == "List":
@@ -122,9 +129,12 @@ class JSONCodec:
         if parse_version(parts.metadata.resource_version) is None:
             raise CodecError("the resourceVersion of a list is no number")
         items = read(_decode_items, body).items or ()
+        contents = list(map(bytes, parts.items or ()))
+        for content in contents if wild else ():
+            check_numbers(content)
         objects = [
-            _listed(item, bytes(raw), style=style, of=parts)
-            for item, raw in zip(items, parts.items or (), strict=True)
+            _listed(item, content, style=style, of=parts)
+            for item, content in zip(items, contents, strict=True)
         ]
         return ListParts(
             parts.kind,

