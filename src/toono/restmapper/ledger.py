@@ -297,6 +297,10 @@ class Ledger:
         self.forgive(group)
         self.publish()
 
+    def is_all_in_question(self, root: Page) -> bool:
+        """Whether nothing was read from a root since everything was questioned."""
+        return self.page(root).sent < self._questioned.get(None, 0)
+
     def forgive(self, group: str | None) -> None:
         """Ask again at once what failed before."""
         for state in self.pages.values():

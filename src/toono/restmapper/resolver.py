@@ -185,7 +185,7 @@ class Attempt:
         """A version that is listed needs no list; any other miss re-reads one."""
         question, snapshot = self._question, self._ledger.snapshot
         group = None if question.group is None else snapshot.groups.get(question.group)
-        if group is None:
+        if group is None or self._ledger.is_all_in_question(root):
             return [root]
         listed = group.versions if group.confirmed else ()
         if question.is_versioned and all(
