@@ -7,7 +7,8 @@ at least those that were acknowledged, each whole, and nothing reads as damaged.
 """
 
 import asyncio
-import itertools
+import errno
+import hashlib
 import random
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -18,15 +19,27 @@ from pathlib import Path
 from tests.crash.clock import VirtualClock, eventually
 from tests.crash.power import Chooser, Files, Platter
 from tests.crash.recording import Recorder, RecordingDisk
-
 from toono.store.base import Batch
 from toono.store.directory import Directory
 from toono.store.disk import Disk
 from toono.store.reader import Reader
 from toono.store.recovery import Recovery
+from toono.store.reserve import BALLAST_NAME
 from toono.store.sqlite import NAME, SQLiteSettings, SQLiteStore, open_store
 
 Rows = dict[bytes, bytes]
+Plan = tuple[float, float] | None
+PLANS: Sequence[Plan] = (
+    # How likely a write that was not synced is there, and how likely torn; None: all
+    # of them are, because only the process died.
+    None,
+    (0.0, 0.0),
+    (0.5, 0.0),
+    (0.9, 0.1),
+    (0.5, 0.5),
+    (0.1, 0.1),
+    (0.98, 0.02),
+)
 SETTINGS = SQLiteSettings(
     allow_tmpfs=True, checkpoint_bytes=96 * 1024, verify_after=1e9, replenish_after=1e9
 )
@@ -142,31 +155,53 @@ def record(
     return session
 
 
-def explore(
-    session: Session, scratch: Path, *, states: int, seed: int, stop_at: int = 1
-) -> Verdict:
-    """Open about `states` crash states, spread over the whole record."""
+def explore(session: Session, scratch: Path, *, states: int, seed: int) -> Verdict:
+    """Open `states` crash states, no two alike, or fewer: up to the first bad one."""
     verdict = Verdict()
+    seen: set[bytes] = set()
     for what, files, least, most in crash_states(session, states, seed):
+        fingerprint = _fingerprint(files, least)
+        if fingerprint in seen:
+            continue
+        seen.add(fingerprint)
         problem = examine(files, session.states[least : most + 1], scratch)
         verdict.states += 1
         if problem is not None:
             verdict.bad.append(f"{what}: {problem}, batches {least} to {most}")
-            if len(verdict.bad) >= stop_at:
-                break
+        if verdict.bad or verdict.states >= states:
+            break
     return verdict
+
+
+def _fingerprint(files: Files, least: int) -> bytes:
+    found = hashlib.blake2b(least.to_bytes(4, "big"), digest_size=12)
+    for name, content in sorted(files.items()):
+        found.update(f"{name} {len(content)} ".encode())
+        found.update(content)
+    return found.digest()
 
 
 def crash_states(
     session: Session, count: int, seed: int
 ) -> Iterator[tuple[str, Files, int, int]]:
-    """Yield (what, files, least, most): acknowledged and taken batches at each."""
+    """Yield (what, files, least, most): acknowledged and taken batches at each.
+
+    Turn by turn over the record: first as a kill leaves it, then cuts of several
+    kinds, at points of the record that differ from turn to turn.
+    """
+    share = count // len(PLANS) + 1
+    for turn in range(20 * len(PLANS)):
+        plan = PLANS[turn % len(PLANS)]
+        chance = random.Random(f"{seed} {turn}")
+        points = range(len(session.recorder.ops))
+        chosen = set(chance.sample(points, min(share, len(points))))
+        yield from _turn(session, chosen, plan, chance)
+
+
+def _turn(session: Session, chosen: set[int], plan: Plan, chance: random.Random):
     recorder = session.recorder
-    points = range(len(recorder.ops))
-    share = max(1, count // max(1, len(points)))
     platter = Platter(recorder.base, recorder.base_inodes())
     durable = committed = 0
-    chosen = set(random.Random(seed).sample(points, min(count, len(points))))
     for at, op in enumerate(recorder.ops):
         platter.take(op)
         if op.kind == "mark":
@@ -176,20 +211,14 @@ def crash_states(
         if at not in chosen:
             continue
         here = f"{at} {op.kind} {op.name}"
-        yield f"killed at {here}", platter.after_kill(), committed, session.taken
-        for number, (keep, tear) in enumerate(_choices(share - 1, platter.in_doubt)):
-            files = platter.after_power_cut(Chooser((seed, at, number), keep, tear))
-            yield f"cut at {here} #{number}", files, durable, session.taken
-
-
-def _choices(count: int, in_doubt: int) -> Sequence[tuple[float, float]]:
-    """How likely an operation is kept, and how likely torn, state by state."""
-    if in_doubt == 0:
-        return [(1.0, 0.0)][:count]
-    plans = itertools.cycle(
-        [(0.0, 0.0), (0.5, 0.0), (0.9, 0.1), (0.5, 0.5), (0.1, 0.1), (0.98, 0.02)]
-    )
-    return list(itertools.islice(plans, count))
+        if plan is None:
+            # A disk that forgets what it failed to sync keeps no promise to a kill.
+            least = durable if recorder.forgetful else committed
+            yield f"killed at {here}", platter.after_kill(), least, session.taken
+        else:
+            chooser = Chooser(chance, *plan)
+            files = platter.after_power_cut(chooser)
+            yield f"cut at {here} {plan}", files, durable, session.taken
 
 
 def examine(files: Files, allowed: Sequence[Rows], scratch: Path) -> str | None:
@@ -219,7 +248,7 @@ def laid_out(files: Files, scratch: Path) -> Iterator[Path]:
 
 def open_and_read(directory: Path):
     """Recover with the standard library's sqlite3; return what was found and read."""
-    disk = Disk()
+    disk = _WithoutBallast()
     place = Directory(directory, disk, allow_tmpfs=True)
     recovery = Recovery(directory / NAME, disk, place, lambda: 1.8e9)
     reader = Reader(directory / NAME, disk, suspect=_ignore, doubt=_ignore)
@@ -230,6 +259,15 @@ def open_and_read(directory: Path):
         closing.callback(reader.close)
         found = reader.scan(b"")
         return opened, dict(found.rows), found.damaged
+
+
+class _WithoutBallast(Disk):
+    """A megabyte a state would be a tenth of the time."""
+
+    def open(self, path: Path, flags: int) -> int:
+        if path.name == BALLAST_NAME:
+            raise OSError(errno.ENOSPC, "no room for ballast")
+        return super().open(path, flags)
 
 
 def _ignore(_: object) -> None:

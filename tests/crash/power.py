@@ -101,10 +101,10 @@ class Platter:
 
 
 class Chooser:
-    """Decides, by a seed, what of the doubtful a power cut lets through."""
+    """Decides by chance what of the doubtful a power cut lets through."""
 
-    def __init__(self, seed: object, keep: float, tear: float) -> None:
-        self._random = random.Random(repr(seed))
+    def __init__(self, chance: random.Random, keep: float, tear: float) -> None:
+        self._random = chance
         self._keep = keep
         self._tear = tear
 

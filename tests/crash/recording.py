@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -216,8 +217,9 @@ class _Cursor:
 class _Connection:
     """apsw's connection with the errors of the standard library's."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, *, read_only: bool) -> None:
         self._connection = connection
+        self._read_only = read_only
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> _Cursor:
         return _Cursor(_translated(self._connection.execute, sql, parameters))
@@ -229,7 +231,10 @@ class _Connection:
         self._connection.interrupt()
 
     def close(self) -> None:
-        _translated(self._connection.close)
+        # A reader that is closed last tries to lock for a checkpoint and cannot, which
+        # SQLite takes for an answer and apsw for an error.
+        with suppress(apsw.IOError) if self._read_only else nullcontext():
+            self._connection.close()
 
 
 def _translated(call, *arguments):
@@ -266,7 +271,7 @@ class RecordingDisk(Disk):
             lambda: apsw.Connection(str(path), flags=flags, vfs=self._name)
         )
         connection.set_busy_timeout(1000)
-        return _Connection(connection)
+        return _Connection(connection, read_only=read_only)
 
     def open(self, path: Path, flags: int) -> int:
         self._ask("open", path.name)

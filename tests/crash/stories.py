@@ -6,7 +6,6 @@ import random
 
 from tests.crash.explorer import Driver
 from tests.crash.recording import Fail, RecordingDisk
-
 from toono.store.base import Batch
 
 KEYS = [f"r{bucket}{name:02}".encode() for bucket in "abc" for name in range(8)]

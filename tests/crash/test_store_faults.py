@@ -10,11 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
 from tests.crash.explorer import explore, record
 from tests.crash.recording import RecordingDisk, _File
 from tests.crash.stories import STORIES
 from tests.crash.test_store_explorer import scratch  # noqa: F401 - a fixture
-
 from toono.store.base import Batch
 from toono.store.engine import Engine
 from toono.store.queue import Queue
