@@ -99,6 +99,7 @@ class Server:
         self._verdict: asyncio.Future[bool] | None = None
         self._poke = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        origin.broken = self.suspect
 
     def __repr__(self) -> str:
         word = "healthy" if self.health.healthy else "down"
@@ -116,10 +117,14 @@ class Server:
 
     async def verdict(self) -> bool:
         """Probe now (one probe for all who ask); return whether it is healthy."""
+        return await asyncio.shield(self.suspect())
+
+    def suspect(self) -> asyncio.Future[bool]:
+        """Have a probe started now, if none is under way; return its verdict to be."""
         if self._verdict is None:
             self._verdict = asyncio.get_running_loop().create_future()
             self._poke.set()
-        return await asyncio.shield(self._verdict)
+        return self._verdict
 
     async def _probe_often(self) -> None:
         while True:
@@ -294,7 +299,7 @@ class Upstream:
         upgrade: str,
     ) -> Answer:
         timer = asyncio.get_running_loop().call_later(
-            self._settings.silence, self._suspect, server
+            self._settings.silence, server.suspect
         )
         host = (b"Host", server.origin.authority.encode())
         try:
@@ -308,10 +313,3 @@ class Upstream:
             )
         finally:
             timer.cancel()
-
-    def _suspect(self, server: Server) -> None:
-        """A head is late: ask for a verdict; only a failed probe ends the waiting."""
-        spawn(self._ask(server), name="silence-verdict")
-
-    async def _ask(self, server: Server) -> None:
-        await server.verdict()

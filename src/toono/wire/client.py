@@ -45,6 +45,8 @@ class Origin:
         self.host, self.port = host, port
         self._tls = tls
         self._admit = admit
+        self.broken: Callable[[], None] | None = None
+        """Called when a connection breaks within an answer: a sign, no verdict."""
         self._idle: dict[Hashable, deque[Link]] = {}
         self._open: set[Link] = set()
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -317,7 +319,11 @@ class Link(asyncio.Protocol):
         if self._head is not None and not self._head.done():
             self._head.set_exception(failure)
         if self._reader is not None and isinstance(failure, WireError):
+            within = self._reader.answer is not None and not self._reader.is_over
             self._reader.fail(failure)
+            self._reader = None
+            if within and self._origin.broken is not None:
+                self._origin.broken()
         if self._tunnel is not None:
             self._tunnel.finish()
         if self._transport is not None:
