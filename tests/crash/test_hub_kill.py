@@ -136,7 +136,10 @@ async def one_cycle(rig: Rig) -> None:
     version = await rig.until_listed()
     changing = asyncio.ensure_future(rig.change_often())
     watching = [asyncio.ensure_future(rig.watch(version)) for _ in range(CLIENTS)]
-    await asyncio.sleep(rig.rng.uniform(0.1, 0.6))
+    async with asyncio.timeout(20):
+        while not rig.seen:
+            await asyncio.sleep(0.002)
+    await asyncio.sleep(rig.rng.uniform(0.05, 0.5))
     killed_at = asyncio.get_running_loop().time()
     rig.child.send_signal(signal.SIGKILL)
     await rig.child.wait()

@@ -45,7 +45,7 @@ class Origin:
         self.host, self.port = host, port
         self._tls = tls
         self._admit = admit
-        self.broken: Callable[[], None] | None = None
+        self.broken: Callable[[], object] | None = None
         """Called when a connection breaks within an answer: a sign, no verdict."""
         self._idle: dict[Hashable, deque[Link]] = {}
         self._open: set[Link] = set()
