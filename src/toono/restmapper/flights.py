@@ -9,7 +9,7 @@ the others.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from toono.restmapper.fetch import Fetcher, Page, Reading
+from toono.restmapper.fetch import Fetcher, Page
 from toono.restmapper.ledger import Ledger
 from toono.runtime.tasks import cancel_and_wait, spawn
 
@@ -94,11 +94,14 @@ class Flights:
             del self._under_way[flight.page.path]
 
     async def _ask(self, flight: Flight) -> None:
-        page, state = flight.page, self._ledger.page(flight.page)
+        page, state = flight.page, self._ledger.prepare(flight.page)
         flight.sent = self._ledger.tick()
         first = await self._fetcher.read(page, state.etag)
-        readings: tuple[Reading, ...] = (first,)
-        if state.doubts(first, asked=flight.asked):
-            etag = first.document.etag if first.document else state.etag
-            readings = (first, await self._fetcher.read(page, etag))
-        self._ledger.take(page, readings, flight.sent)
+        etag = first.document.etag if first.document else state.etag
+        contrary = None
+        for _ in range(state.doubts(first, asked=flight.asked)):
+            other = await self._fetcher.read(page, etag)
+            if not state.agree(first, other):
+                contrary = other
+                break
+        self._ledger.take(page, first, flight.sent, contrary=contrary)

@@ -16,6 +16,7 @@ from toono.restmapper.fetch import Page, Reading
 from toono.restmapper.limits import Backoff
 from toono.restmapper.overlay import Key, Row, agrees, lay
 from toono.restmapper.pages import Groups, PageState
+from toono.restmapper.records import failed, group_record, same, without
 from toono.restmapper.snapshot import GroupRecord, Snapshot, VersionRecord
 from toono.restmapper.values import ROOTS, GroupVersion, Source, State, root_of
 from toono.runtime.clock import Clock
@@ -64,6 +65,27 @@ class Ledger:
             self.pages[page.path] = state
         return state
 
+    def prepare(self, page: Page) -> PageState:
+        """The state of a page that is about to be read.
+
+        What a legacy group serves is told by its root too: its own pages start from
+        what is believed, and doubt as much as the root does.
+        """
+        state, gv = self.page(page), page.gv
+        if gv is None:
+            return state
+        root = self.root(gv.group)
+        state.skewed = state.skewed or root.skewed
+        if gv.version and state.document is not None:
+            return state
+        listed = {
+            each.name: [v for v in each.versions if gv.version in ("", v)]
+            for each in self._groups[root.page.path]
+        }
+        versions = [VersionDocument(each, None) for each in listed.get(gv.group, ())]
+        state.content = (GroupDocument(gv.group, tuple(versions)),) if versions else ()
+        return state
+
     def root(self, group: str) -> PageState:
         """The page that lists a group."""
         return self.page(Page(root_of(group)))
@@ -87,22 +109,23 @@ class Ledger:
 
     # -- readings ----------------------------------------------------------------
 
-    def take(self, page: Page, readings: tuple[Reading, ...], sent: int) -> None:
-        """Take what came of asking for a page (twice, where it was doubted)."""
+    def take(
+        self, page: Page, first: Reading, sent: int, *, contrary: Reading | None = None
+    ) -> None:
+        """Take what came of asking for a page, and of asking again in doubt."""
         if page.gv is not None and self.root(page.gv.group).is_aggregated:
             return
         state = self.page(page)
         state.sent = sent
-        first = readings[0]
         if first.absent and page.gv is None:
             first = self._absent_root(state)
         if first.failure:
             self._fail(state, first)
         else:
-            if len(readings) == 1:
+            if contrary is None:
                 state.believe(first)
             else:
-                state.weigh(first, readings[1])
+                state.disbelieve(first, contrary)
             if state.error and not (page.gv and page.gv.version):
                 self.forgive(page.gv.group if page.gv else None)
             state.error, state.since = "", None
@@ -138,8 +161,8 @@ class Ledger:
         groups, records = [], Records()
         for group in state.content:
             settled = self._is_settled(group.name, sent)
-            record = _group_record(group, settled)
-            groups.append(_same(confirmed.get(group.name), record))
+            record = group_record(group, settled)
+            groups.append(same(confirmed.get(group.name), record))
             for version in group.versions:
                 gv = GroupVersion(group.name, version.version)
                 old = before.get(gv)
@@ -169,7 +192,7 @@ class Ledger:
         """The record of a version that an aggregated document tells of."""
         resources, now = version.resources, self._clock.wall()
         if resources is None:
-            return _failed(gv, old, version.problem, now, confirmed=settled)
+            return failed(gv, old, version.problem, now, confirmed=settled)
         source = Source.DISK if state.from_disk else Source.AGGREGATED
         kept = State.STALE if state.from_disk else State.FRESH
         if (
@@ -188,9 +211,9 @@ class Ledger:
             self._groups[root] = [each for each in groups if each.name != group]
             gone = [gv for gv in records if gv.group == group]
         else:
-            record = _group_record(state.content[0], self._is_settled(group, sent))
+            record = group_record(state.content[0], self._is_settled(group, sent))
             self._groups[root] = [
-                _same(each, record) if each.name == group else each for each in groups
+                same(each, record) if each.name == group else each for each in groups
             ]
             gone = [
                 gv
@@ -205,8 +228,10 @@ class Ledger:
         root = root_of(gv.group)
         records = dict(self._records[root])
         old = records.pop(gv, None)
+        resources = state.content[0].versions[0].resources if state.content else ()
+        if resources is None:
+            return
         if state.content:
-            resources = state.content[0].versions[0].resources or ()
             source = Source.DISK if state.from_disk else Source.LEGACY
             kept = State.STALE if state.from_disk else State.FRESH
             settled = self._is_settled(gv.group, state.sent)
@@ -218,7 +243,7 @@ class Ledger:
             self._groups[root] = [
                 left
                 for each in self._groups[root]
-                if (left := _without(each, gv)) is not None
+                if (left := without(each, gv)) is not None
             ]
         self._records[root] = records
 
@@ -238,8 +263,8 @@ class Ledger:
         if gv is not None and gv.version:
             records = self._records[root_of(gv.group)]
             now = self._clock.wall()
-            failed = _failed(gv, records.get(gv), reading.failure, now, confirmed=True)
-            self._records[root_of(gv.group)] = {**records, gv: failed}
+            record = failed(gv, records.get(gv), reading.failure, now, confirmed=True)
+            self._records[root_of(gv.group)] = {**records, gv: record}
         elif gv is not None:
             self._give_up(root_of(gv.group), state, {gv.group})
         else:
@@ -261,7 +286,7 @@ class Ledger:
         self._records[root] = {
             gv: record
             if record.confirmed
-            else _failed(gv, record, reason, now, confirmed=True)
+            else failed(gv, record, reason, now, confirmed=True)
             for gv, record in self._records[root].items()
         }
 
@@ -347,44 +372,3 @@ class Ledger:
         if after is not self.snapshot:
             self.snapshot = after
             self._on_change()
-
-
-def _group_record(group: GroupDocument, confirmed: bool) -> GroupRecord:
-    names = dict.fromkeys(version.version for version in group.versions)
-    return GroupRecord(group.name, tuple(names), confirmed)
-
-
-def _same(old: GroupRecord | None, new: GroupRecord) -> GroupRecord:
-    return old if old == new and old is not None else new
-
-
-def _failed(
-    gv: GroupVersion,
-    old: VersionRecord | None,
-    problem: str,
-    now: float,
-    *,
-    confirmed: bool,
-) -> VersionRecord:
-    """The record of what cannot be told: its last good resources, or none."""
-    since = now if old is None or old.since is None else old.since
-    if old is None:
-        failed = VersionRecord(
-            gv, (), State.FAILED, Source.AGGREGATED, now, problem, since, confirmed
-        )
-    else:
-        failed = msgspec.structs.replace(
-            old,
-            state=State.FAILED if old.state is State.FAILED else State.STALE,
-            error=problem,
-            since=since,
-            confirmed=confirmed,
-        )
-    return old if old == failed and old is not None else failed
-
-
-def _without(group: GroupRecord, gv: GroupVersion) -> GroupRecord | None:
-    if group.name != gv.group or gv.version not in group.versions:
-        return group
-    rest = tuple(each for each in group.versions if each != gv.version)
-    return msgspec.structs.replace(group, versions=rest) if rest else None

@@ -4,9 +4,9 @@
 Several API servers stand behind one address, and after a change they show it at
 different times. What disappears is believed when a document shows it that was asked
 for because of a miss or a signal; from a poll nobody asked for, only when a second
-document, fetched at once, agrees. So is a document that was seen and replaced before:
-it may come from the server that lags. Two documents that disagree are both believed
-in what they hold, so that nothing flaps while the servers differ.
+document, fetched at once, agrees. A document that was seen and replaced before may come
+from a server that lags: it must be told several times in a row. While documents
+disagree, what any of them holds stays, so that nothing flaps while servers differ.
 """
 
 from collections import deque
@@ -25,6 +25,9 @@ from toono.restmapper.limits import Backoff
 
 REMEMBERED = 16
 """Replaced documents whose fingerprints are kept."""
+SURE = 7
+"""Further documents that must agree where servers are known to differ: with two of
+them behind one address, chance makes as many agree once in 128 times."""
 
 Groups = tuple[GroupDocument, ...]
 
@@ -78,14 +81,18 @@ class PageState:
         """Whether the page last came in the aggregated form."""
         return self.document is not None and self.document.form is Form.AGGREGATED
 
-    def doubts(self, reading: Reading, *, asked: bool) -> bool:
-        """Whether a second document must be asked for before this one is believed."""
-        if reading.failure or self.document is None or self.from_disk:
-            return False
+    def doubts(self, reading: Reading, *, asked: bool) -> int:
+        """How many more documents must agree before this one is believed."""
+        known = self.document is not None or bool(self.content)
+        if reading.failure or self.from_disk or not known:
+            return 0
         groups = self._groups(reading)
+        if groups == self.content:
+            return 0
+        lost = loses(self.content, groups)
         if self.skewed or self._was_replaced(reading):
-            return groups != self.content
-        return not asked and loses(self.content, groups)
+            return SURE if lost or not asked else 0
+        return 1 if lost and not asked else 0
 
     def believe(self, reading: Reading) -> None:
         """Take a reading for the truth."""
@@ -93,23 +100,28 @@ class PageState:
         self.skewed = self.from_disk = False
         self._remember(reading.document)
 
-    def weigh(self, first: Reading, second: Reading) -> None:
-        """Take two readings of a page, the second asked for to confirm the first."""
-        if second.failure:
-            self.content = union(self.content, self._groups(first))
-            return
-        agreed = second.unchanged or second.absent
-        if first.absent or second.absent:
-            agreed = first.absent and second.absent
-        elif first.document and second.document:
-            agreed = first.document.fingerprint == second.document.fingerprint
-        if agreed:
-            self.believe(first)
-            return
-        both = union(self._groups(first), self._groups(second))
-        self._remember(first.document)
-        self._remember(second.document)
-        self.content, self.skewed = both, True
+    def disbelieve(self, first: Reading, other: Reading) -> None:
+        """Take two readings that do not agree, or a second one that failed."""
+        readings = [each for each in (first, other) if not each.failure]
+        told: Groups = ()
+        new: Groups = ()
+        for reading in readings:
+            groups = self._groups(reading)
+            told = union(told, groups)
+            new = new if self._was_replaced(reading) else union(new, groups)
+        kept = self.content if other.failure else common(self.content, told)
+        for reading in readings:
+            self._remember(reading.document)
+        self.content, self.skewed = union(new, kept), True
+
+    def agree(self, first: Reading, other: Reading) -> bool:
+        """Whether the answer to a second question says what the first one did."""
+        if other.failure or other.unchanged:
+            return other.unchanged
+        if first.absent or other.absent:
+            return first.absent and other.absent
+        one, two = first.document or self.document, other.document
+        return _same(one, two)
 
     def _groups(self, reading: Reading) -> Groups:
         if reading.absent:
@@ -133,6 +145,10 @@ class PageState:
     def _forget(self, fingerprint: str) -> None:
         if fingerprint in self._replaced:
             self._replaced.remove(fingerprint)
+
+
+def _same(one: Document | None, two: Document | None) -> bool:
+    return one is not None and two is not None and one.fingerprint == two.fingerprint
 
 
 def loses(before: Iterable[GroupDocument], after: Iterable[GroupDocument]) -> bool:
@@ -188,3 +204,38 @@ def _join_version(
     names = {each.resource for each in newer.resources}
     kept = [each for each in older.resources if each.resource not in names]
     return msgspec.structs.replace(newer, resources=(*newer.resources, *kept))
+
+
+def common(groups: Sequence[GroupDocument], told: Sequence[GroupDocument]) -> Groups:
+    """Of `groups`, what `told` names too."""
+    named = {group.name: group for group in told}
+    return tuple(
+        msgspec.structs.replace(
+            group, versions=_common_versions(group, named[group.name])
+        )
+        for group in groups
+        if group.name in named
+    )
+
+
+def _common_versions(
+    group: GroupDocument, told: GroupDocument
+) -> tuple[VersionDocument, ...]:
+    named = {version.version: version for version in told.versions}
+    return tuple(
+        _common_resources(version, named[version.version])
+        for version in group.versions
+        if version.version in named
+    )
+
+
+def _common_resources(
+    version: VersionDocument, told: VersionDocument
+) -> VersionDocument:
+    if version.resources is None or told.resources is None:
+        return version
+    names = {each.resource for each in told.resources}
+    if all(each.resource in names for each in version.resources):
+        return version
+    kept = tuple(each for each in version.resources if each.resource in names)
+    return msgspec.structs.replace(version, resources=kept)

@@ -63,7 +63,9 @@ class Refresher:
         else:
             own = self._confirmed_at(Page.of_group(group))
             root = self._confirmed_at(Page(root_of(group)))
-            lists = [max((each for each in (own, root) if each is not None), default=None)]
+            lists = [
+                max((each for each in (own, root) if each is not None), default=None)
+            ]
         wanted = None if group is None else {group}
         versions = [self._confirmed_at(page) for page in self._versions(wanted)]
         times = [*lists, *versions]

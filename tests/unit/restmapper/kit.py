@@ -250,7 +250,8 @@ class Wire:
         self.watchers = {}
         self.listed = {}
         self.cut = False
-        self.turn = 0
+        self.turns = {}
+        """path → how often it was answered: the servers take turns at each."""
 
     @property
     def cluster(self):
@@ -297,8 +298,9 @@ class Wire:
         if path == "/version":
             body = json.dumps({"gitVersion": self.git_version}).encode()
             return 200, "application/json", body, ""
-        cluster = self.clusters[self.turn % len(self.clusters)]
-        self.turn += 1
+        turn = self.turns.get(path, 0)
+        self.turns[path] = turn + 1
+        cluster = self.clusters[turn % len(self.clusters)]
         return cluster.answer(path, headers["accept"])
 
     # -- watches -------------------------------------------------------------------
