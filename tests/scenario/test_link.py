@@ -215,7 +215,7 @@ def test_an_upgrade_is_spliced_both_ways(tmp_path) -> None:
             )
             while piece := await reader.read(100):
                 writer.write(piece.upper())
-            writer.write_eof()
+            writer.close()
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         address = server.sockets[0].getsockname()[:2]
