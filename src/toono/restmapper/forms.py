@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Discovery documents made from a snapshot: their JSON and their protobuf.
 
-Field numbers are those of meta/v1 and apidiscovery/v2 generated.proto.
+Field numbers are those of meta/v1 and apidiscovery/v2 generated.proto. The documents
+of the core group say no apiVersion, as those of kube-apiserver.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ class Told(NamedTuple):
 
     def protobuf(self) -> bytes:
         """The document in Kubernetes' envelope (runtime.Unknown)."""
-        meta = message([(1, self.json["apiVersion"]), (2, self.json["kind"])])
+        meta = message([(1, self.json.get("apiVersion", "")), (2, self.json["kind"])])
         return MAGIC + message([(1, meta), (2, message(self.fields)), (3, ""), (4, "")])
 
 
@@ -76,7 +77,6 @@ def core_versions(snapshot: Snapshot) -> Told:
     versions = [gv.version for gv in snapshot.order(CORE)]
     json = {
         "kind": "APIVersions",
-        "apiVersion": "v1",
         "versions": versions,
         "serverAddressByClientCIDRs": [],
     }
@@ -112,9 +112,9 @@ def group(snapshot: Snapshot, name: str) -> Told:
 def resource_list(record: VersionRecord) -> Told:
     """APIResourceList, subresources as rows of their own."""
     rows = [row for each in record.resources for row in _rows(record.gv, each)]
-    json = {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
+    json: JSONObject = {"kind": "APIResourceList"}
+    json |= {"apiVersion": "v1"} if record.gv.group else {}
+    json |= {
         "groupVersion": str(record.gv),
         "resources": [row.json for row in rows],
     }
@@ -251,6 +251,7 @@ def _aggregated_subresource(served: Subresource) -> Told:
 
 
 def _kind(kind: GroupVersionKind) -> Told | None:
+    """Always whole: a client that does not fill in blanks is served as well."""
     if not kind.kind:
         return None
     json = {"group": kind.group, "version": kind.version, "kind": kind.kind}

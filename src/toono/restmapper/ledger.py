@@ -295,6 +295,7 @@ class Ledger:
         state = self.page(Page(root))
         state.error = state.error or reason
         state.since = state.since or self._clock.wall()
+        state.sent = self.tick()
         self._groups[root] = [
             msgspec.structs.replace(each, confirmed=True) for each in self._groups[root]
         ]
@@ -325,6 +326,9 @@ class Ledger:
     def is_all_in_question(self, root: Page) -> bool:
         """Whether nothing was read from a root since everything was questioned."""
         return self.page(root).sent < self._questioned.get(None, 0)
+
+    def _is_silent(self, root: Page) -> bool:
+        return bool(self.page(root).error) and not self.is_all_in_question(root)
 
     def forgive(self, group: str | None) -> None:
         """Ask again at once what failed before."""
@@ -365,7 +369,7 @@ class Ledger:
         }
         if self.rows:
             rows = list(self.rows.values())
-            silent = [root for root in ROOTS if self.page(Page(root)).error]
+            silent = [root for root in ROOTS if self._is_silent(Page(root))]
             wall = self._clock.wall()
             groups, records = lay(groups, records, rows, wall, silent=silent)
         after = self.snapshot.succeed(groups, records)

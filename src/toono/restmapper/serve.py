@@ -139,7 +139,7 @@ def _legacy(offer: Offer, make: Callable[[], forms.Told]) -> Served:
 def _encoded(told: forms.Told, form: Form) -> bytes:
     if form.media_type == PROTOBUF:
         return told.protobuf()
-    return msgspec.json.encode(told.json)
+    return msgspec.json.encode(told.json) + b"\n"
 
 
 def _sized(body: bytes, content_type: str) -> Served:

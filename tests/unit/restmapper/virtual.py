@@ -14,8 +14,12 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.threads = 0
+        """Calls in threads: time stands still for them."""
 
     def select(self, timeout=None):
+        if self.threads and timeout != 0:
+            return super().select(STUCK_SECONDS)
         if timeout is None:
             ready = super().select(STUCK_SECONDS)
             if not ready:
@@ -34,6 +38,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._virtual.now
+
+    def run_in_executor(self, executor, func, *args):
+        future = super().run_in_executor(executor, func, *args)
+        self._virtual.threads += 1
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, _: object) -> None:
+        self._virtual.threads -= 1
 
 
 class VirtualClock:
