@@ -8,7 +8,7 @@ listeners are bound; it never waits for the cloud. Drain is the other way round.
 import asyncio
 import logging
 import ssl
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,12 @@ from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
-from toono.errors import OptionError, RejectedRequestError
+from toono.errors import (
+    OptionError,
+    RejectedRequestError,
+    StoreInUseError,
+    StoreUnavailableError,
+)
 from toono.identity.rights import Rights
 from toono.kube import status
 from toono.kube.request import Call
@@ -31,7 +36,9 @@ from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
 from toono.runtime.clock import Clock, SystemClock
 from toono.runtime.tasks import spawn
-from toono.store.sqlite import open_store
+from toono.store.base import Store
+from toono.store.memory import MemoryStore
+from toono.store.sqlite import SQLiteStore, open_store
 from toono.upstream.health import HealthSettings
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Headers
@@ -74,6 +81,7 @@ class Hub:
         self.status_address: tuple[str, int] | None = None
         self.back = asyncio.Event()
         self.metrics = Metrics()
+        self._store_state: Callable[[], str] = lambda: "closed"
 
     async def __aenter__(self) -> Self:
         try:
@@ -89,10 +97,14 @@ class Hub:
     async def _start(self) -> None:
         settings, clock = self._settings, self._clock
         directory = settings.cache_path / STORE_DIRECTORY
-        self.store = await open_store(directory, clock=clock)
-        self._stack.push_async_callback(self.store.aclose)
-        self.scopes = Scopes(self.store, clock=clock)
+        store = await self._open_store(directory)
+        self._stack.push_async_callback(store.aclose)
+        self.scopes = Scopes(store, clock=clock)
+        if isinstance(store, SQLiteStore):
+            store.lost = self.scopes.write_anew
         await self.scopes.open()
+        if isinstance(store, SQLiteStore) and store.opened.damaged:
+            self.scopes.doubt()
         await self._import_tree()
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
@@ -114,6 +126,28 @@ class Hub:
                 "cache": str(directory),
             },
         )
+
+    async def _open_store(self, directory: Path) -> Store:
+        """Open the cache's store; a disk that cannot be used is no reason to stop."""
+        try:
+            store = await open_store(directory, clock=self._clock)
+        except StoreInUseError:
+            raise
+        except StoreUnavailableError as exc:
+            log.warning(
+                "nothing will be remembered over a restart: check --disk-cache-path",
+                extra={"err": str(exc)},
+            )
+            self._store_state = lambda: "memory-only"
+            return MemoryStore()
+        if store.opened.rebuilt:
+            log.warning(
+                "the cache's database could not be read: it is set aside, a new one"
+                " begins",
+                extra={"directory": str(directory)},
+            )
+        self._store_state = lambda: store.state
+        return store
 
     async def _import_tree(self) -> None:
         """Read in a cache that YurtHub wrote, where nothing of ours is there yet."""
@@ -240,7 +274,7 @@ class Hub:
             },
             "node": self._settings.node_name,
             "scopes": sum(1 for _ in self.scopes.all()),
-            "store": self.store.state,
+            "store": self._store_state(),
         }
 
     def _observe(

@@ -16,6 +16,7 @@ ToonoError
  |    +-- DamagedRowError         a row's checksum does not match
  |    +-- StoreFullError          the write queue is full; the batch was not taken
  |    +-- StoreUnavailableError   the store cannot be opened or used
+ |         +-- StoreInUseError    another hub has the directory
  +-- OptionError                  a flag, variable or file holds what cannot be used
 
 Each carries the values that explain it. Foreign exceptions are turned into these at
@@ -106,6 +107,10 @@ class StoreFullError(StoreError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be opened or used; says which file and what to do."""
+
+
+class StoreInUseError(StoreUnavailableError):
+    """Another hub has the store's directory: two writers would ruin it."""
 
 
 class OptionError(ToonoError):

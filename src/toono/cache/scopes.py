@@ -187,6 +187,17 @@ class Scopes:
         else:
             family.wide.append(scope)
 
+    def doubt(self) -> None:
+        """Hold every scope for incomplete: the disk may have lost rows, or kept old."""
+        for scope in self.all():
+            scope.durable = False
+            forget(scope)
+
+    def write_anew(self) -> None:
+        """Have each scope written whole at its next change: the disk lost rows."""
+        for scope in self.all():
+            scope.durable = False
+
     def retire_imported(self, question: Question) -> None:
         """Forget what was imported for a question's component and resource.
 

@@ -13,7 +13,7 @@ import stat
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from toono.errors import StoreUnavailableError
+from toono.errors import StoreInUseError, StoreUnavailableError
 from toono.store.disk import Disk
 
 LOCK_NAME = "lock"
@@ -57,7 +57,7 @@ class Directory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
                 holder = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-                raise StoreUnavailableError(
+                raise StoreInUseError(
                     f"{self.path} is in use by process {holder or 'unknown'}: stop "
                     "it, or give this hub another --disk-cache-path"
                 ) from exc

@@ -12,7 +12,6 @@ It knows no bytes and no transports.
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Self
 
 
 class Waiter:
@@ -32,7 +31,7 @@ class Waiter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._callback: Callable[[Self], object] | None = None
+        self._callback: Callable[["Waiter"], object] | None = None
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
         self._asyncio_future_blocking = False
@@ -69,12 +68,12 @@ class Waiter:
 
     # -- what a task asks of a Future -----------------------------------------
 
-    def __await__(self) -> Generator[Self, None, None]:
+    def __await__(self) -> Generator["Waiter", None, None]:
         self._asyncio_future_blocking = True
         yield self
 
     def add_done_callback(
-        self, callback: Callable[[Self], object], *, context: Context
+        self, callback: Callable[["Waiter"], object], *, context: Context
     ) -> None:
         assert self._callback is None, "two tasks wait in one place"
         self._callback, self._context = callback, context
