@@ -31,7 +31,7 @@ class Waiter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._callback: Callable[["Waiter"], object] | None = None
+        self._callback: Callable[[Waiter], object] | None = None
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
         self._asyncio_future_blocking = False
