@@ -178,7 +178,7 @@ class Watcher:
             f"{self._path}?watch=true&allowWatchBookmarks=true"
             f"&resourceVersion={self._version}&timeoutSeconds={seconds}"
         )
-        headers = {"accept": "application/json"}
+        headers = {"accept": "application/json", "accept-encoding": "identity"}
         try:
             async with (
                 asyncio.timeout(seconds + GRACE_SECONDS),

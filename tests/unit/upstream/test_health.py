@@ -42,7 +42,15 @@ def test_flips_are_told() -> None:
 
 @pytest.mark.parametrize(
     ("status", "probe"),
-    [(200, READY), (401, READY), (403, READY), (429, READY), (500, UNREADY), (503, UNREADY), (None, SILENT)],
+    [
+        (200, READY),
+        (401, READY),
+        (403, READY),
+        (429, READY),
+        (500, UNREADY),
+        (503, UNREADY),
+        (None, SILENT),
+    ],
 )
 def test_any_answer_proves_the_link(status: int | None, probe: Probe) -> None:
     assert judge(status) is probe
