@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Discovery in its older, unaggregated form: which groups, versions and resources."""
+"""Discovery: which groups, versions and resources are served, in both forms.
 
-from collections.abc import Iterable
+The aggregated form (KEP-3352) comes with an ETag and answers 304; the legacy one has a
+document a group-version and no ETag. What an aggregated API that is down serves is
+told as stale, and its own document is a 503.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
 
 from toono.testing.apiserver.query import JSON
 from toono.testing.apiserver.resources import Resource
+from toono.testing.apiserver.storage import encode
+from toono.wire.messages import Headers, Response
 
-VERBS = [
+VERBS = (
     "create",
     "delete",
     "deletecollection",
@@ -15,52 +24,253 @@ VERBS = [
     "patch",
     "update",
     "watch",
-]
+)
+SUBRESOURCE_VERBS = ("get", "patch", "update")
+GROUPS_FIRST = (
+    "",
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+)
+"""In the order of a kube-apiserver 1.34; groups of CRDs follow by name."""
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_PRIVATE = (b"Cache-Control", b"no-cache, private")
+_JSON_TYPE = (b"Content-Type", b"application/json")
+_KUBE_VERSION = re.compile(r"v([0-9]+)(?:(alpha|beta)([0-9]+))?\Z")
+
+GroupVersion = tuple[str, str]
 
 
-def document(path: str, resources: Iterable[Resource]) -> JSON | None:
-    """Return the discovery document at `path`, None where there is none."""
-    served = list(resources)
-    if path == "/api":
-        return {"kind": "APIVersions", "versions": ["v1"]}
-    if path == "/apis":
-        groups = sorted({one.group for one in served if one.group})
-        listed = [_group(name, served) for name in groups]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": listed}
-    parts = path.strip("/").split("/")
-    if parts[0] == "apis" and len(parts) == 2:
-        known = any(one.group == parts[1] for one in served)
-        head = {"kind": "APIGroup", "apiVersion": "v1"}
-        return head | _group(parts[1], served) if known else None
-    if parts[0] == "api" and len(parts) == 2:
-        return _resources("", parts[1], served)
-    if parts[0] == "apis" and len(parts) == 3:
-        return _resources(parts[1], parts[2], served)
-    return None
+class Discovery:
+    """What one server tells of itself; `stale` and `preferred` are for tests to set."""
 
+    def __init__(self) -> None:
+        self.aggregated = True
+        """False: a server before 1.26, which answers in the legacy form."""
+        self.stale: set[GroupVersion] = set()
+        """Group-versions of aggregated APIs that are down."""
+        self.preferred: dict[str, str] = {}
+        """Group → the version to put first, where not the highest."""
 
-def _group(name: str, served: list[Resource]) -> JSON:
-    versions = sorted({one.version for one in served if one.group == name})
-    listed = [{"groupVersion": f"{name}/{one}", "version": one} for one in versions]
-    return {"name": name, "versions": listed, "preferredVersion": listed[-1]}
-
-
-def _resources(group: str, version: str, served: list[Resource]) -> JSON | None:
-    found = [one for one in served if (one.group, one.version) == (group, version)]
-    if not found:
+    def answer(
+        self, path: str, fields: dict[bytes, bytes], resources: Iterable[Resource]
+    ) -> Response | None:
+        """Answer a path of discovery; None for any other path."""
+        parts = [part for part in path.split("/") if part]
+        served = _by_version(resources)
+        if parts in (["api"], ["apis"]):
+            groups = [
+                each for each in _groups(served) if bool(each) == (parts != ["api"])
+            ]
+            accept = fields.get(b"accept", b"").decode("latin-1").replace(" ", "")
+            if self.aggregated and AGGREGATED in accept.split(","):
+                known = fields.get(b"if-none-match", b"").decode("latin-1")
+                return self._aggregated(groups, served, known)
+            return self._root(parts[0], groups, served)
+        if len(parts) == 2 and parts[0] == "apis":
+            return self._group_document(parts[1], served)
+        if len(parts) == 2 and parts[0] == "api":
+            return self._version_document(("", parts[1]), served)
+        if len(parts) == 3 and parts[0] == "apis":
+            return self._version_document((parts[1], parts[2]), served)
         return None
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": found[0].api_version,
-        "resources": [
-            {
-                "name": one.plural,
-                "singularName": one.kind.lower(),
-                "namespaced": one.namespaced,
-                "kind": one.kind,
-                "verbs": VERBS,
-            }
-            for one in found
-        ],
+
+    def versions(self, group: str, served: "Served") -> list[str]:
+        """The versions of a group, the preferred one first."""
+        first = self.preferred.get(group)
+        found = [version for each, version in served if each == group]
+        return sorted(found, key=lambda each: (each != first, _rank(each)))
+
+    # -- legacy ------------------------------------------------------------------
+
+    def _root(self, name: str, groups: Sequence[str], served: "Served") -> Response:
+        if name == "api":
+            versions = self.versions("", served)
+            content: JSON = {"kind": "APIVersions", "versions": versions}
+            return _json(content | {"serverAddressByClientCIDRs": []})
+        listed = [self._group(each, served) for each in groups]
+        return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
+
+    def _group(self, name: str, served: "Served") -> JSON:
+        versions = [
+            {"groupVersion": f"{name}/{version}", "version": version}
+            for version in self.versions(name, served)
+        ]
+        return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+    def _group_document(self, name: str, served: "Served") -> Response:
+        if not any(group == name for group, _ in served):
+            return page_not_found()
+        head = {"kind": "APIGroup", "apiVersion": "v1"}
+        return _json(head | self._group(name, served))
+
+    def _version_document(self, gv: GroupVersion, served: "Served") -> Response | None:
+        if gv in self.stale:
+            return unavailable()
+        if gv not in served:
+            return page_not_found()
+        group, version = gv
+        content: JSON = {"kind": "APIResourceList"}
+        content |= {"apiVersion": "v1"} if group else {}
+        content["groupVersion"] = f"{group}/{version}" if group else version
+        content["resources"] = [row for each in served[gv] for row in _rows(each)]
+        return _json(content)
+
+    # -- aggregated --------------------------------------------------------------
+
+    def _aggregated(
+        self, groups: Sequence[str], served: "Served", known: str
+    ) -> Response:
+        content = {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": "apidiscovery.k8s.io/v2",
+            "metadata": {},
+            "items": [self._item(group, served) for group in groups],
+        }
+        body = encode(content)
+        etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
+        headers: Headers = [
+            (b"Cache-Control", b"public"),
+            (b"Etag", etag.encode()),
+            (b"Vary", b"Accept"),
+        ]
+        if known == etag:
+            return Response(status=304, headers=headers)
+        headers.append((b"Content-Type", AGGREGATED.encode()))
+        return Response(status=200, headers=headers, content=body)
+
+    def _item(self, group: str, served: "Served") -> JSON:
+        versions: list[JSON] = []
+        for version in self.versions(group, served):
+            if (group, version) in self.stale:
+                versions.append({"version": version, "freshness": "Stale"})
+                continue
+            told = [_told(each) for each in served[group, version]]
+            versions.append(
+                {"version": version, "resources": told, "freshness": "Current"}
+            )
+        return {"metadata": {"name": group} if group else {}, "versions": versions}
+
+
+Served = dict[GroupVersion, list[Resource]]
+
+
+def _by_version(resources: Iterable[Resource]) -> Served:
+    served: Served = {}
+    for each in sorted(resources, key=lambda one: one.plural):
+        served.setdefault((each.group, each.version), []).append(each)
+    return served
+
+
+def _groups(served: Served) -> list[str]:
+    order = {name: place for place, name in enumerate(GROUPS_FIRST)}
+    names = {group for group, _ in served}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def _rank(version: str) -> tuple[int, int, int, str]:
+    """GA before beta before alpha, higher before lower, then anything else."""
+    match = _KUBE_VERSION.match(version)
+    if match is None:
+        return (3, 0, 0, version)
+    stability = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return (stability, -int(match[1]), -int(match[3] or 0), "")
+
+
+def _rows(resource: Resource) -> Iterable[JSON]:
+    row: JSON = {
+        "name": resource.plural,
+        "singularName": resource.singular or resource.kind.lower(),
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs or VERBS),
     }
+    if resource.short_names:
+        row["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        row["categories"] = list(resource.categories)
+    yield row
+    for name in resource.subresources:
+        yield {
+            "name": f"{resource.plural}/{name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": list(SUBRESOURCE_VERBS),
+        }
+
+
+def _told(resource: Resource) -> JSON:
+    """One resource of the aggregated form; built-in kinds leave their group out."""
+    group, version = resource.group, resource.version
+    kind = {
+        "group": group if resource.custom else "",
+        "version": version if resource.custom else "",
+        "kind": resource.kind,
+    }
+    told: JSON = {
+        "resource": resource.plural,
+        "responseKind": kind,
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular or resource.kind.lower(),
+        "verbs": list(resource.verbs or VERBS),
+    }
+    if resource.short_names:
+        told["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        told["categories"] = list(resource.categories)
+    if resource.subresources:
+        told["subresources"] = [
+            {
+                "subresource": name,
+                "responseKind": kind,
+                "verbs": list(SUBRESOURCE_VERBS),
+            }
+            for name in resource.subresources
+        ]
+    return told
+
+
+def _json(content: JSON) -> Response:
+    body = encode(content) + b"\n"
+    return Response(status=200, headers=[_JSON_TYPE, _PRIVATE], content=body)
+
+
+def _text(status: int, content: bytes) -> Response:
+    headers = [
+        _PRIVATE,
+        (b"Content-Type", b"text/plain; charset=utf-8"),
+        (b"X-Content-Type-Options", b"nosniff"),
+    ]
+    return Response(status=status, headers=headers, content=content)
+
+
+def page_not_found() -> Response:
+    """What a path below no served group gets."""
+    return _text(404, b"404 page not found\n")
+
+
+def unavailable() -> Response:
+    """What anything of an aggregated API gets that is down."""
+    return _text(503, b"service unavailable\n")
+
+
+def is_served(group: str, resources: Iterable[Resource]) -> bool:
+    """Whether anything of a group is served."""
+    return any(each.group == group for each in resources)

@@ -20,6 +20,13 @@ class Resource:
     custom: bool = False
     fields: frozenset[str] = frozenset()
     """Field selectors beside metadata.name and metadata.namespace."""
+    singular: str = ""
+    """The kind in lower case where it is not said."""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    """All, in the order of built-in kinds, where they are not said."""
+    subresources: tuple[str, ...] = ()
 
     @property
     def api_version(self) -> str:
@@ -58,6 +65,7 @@ storage.k8s.io/v1/storageclasses/StorageClass
 storage.k8s.io/v1/volumeattachments/VolumeAttachment
 node.k8s.io/v1/runtimeclasses/RuntimeClass
 apiextensions.k8s.io/v1/customresourcedefinitions/CustomResourceDefinition
+apiregistration.k8s.io/v1/apiservices/APIService
 """
 _NAMESPACED = """
 v1/pods/Pod v1/services/Service v1/endpoints/Endpoints v1/configmaps/ConfigMap
@@ -69,6 +77,37 @@ apps/v1/deployments/Deployment apps/v1/daemonsets/DaemonSet
 apps/v1/statefulsets/StatefulSet apps/v1/replicasets/ReplicaSet
 batch/v1/jobs/Job batch/v1/cronjobs/CronJob networking.k8s.io/v1/ingresses/Ingress
 """
+_SHORT_NAMES = {
+    "v1": "pods/po services/svc nodes/no namespaces/ns configmaps/cm endpoints/ep "
+    "serviceaccounts/sa persistentvolumes/pv persistentvolumeclaims/pvc events/ev",
+    "apps/v1": "deployments/deploy daemonsets/ds statefulsets/sts replicasets/rs",
+    "batch/v1": "cronjobs/cj",
+    "networking.k8s.io/v1": "ingresses/ing",
+    "storage.k8s.io/v1": "storageclasses/sc",
+    "events.k8s.io/v1": "events/ev",
+    "apiextensions.k8s.io/v1": "customresourcedefinitions/crd,crds",
+}
+_ALL = frozenset(
+    {"pods", "services", "deployments", "daemonsets", "statefulsets", "replicasets"}
+    | {"jobs", "cronjobs"}
+)
+"""The category `all`, as `kubectl get all` knows it."""
+_EXTENSIONS = frozenset({"customresourcedefinitions", "apiservices"})
+_STATUS = _ALL | _EXTENSIONS | {"nodes", "namespaces", "ingresses"}
+
+
+def _short_names(api_version: str, plural: str) -> tuple[str, ...]:
+    for word in _SHORT_NAMES.get(api_version, "").split():
+        name, _, shorts = word.partition("/")
+        if name == plural:
+            return tuple(shorts.split(","))
+    return ()
+
+
+def _categories(plural: str) -> tuple[str, ...]:
+    if plural in _EXTENSIONS:
+        return ("api-extensions",)
+    return ("all",) if plural in _ALL else ()
 
 
 def _built_in(text: str, *, namespaced: bool) -> Iterable[Resource]:
@@ -81,6 +120,9 @@ def _built_in(text: str, *, namespaced: bool) -> Iterable[Resource]:
             kind=kind,
             namespaced=namespaced,
             fields=_FIELDS.get(plural, frozenset()),
+            short_names=_short_names("/".join(api), plural),
+            categories=_categories(plural),
+            subresources=("status",) if plural in _STATUS else (),
         )
 
 
@@ -122,6 +164,13 @@ def shaped(resource: Resource, content: JSON) -> JSON:
         return {key: _alphabetical(content[key]) for key in sorted(content)}
     meta = _in_order(content["metadata"], _META_ORDER)
     return _in_order(content | {"metadata": meta}, _ORDER)
+
+
+def in_version(resource: Resource, content: JSON) -> JSON:
+    """A custom object in the version that was asked for (conversion "None")."""
+    if not resource.custom or content["apiVersion"] == resource.api_version:
+        return content
+    return {**content, "apiVersion": resource.api_version}
 
 
 def _in_order(content: JSON, order: tuple[str, ...]) -> JSON:

@@ -13,7 +13,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from toono.runtime.clock import Clock, SystemClock
-from toono.testing.apiserver.discovery import document
+from toono.testing.apiserver.crds import API_SERVICES, CRDS, Definitions, api_service
+from toono.testing.apiserver.discovery import (
+    Discovery,
+    is_served,
+    page_not_found,
+    unavailable,
+)
 from toono.testing.apiserver.query import (
     JSON,
     Place,
@@ -24,7 +30,7 @@ from toono.testing.apiserver.query import (
     label_selector,
     place_of,
 )
-from toono.testing.apiserver.resources import Resource, built_in, shaped
+from toono.testing.apiserver.resources import Resource, built_in, in_version, shaped
 from toono.testing.apiserver.storage import ExpiredError, Storage, Stored, encode
 from toono.testing.apiserver.watch import Watch
 from toono.wire.messages import BytesBody, Headers, Request, Response
@@ -51,6 +57,8 @@ class APIServer:
         self.bookmark_seconds = bookmark_seconds
         self.too_large_seconds = too_large_seconds
         self.resources = built_in()
+        self.discovery = Discovery()
+        self.definitions = Definitions(self.storage, self.resources, self.clock)
         self.ready = True
         self.fault: Fault | None = None
         """Asked first: an answer of its own replaces the server's."""
@@ -75,6 +83,7 @@ class APIServer:
         )
         self.address = await self._server.start(host, port, tls=tls)
         self._scheme = "https" if tls else "http"
+        self.definitions.start()
 
     @property
     def url(self) -> str:
@@ -83,6 +92,7 @@ class APIServer:
 
     async def aclose(self) -> None:
         """Stop, and break every connection."""
+        await self.definitions.aclose()
         if self._server is not None:
             await self._server.aclose()
 
@@ -91,6 +101,15 @@ class APIServer:
     def add_resource(self, resource: Resource) -> None:
         """Serve one more resource."""
         self.resources[resource.group, resource.version, resource.plural] = resource
+
+    def set_available(self, group: str, version: str, *, available: bool) -> None:
+        """Let the aggregated API of a group-version go down, or come back."""
+        self.discovery.stale.discard((group, version))
+        if not available:
+            self.discovery.stale.add((group, version))
+        content = api_service(group, version, available=available)
+        key = ("", content["metadata"]["name"])
+        self.storage.put(API_SERVICES.qualified, key, content)
 
     def create(self, plural: str, content: JSON, *, namespace: str = "") -> JSON:
         """Create an object; returns it as stored."""
@@ -129,21 +148,22 @@ class APIServer:
             path, _, raw = target.partition("?")
             place = place_of(path)
             if place is None:
-                return self._plain(path)
+                return self._plain(path, request)
             return await self._resource(request, place, Query(raw))
         except ExpiredError as exc:
             return _refusal(Refusal(410, "Expired", str(exc)))
         except Refusal as refusal:
             return _refusal(refusal)
 
-    def _plain(self, path: str) -> Response:
+    def _plain(self, path: str, request: Request) -> Response:
         text = {"/healthz": b"ok", "/livez": b"ok", "/readyz": b"ok"}.get(path)
         if path == "/version":
             content = {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}
             return _json(200, content)
-        discovered = document(path, self.resources.values())
+        shown = self.definitions.all_shown()
+        discovered = self.discovery.answer(path, request.fields, shown)
         if discovered is not None:
-            return _json(200, discovered)
+            return discovered
         if text is None:
             message = "the server could not find the requested resource"
             raise Refusal(404, "NotFound", message, {})
@@ -154,6 +174,10 @@ class APIServer:
 
     async def _resource(self, request: Request, place: Place, query: Query) -> Response:
         resource = self.resources.get((place.group, place.version, place.plural))
+        if (place.group, place.version) in self.discovery.stale:
+            return unavailable()
+        if not is_served(place.group, self.resources.values()):
+            return page_not_found()
         if resource is None or place.subresource not in ("", "status"):
             message = "the server could not find the requested resource"
             raise Refusal(404, "NotFound", message, {})
@@ -349,6 +373,8 @@ class APIServer:
 
     def _replace(self, resource: Resource, old: Stored, content: JSON) -> Stored:
         before = old.object["metadata"]
+        if resource.qualified == CRDS.qualified and "status" not in content:
+            content = {**content, "status": old.object.get("status")}
         fixed = ("uid", "creationTimestamp", "name", "namespace", "deletionTimestamp")
         kept = {name: before[name] for name in fixed if name in before}
         meta = {
@@ -431,13 +457,13 @@ def merged(target: JSON, patch: JSON) -> JSON:
 def item_bytes(resource: Resource, stored: Stored) -> bytes:
     """Return an object as an item of a list: built-in kinds without their type."""
     if resource.custom:
-        return encode(stored.object)
+        return encode(in_version(resource, stored.object))
     content = stored.object
     return encode({k: v for k, v in content.items() if k not in ("kind", "apiVersion")})
 
 
 def _object(resource: Resource, code: int, stored: Stored) -> Response:
-    return _json(code, stored.object)
+    return _json(code, in_version(resource, stored.object))
 
 
 def _json(code: int, content: JSON) -> Response:

@@ -6,7 +6,7 @@ from collections import deque
 
 from toono.runtime.clock import Clock
 from toono.testing.apiserver.query import JSON, Selects
-from toono.testing.apiserver.resources import Resource
+from toono.testing.apiserver.resources import Resource, in_version
 from toono.testing.apiserver.storage import (
     Change,
     ExpiredError,
@@ -91,6 +91,8 @@ class Watch:
             self._push("DELETED", gone)
 
     def _push(self, event_type: str, content: JSON) -> None:
+        if event_type != "ERROR":
+            content = in_version(self._resource, content)
         frame = b'{"type":"%b","object":%b}\n' % (event_type.encode(), encode(content))
         self._frames.append(frame)
         self._something.set()
