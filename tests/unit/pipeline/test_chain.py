@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import json
+
+import pytest
+
+from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
+from toono.kube import status
+from toono.kube.request import Caller
+from toono.pipeline.chain import Chain, Counted, caller_of, refusal
+from toono.pipeline.limits import InFlight
+from toono.testing.clock import VirtualClock
+from toono.upstream.pool import Credential
+from toono.wire.messages import BytesBody, Peer, Request, Response
+
+PEER = Peer(connection=7, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
+
+
+def request(target: str = "/api/v1/pods", method: str = "GET", **fields) -> Request:
+    named = {k.replace("_", "-").encode(): v.encode() for k, v in fields.items()}
+    return Request(
+        method=method,
+        target=target.encode(),
+        headers=[],
+        fields=named,
+        body=BytesBody(),
+        peer=PEER,
+    )
+
+
+class Scene:
+    """A chain whose two ends are the test's: what they are asked is remembered."""
+
+    def __init__(self, *, online=True, node=True, forward=None, local=None) -> None:
+        self.asked: list[tuple] = []
+        self.observed: list[tuple] = []
+        self.online, self.node = online, node
+        self._forward, self._local = forward, local
+        self.in_flight = InFlight()
+        self.chain = Chain(
+            upstream=self,
+            rights=self,
+            forward=self.forward,
+            local=self.local,
+            in_flight=self.in_flight,
+            observe=lambda call, route, code, _: self.observed.append((route, code)),
+            clock=VirtualClock(),
+            node_name="edge-1",
+        )
+
+    async def is_node(self, caller: Caller) -> bool:
+        return self.node
+
+    async def may(self, caller: Caller, call) -> bool:
+        return self.node
+
+    async def forward(self, call, request, credential) -> Response:
+        self.asked.append(("forward", call.verb, credential))
+        if isinstance(self._forward, Exception):
+            raise self._forward
+        return self._forward or Response(status=200, content=b"cloud")
+
+    async def local(self, call) -> Response:
+        self.asked.append(("local", call.verb))
+        if isinstance(self._local, Exception):
+            raise self._local
+        return self._local or Response(status=200, content=b"cache")
+
+    def serve(self, one: Request | None = None) -> Response:
+        return asyncio.run(self.chain.serve(one or request()))
+
+
+def test_online_the_cloud_answers_with_the_node_s_credential() -> None:
+    scene = Scene()
+    assert scene.serve().content == b"cloud"
+    assert scene.asked == [("forward", "list", Credential.NODE)]
+    assert scene.observed == [("forward", 200)]
+
+
+def test_whoever_is_not_the_node_is_nobody_and_a_token_is_its_owner_s() -> None:
+    scene = Scene(node=False)
+    scene.serve()
+    scene.serve(request(authorization="Bearer abc"))
+    assert scene.asked[0][2] == Credential.ANONYMOUS
+    assert scene.asked[1][2] == Credential.of_token(b"abc")
+
+
+def test_a_read_caught_in_the_failure_is_answered_from_the_cache() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    assert scene.serve().content == b"cache"
+
+
+def test_a_write_caught_in_the_failure_is_told_so() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    response = scene.serve(request(method="POST"))
+    assert response.status == 503
+    assert ("local", "create") not in scene.asked
+
+
+def test_a_server_that_breaks_off_is_no_reason_for_the_cache() -> None:
+    scene = Scene(forward=UpstreamError("it broke"))
+    assert scene.serve().status == 502
+    assert [one[0] for one in scene.asked] == ["forward"]
+
+
+def test_cut_off_nobody_unknown_is_answered() -> None:
+    scene = Scene(online=False, node=False)
+    response = scene.serve()
+    assert response.status == 503
+    assert b"this identity cannot be checked" in response.content
+    assert scene.asked == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        (RequestError(429, "TooManyRequests", "x"), 429),
+        (WireTimeoutError("slow"), 504),
+        (ZeroDivisionError("a bug"), 500),
+    ],
+)
+def test_whatever_goes_wrong_is_a_status(failure: Exception, code: int) -> None:
+    response = Scene(forward=failure).serve()
+    content = json.loads(response.content)
+    assert (response.status, content["kind"], content["code"]) == (code, "Status", code)
+
+
+def test_a_bug_s_words_are_not_told_to_the_client() -> None:
+    response = Scene(forward=ZeroDivisionError("secret")).serve()
+    assert b"secret" not in response.content
+
+
+def test_what_entered_leaves_also_where_it_failed() -> None:
+    scene = Scene(forward=UpstreamError("x"))
+    scene.serve()
+    assert scene.in_flight.reading == 0
+
+
+def test_a_stream_leaves_at_its_end_once() -> None:
+    scene = Scene(forward=Response(status=200, body=BytesBody(b"x")))
+    response = scene.serve()
+    assert scene.in_flight.reading == 1
+    assert isinstance(response.body, Counted)
+    assert asyncio.run(response.body.read()) == b"x"
+    response.body.close()
+    response.body.close()
+    assert scene.in_flight.reading == 0
+
+
+def test_a_503_never_names_a_time_to_retry() -> None:
+    failure = status.failure(503, "ServiceUnavailable", "x", {"retryAfterSeconds": 5})
+    names = [name for name, _ in refusal(None, failure).headers]
+    assert b"Retry-After" not in names
+    told = refusal(None, status.too_large_resource_version(9, 5))
+    assert (b"Retry-After", b"1") in told.headers
+
+
+def test_options_that_nobody_can_answer_are_refused_cut_off() -> None:
+    scene = Scene(online=False)
+    bad = scene.serve(request("/api/v1/pods?labelSelector=%3D%3D%3D"))
+    assert bad.status == 400
+    odd = scene.serve(request("/api/v1/pods?shardSelector=1"))
+    assert odd.status == 503
+
+
+def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
+    found = caller_of(request(authorization="bearer  abc"))
+    assert (found.connection, found.token) == (7, b"abc")
+    assert found.remote == ("127.0.0.1", 2)
