@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -217,9 +217,8 @@ class _Cursor:
 class _Connection:
     """apsw's connection with the errors of the standard library's."""
 
-    def __init__(self, connection: apsw.Connection, *, read_only: bool) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._read_only = read_only
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> _Cursor:
         return _Cursor(_translated(self._connection.execute, sql, parameters))
@@ -231,9 +230,8 @@ class _Connection:
         self._connection.interrupt()
 
     def close(self) -> None:
-        # A reader that is closed last tries to lock for a checkpoint and cannot, which
-        # SQLite takes for an answer and apsw for an error.
-        with suppress(apsw.IOError) if self._read_only else nullcontext():
+        # What fails while closing SQLite keeps for itself, and apsw tells.
+        with suppress(apsw.Error):
             self._connection.close()
 
 
@@ -271,7 +269,7 @@ class RecordingDisk(Disk):
             lambda: apsw.Connection(str(path), flags=flags, vfs=self._name)
         )
         connection.set_busy_timeout(1000)
-        return _Connection(connection, read_only=read_only)
+        return _Connection(connection)
 
     def open(self, path: Path, flags: int) -> int:
         self._ask("open", path.name)

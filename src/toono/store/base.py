@@ -47,11 +47,19 @@ class Store(Protocol):
     """
 
     async def get(self, key: Key) -> bytes | None:
-        """Return the value, None where there is none; DamagedRowError where bad."""
+        """Return the value, None where there is none; DamagedRowError where bad.
+
+        StoreUnavailableError where the disk cannot be read just now (`scan`, too).
+        """
         ...
 
     async def scan(self, prefix: Key) -> Scan:
-        """Return all rows whose key starts with `prefix`."""
+        """Return all rows whose key starts with `prefix`.
+
+        Where so much is damaged that rows may be missing unseen, `prefix` itself is
+        among the damaged keys. A store cannot know a row that left no trace: who must
+        not take damage for absence keeps a count and a digest of the keys.
+        """
         ...
 
     def apply(self, batch: Batch, *, sync: bool = False) -> asyncio.Future[None]:

@@ -19,7 +19,7 @@ class Fault(enum.IntEnum):
     """How far a failure reaches."""
 
     DISK = 1
-    """Nothing was changed (full, read-only, no descriptors, locked): try again."""
+    """Nothing was changed (full, read-only, unreadable, locked): try again later."""
     SYNC = 2
     """The kernel may hold for written what never reached the disk."""
     DAMAGE = 3
@@ -53,13 +53,6 @@ _DAMAGE_CODES = frozenset(
         sqlite3.SQLITE_MISMATCH,
     }
 )
-_UNREADABLE_CODES = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_READ,
-        sqlite3.SQLITE_IOERR_SHORT_READ,
-        sqlite3.SQLITE_IOERR_CORRUPTFS,
-    }
-)
 _KINDS: tuple[tuple[type[BaseException], Fault], ...] = (
     (MovedError, Fault.MOVED),
     (DamageError, Fault.DAMAGE),
@@ -75,6 +68,8 @@ def classify(failure: BaseException) -> Fault:
     code = getattr(failure, "sqlite_errorcode", 0)
     if code in _SYNC_CODES:
         return Fault.SYNC
-    if code & 0xFF in _DAMAGE_CODES or code in _UNREADABLE_CODES:
+    if code & 0xFF in _DAMAGE_CODES:
         return Fault.DAMAGE
+    # A read that failed too: a card that cannot be read now may be so in a minute,
+    # and to begin a new database on it would throw away what it holds.
     return Fault.DISK

@@ -23,6 +23,10 @@ from toono.store.reserve import Reserve
 from toono.store.salvage import salvage
 from toono.store.schema import APPLICATION_ID, SCHEMA_VERSION
 
+_VERSIONS_AT = 18
+_LOGGED = b"\x02\x02"
+"""What the header holds there, written and read by a log (SQLite's fileformat2)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -152,13 +156,11 @@ class Recovery:
         mode = self._path.lstat().st_mode
         if stat.S_IMODE(mode) != 0o600:
             self._path.chmod(0o600)
+        self._check_header()
         connection = self._disk.connect(self._path)
         try:
             if not _is_ours(connection):
                 return False
-            # Fails where the header says that this file cannot be written.
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("ROLLBACK")
             if check:
                 # As fast as quick_check for our two tables, and it sees a row that
                 # the index lost.
@@ -170,6 +172,17 @@ class Recovery:
         finally:
             connection.close()
         return True
+
+    def _check_header(self) -> None:
+        """Raise where the header would have SQLite take the file for read-only."""
+        # Opened and closed while nobody has it open by SQLite: see `disk`.
+        file = self._disk.open(self._path, os.O_RDONLY)
+        try:
+            versions = os.pread(file, 2, _VERSIONS_AT)
+        finally:
+            self._disk.close(file)
+        if versions != _LOGGED:
+            raise DamageError(f"{self._path} has a header of {versions!r}")
 
     def _salvage(self) -> Opened:
         """Save what can be read into a new database, and set the old one aside."""

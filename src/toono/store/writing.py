@@ -148,8 +148,10 @@ class Writing:
                 failure = StoreUnavailableError(f"closed while {self.reason}")
                 taken.future.set_exception(failure)
                 taken.future.exception()  # seen: nobody may be waiting
+        in_order = self.state == "ok"
+        end = self._recovery.finish if in_order else self._recovery.abandon
         try:
-            await self._thread.call(self._recovery.finish)
+            await self._thread.call(end)
         except FAILURES as exc:
             log.warning("the store did not close in order", exc_info=exc)
         self._thread.stop()
