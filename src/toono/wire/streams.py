@@ -10,6 +10,8 @@ from toono.errors import WireError
 
 HIGH_BYTES = 256 * 1024
 LOW_BYTES = 64 * 1024
+PIECE_BYTES = 48
+"""What a piece takes beside its bytes, so that tiny ones cannot fill the memory."""
 
 
 class Incoming:
@@ -59,15 +61,18 @@ class Incoming:
         if self._closed:
             return
         self._pieces.append(piece)
-        self._size += len(piece)
+        self._size += len(piece) + PIECE_BYTES
         if self._size > HIGH_BYTES and not self._paused:
             self._paused = True
             self._pause(True)
         self._wake()
 
     def finish(self) -> None:
-        """The last piece was fed."""
+        """The last piece was fed: from here on the connection is not ours to hold."""
         self._over = True
+        if self._paused:
+            self._paused = False
+            self._pause(False)
         self._wake()
 
     def fail(self, failure: WireError) -> None:
@@ -83,7 +88,7 @@ class Incoming:
 
     @property
     def unread(self) -> int:
-        """Bytes that wait for the reader."""
+        """Bytes of memory that wait for the reader."""
         return self._size
 
     def _wake(self) -> None:
@@ -111,7 +116,7 @@ class Incoming:
 
     def _take(self) -> bytes:
         piece = self._pieces.popleft()
-        self._size -= len(piece)
+        self._size -= len(piece) + PIECE_BYTES
         if self._paused and self._size < LOW_BYTES:
             self._paused = False
             self._pause(False)
@@ -126,7 +131,7 @@ class Incoming:
         if self._paused:
             self._paused = False
             self._pause(False)
-        if self._on_close is not None:
+        if self._on_close is not None and not self._over:
             self._on_close()
         self._wake()
 
