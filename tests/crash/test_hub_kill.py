@@ -213,5 +213,8 @@ def test_what_was_shown_survives_kill_9(tmp_path) -> None:
         finally:
             noting.cancel()
             await asyncio.wait((noting,))
+            if rig.child is not None and rig.child.returncode is None:
+                rig.child.kill()
+                await rig.child.wait()
 
     asyncio.run(scenario())
