@@ -51,6 +51,8 @@ Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
 
 
+NO_DIRECTORIES = (".", "..")
+NO_NAMES = ("", *NO_DIRECTORIES)
 MAX_ECHOES = 256
 MAX_ECHO_BYTES = 16 * 1024
 
@@ -360,9 +362,12 @@ def describe(scope: Scope, kind: str, api_version: str) -> None:
 def fits(item: Object, *, namespace: str, name: str) -> bool:
     """Say whether an object is one that was asked for, and can be kept by its name."""
     return (
-        item.name not in ("", ".", "..")
-        and item.namespace not in (".", "..")
-        and not any(mark in item.name or mark in item.namespace for mark in "/\0")
+        item.name not in NO_NAMES
+        and item.namespace not in NO_DIRECTORIES
+        and "/" not in item.name
+        and "/" not in item.namespace
+        and "\0" not in item.name
+        and "\0" not in item.namespace
         and (not namespace or item.namespace in (namespace, ""))
         and (not name or item.name == name)
         and len(item.data) <= MAX_OBJECT_BYTES
