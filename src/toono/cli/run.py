@@ -13,6 +13,7 @@ from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
 from toono.config.options import Options
+from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
 
@@ -41,6 +42,7 @@ def command(**given: Any) -> None:
         click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
     settings = settings_of(options)
     sys.setswitchinterval(SWITCH_SECONDS)
+    give_back_large_blocks()
     try:
         import uvloop
     except ImportError:
