@@ -9,7 +9,7 @@ the others.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from toono.restmapper.fetch import Fetcher, Page
+from toono.restmapper.fetch import Fetcher, Page, Reading
 from toono.restmapper.ledger import Ledger
 from toono.runtime.tasks import cancel_and_wait, spawn
 
@@ -81,7 +81,15 @@ class Flights:
         flight = Flight(page, asked=asked)
         self._under_way[page.path] = flight
         flight.task = spawn(self._fly(flight), name=f"discovery of {page.path}")
+        flight.task.add_done_callback(lambda task: self._landed(flight, task))
         return flight
+
+    def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
+        """A transport that breaks its word must not make anything look absent."""
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            reading = Reading(failure=f"{flight.page.path}: {failure!r}")
+            self._ledger.take(flight.page, reading, flight.sent)
 
     async def _fly(self, flight: Flight) -> None:
         try:

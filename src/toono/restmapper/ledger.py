@@ -99,6 +99,11 @@ class Ledger:
         """What the documents alone say of a group-version."""
         return self._records[root_of(gv.group)].get(gv)
 
+    def listed(self, group: str) -> GroupRecord | None:
+        """What the documents alone say of a group's versions."""
+        groups = self._groups[root_of(group)]
+        return next((each for each in groups if each.name == group), None)
+
     def restore(self, page: Page, document: Document) -> None:
         """Take a document that was kept on disk: good until it can be confirmed."""
         state = self.page(page)
@@ -229,7 +234,7 @@ class Ledger:
         records = dict(self._records[root])
         old = records.pop(gv, None)
         resources = state.content[0].versions[0].resources if state.content else ()
-        if resources is None:
+        if resources is None or (state.content and not self._is_listed(gv)):
             return
         if state.content:
             source = Source.DISK if state.from_disk else Source.LEGACY
@@ -247,6 +252,13 @@ class Ledger:
             ]
         self._records[root] = records
 
+    def _is_listed(self, gv: GroupVersion) -> bool:
+        """Whether a list names it. A document that a row alone led to may come from a
+        server ahead of the list's: the row answers until a list names it too.
+        """
+        group = self.listed(gv.group)
+        return group is not None and gv.version in group.versions
+
     # -- failures ----------------------------------------------------------------
 
     def _fail(self, state: PageState, reading: Reading) -> None:
@@ -261,6 +273,8 @@ class Ledger:
         state.backoff.fail(self._clock.monotonic(), permanent=reading.permanent)
         gv = state.page.gv
         if gv is not None and gv.version:
+            if not self._is_listed(gv):
+                return
             records = self._records[root_of(gv.group)]
             now = self._clock.wall()
             record = failed(gv, records.get(gv), reading.failure, now, confirmed=True)
@@ -351,15 +365,22 @@ class Ledger:
         self.publish()
 
     def _settle_rows(self, page: Page, sent: int) -> None:
-        """Drop the rows that a document asked for after them agrees with."""
-        if not self.rows:
-            return
+        """Drop the rows whose time is up: documents asked for after them are right."""
         root = root_of(page.gv.group) if page.gv is not None else page.path
-        now, records = self._clock.monotonic(), self._records[root]
+        now = self._clock.monotonic()
         for key, row in list(self.rows.items()):
             judged = root_of(row.gv.group) == root and sent > row.born
-            if judged and (now >= row.until or agrees(row, records)):
+            if judged and now >= row.until:
                 del self.rows[key]
+
+    def pending(self, root: str) -> list[Row]:
+        """The rows with which the documents below a root do not agree yet."""
+        records = self._records[root]
+        return [
+            row
+            for row in self.rows.values()
+            if root_of(row.gv.group) == root and not agrees(row, records)
+        ]
 
     def publish(self) -> None:
         """Make the newest snapshot out of what is known."""

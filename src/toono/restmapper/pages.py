@@ -104,15 +104,12 @@ class PageState:
         """Take two readings that do not agree, or a second one that failed."""
         readings = [each for each in (first, other) if not each.failure]
         told: Groups = ()
-        new: Groups = ()
         for reading in readings:
-            groups = self._groups(reading)
-            told = union(told, groups)
-            new = new if self._was_replaced(reading) else union(new, groups)
+            told = union(told, self._groups(reading))
         kept = self.content if other.failure else common(self.content, told)
         for reading in readings:
             self._remember(reading.document)
-        self.content, self.skewed = union(new, kept), True
+        self.content, self.skewed = union(told, kept), True
 
     def agree(self, first: Reading, other: Reading) -> bool:
         """Whether the answer to a second question says what the first one did."""

@@ -85,7 +85,7 @@ class Refresher:
         pages: dict[Page, None] = {}
         for group in groups:
             root = Page(root_of(group))
-            known = group in self._ledger.snapshot.groups
+            known = self._ledger.listed(group) is not None
             legacy = known and not self._state(root).is_aggregated
             pages[Page.of_group(group) if legacy else root] = None
         return list(pages)
