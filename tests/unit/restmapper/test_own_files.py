@@ -70,6 +70,7 @@ def test_x_34_killed_while_it_writes_the_file_is_whole(tmp_path):
         assert list(tmp_path.iterdir()) == [file]
 
 
+@both_modes
 @pytest.mark.parametrize(
     "damage",
     [
@@ -82,9 +83,9 @@ def test_x_34_killed_while_it_writes_the_file_is_whole(tmp_path):
     ],
     ids=["empty", "half", "cut", "flipped", "foreign-form", "noise"],
 )
-def test_x_34_a_damaged_file_never_stops_a_start(tmp_path, damage, caplog):
+def test_x_34_a_damaged_file_never_stops_a_start(mode, tmp_path, damage, caplog):
     async def main():
-        cluster, file = standard(), tmp_path / "discovery"
+        cluster, file = standard(mode), tmp_path / "discovery"
         await filled(cluster, file)
         file.write_bytes(damage(file.read_bytes()))
         wire = Wire(cluster)

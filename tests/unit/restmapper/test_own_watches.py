@@ -334,10 +334,13 @@ def test_x_33_two_servers_that_differ_do_not_make_it_flap(mode, lagging):
     run(main())
 
 
+@both_modes
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(status, caplog):
+def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(
+    mode, status, caplog
+):
     async def main():
-        cluster = standard()
+        cluster = standard(mode)
         wire = Wire(cluster)
         wire.watch_status = status
         async with mapper_over(wire) as mapper:
@@ -345,7 +348,7 @@ def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(status, caplo
             assert not mapper.statistics().watching
             cluster.add(X, "v1", "Driver")
             await asyncio.sleep(75)
-            assert mapper.lookup(gvk(X, "v1", "Driver"))
+            assert await mapper.rest_mapping(gk(X, "Driver"))
         tries = [path for path, _ in wire.requests if path.startswith(CRD_PATH)]
         assert 6 <= len(tries) <= 8
 
