@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 JOBS ?= 2
 
-.PHONY: demo test check prove bench format lock clean
+.PHONY: demo test check prove bench bench-restmapper format lock clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ prove: $(STAMP)           ## the full counts of the bars; writes bench/results
 
 bench: $(STAMP)           ## the speed table; writes bench/results
 	$(BIN)/python -m bench.run
+
+bench-restmapper: $(STAMP) ## known mappers' failures, and costs; writes bench/results
+	$(BIN)/python -m bench.restmapper
 
 format: $(STAMP)
 	$(BIN)/ruff format src tests bench scripts

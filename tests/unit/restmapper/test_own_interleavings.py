@@ -7,6 +7,7 @@ overlap with all of it. What nobody touched must never be called absent meanwhil
 """
 
 import asyncio
+import contextlib
 import os
 
 import pytest
@@ -175,10 +176,8 @@ class Life(RuleBasedStateMachine):
         """Asked now, answered whenever: it overlaps with what comes next."""
 
         async def asking():
-            try:
+            with contextlib.suppress(MapperError):
                 await question
-            except MapperError:
-                pass
 
         self.asking.add(self.runner.get_loop().create_task(asking()))
 
