@@ -265,10 +265,16 @@ async def legacy_figure() -> Figure:
     await mapper.resources_for(GVR("", "", "pods"))
     await mapper.refresh(timeout=60)  # so that every document is made
     before = documents.count
-    taken = await cpu(mapper)
+    taken = [await cpu(mapper) for _ in range(5)]
+    requests = (documents.count - before) // 5
     await mapper.aclose()
-    value = f"{taken:.0f} ms CPU, {documents.count - before} requests"
-    return Figure("5,000 CRDs, legacy, every version known: a refresh", value)
+    middle = statistics.median(taken)
+    return Figure(
+        f"5,000 CRDs, legacy, all {requests} documents read again, median of 5 (worst)",
+        f"{middle:.0f} ({max(taken):.0f}) ms CPU",
+        "<= 100 ms CPU",
+        middle <= 100,
+    )
 
 
 async def _figures() -> list[Figure]:

@@ -7,6 +7,7 @@ that a document is never taken for newer than what it was asked before.
 """
 
 import logging
+import operator
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -16,9 +17,9 @@ from toono.restmapper.fetch import Page, Reading
 from toono.restmapper.limits import Backoff
 from toono.restmapper.overlay import Key, Row, agrees, lay
 from toono.restmapper.pages import Groups, PageState
-from toono.restmapper.records import failed, group_record, same, without
+from toono.restmapper.records import failed, group_record, same, told, without
 from toono.restmapper.snapshot import GroupRecord, Snapshot, VersionRecord
-from toono.restmapper.values import ROOTS, GroupVersion, Source, State, root_of
+from toono.restmapper.values import ROOTS, GroupVersion, Source, root_of
 from toono.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class Ledger:
         self.rows: dict[Key, Row] = {}
         self._groups: dict[str, list[GroupRecord]] = {root: [] for root in ROOTS}
         self._records: dict[str, Records] = {root: {} for root in ROOTS}
+        self._published: list[object] = []
+        """What the newest snapshot was made of; never changed in place."""
         self._sequence = 0
         self._questioned: dict[str | None, int] = {}
         self._applied: dict[str, tuple[Groups, int]] = {}
@@ -163,7 +166,8 @@ class Ledger:
             return
         before = self._records[root]
         confirmed = {each.name: each for each in self._groups[root] if each.confirmed}
-        groups, records = [], Records()
+        groups, records, now = [], Records(), self._clock.wall()
+        source = Source.DISK if state.from_disk else Source.AGGREGATED
         for group in state.content:
             settled = self._is_settled(group.name, sent)
             record = group_record(group, settled)
@@ -172,7 +176,9 @@ class Ledger:
                 gv = GroupVersion(group.name, version.version)
                 old = before.get(gv)
                 if state.is_aggregated:
-                    records[gv] = self._told(state, gv, version, old, settled)
+                    records[gv] = told(
+                        gv, version, old, now, source=source, confirmed=settled
+                    )
                 elif old is not None:
                     records[gv] = old
         self._groups[root], self._records[root] = groups, records
@@ -185,29 +191,6 @@ class Ledger:
         for path, state in list(self.pages.items()):
             if state.page.gv is not None and root_of(state.page.gv.group) == root:
                 del self.pages[path]
-
-    def _told(
-        self,
-        state: PageState,
-        gv: GroupVersion,
-        version: VersionDocument,
-        old: VersionRecord | None,
-        settled: bool,
-    ) -> VersionRecord:
-        """The record of a version that an aggregated document tells of."""
-        resources, now = version.resources, self._clock.wall()
-        if resources is None:
-            return failed(gv, old, version.problem, now, confirmed=settled)
-        source = Source.DISK if state.from_disk else Source.AGGREGATED
-        kept = State.STALE if state.from_disk else State.FRESH
-        if (
-            old is not None
-            and old.resources is resources
-            and (old.state, old.source, old.confirmed) == (kept, source, settled)
-        ):
-            return old
-        record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
-        return old if old is not None and record.says_the_same(old) else record
 
     def _apply_group(self, state: PageState, group: str, sent: int) -> None:
         root = root_of(group)
@@ -230,27 +213,23 @@ class Ledger:
         }
 
     def _apply_version(self, state: PageState, gv: GroupVersion) -> None:
-        root = root_of(gv.group)
-        records = dict(self._records[root])
-        old = records.pop(gv, None)
-        resources = state.content[0].versions[0].resources if state.content else ()
-        if resources is None or (state.content and not self._is_listed(gv)):
+        root, old = root_of(gv.group), self.record(gv)
+        groups, records = self._groups[root], self._records[root]
+        if not state.content:
+            lefts = [without(each, gv) for each in groups]
+            self._groups[root] = [each for each in lefts if each is not None]
+            self._records[root] = {
+                each: records[each] for each in records if each != gv
+            }
             return
-        if state.content:
-            source = Source.DISK if state.from_disk else Source.LEGACY
-            kept = State.STALE if state.from_disk else State.FRESH
-            settled = self._is_settled(gv.group, state.sent)
-            now = self._clock.wall()
-            record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
-            same = old is not None and record.says_the_same(old)
-            records[gv] = old if same and old is not None else record
-        else:
-            self._groups[root] = [
-                left
-                for each in self._groups[root]
-                if (left := without(each, gv)) is not None
-            ]
-        self._records[root] = records
+        version = state.content[0].versions[0]
+        if version.resources is None or not self._is_listed(gv):
+            return
+        source = Source.DISK if state.from_disk else Source.LEGACY
+        settled, now = self._is_settled(gv.group, state.sent), self._clock.wall()
+        record = told(gv, version, old, now, source=source, confirmed=settled)
+        if record is not old:
+            self._records[root] = {**records, gv: record}
 
     def _is_listed(self, gv: GroupVersion) -> bool:
         """Whether a list names it. A document that a row alone led to may come from a
@@ -384,6 +363,11 @@ class Ledger:
 
     def publish(self) -> None:
         """Make the newest snapshot out of what is known."""
+        parts: list[object] = [*self._groups.values(), *self._records.values()]
+        made = self._published and all(map(operator.is_, parts, self._published))
+        if made and not self.rows:
+            return  # one of hundreds of legacy pages, and nothing new in it
+        self._published = parts if not self.rows else []
         groups = [group for root in ROOTS for group in self._groups[root]]
         records: Mapping[GroupVersion, VersionRecord] = {
             gv: each for root in ROOTS for gv, each in self._records[root].items()

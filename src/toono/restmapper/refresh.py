@@ -40,9 +40,9 @@ class Refresher:
     def check(self, groups: Iterable[str] | None) -> None:
         """Raise DiscoveryUnavailableError if what was just read could not be."""
         wanted = None if groups is None else set(groups)
-        failing = [
-            state for page in self._lists(wanted) if (state := self._state(page)).error
-        ]
+        pages = self._ledger.pages
+        states = [pages.get(page.path) for page in self._lists(wanted)]
+        failing = [state for state in states if state is not None and state.error]
         if failing:
             raise DiscoveryUnavailableError(
                 [state.page.path for state in failing],

@@ -108,8 +108,12 @@ class Resolver:
         """The pages that say which group-versions can hold the answer."""
         for root in question.roots:
             yield Page(root)
-        if question.group and Page.of_group(question.group).path in self._ledger.pages:
-            yield Page.of_group(question.group)
+        if not question.group:
+            return
+        page = Page.of_group(question.group)
+        state = self._ledger.pages.get(page.path)
+        if state is not None and (state.error or not state.is_untold):
+            yield page
 
     def _is_failing(self, page: Page) -> bool:
         state = self._ledger.page(page)

@@ -342,6 +342,23 @@ def test_mc_5_a_transient_failure_is_retried_when_asked_next(failure):
     run(main())
 
 
+@both_modes
+def test_a_refresh_of_a_group_that_is_not_there_leaves_nothing_untold(mode):
+    async def main():
+        cluster = standard(mode)
+        mapper = mapper_over(Wire(cluster))
+        await mapper.rest_mapping(gk("apps", "Deployment"))
+        refreshing = mapper.refresh(X)
+        cluster.add(X, "v1", "Driver")
+        await refreshing
+        for _ in range(2):
+            with pytest.raises(NoMatchError):
+                await mapper.rest_mapping(gk(X, "Rider"), "v1")
+            await asyncio.sleep(2)
+
+    run(main())
+
+
 # -- DC ------------------------------------------------------------------------------
 
 
