@@ -104,11 +104,11 @@ class Flights:
     async def _ask(self, flight: Flight) -> None:
         page, state = flight.page, self._ledger.prepare(flight.page)
         flight.sent = self._ledger.tick()
-        first = await self._fetcher.read(page, state.etag)
-        etag = first.document.etag if first.document else state.etag
+        first = await self._fetcher.read(page, state.document)
+        known = None if first.absent else first.document or state.document
         contrary = None
         for _ in range(state.doubts(first, asked=flight.asked)):
-            other = await self._fetcher.read(page, etag)
+            other = await self._fetcher.read(page, known)
             if not state.agree(first, other):
                 contrary = other
                 break

@@ -67,11 +67,6 @@ class PageState:
         self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
     @property
-    def etag(self) -> str:
-        """What to send as If-None-Match."""
-        return self.document.etag if self.document is not None else ""
-
-    @property
     def is_untold(self) -> bool:
         """Whether no answer about this page was ever had, now or before a restart."""
         return self.document is None and self.confirmed_at is None
