@@ -67,15 +67,11 @@ class Stage:
 
     async def install(self, kind: str, *versions: str) -> None:
         self.server.create(CRDS, self.crd(kind, *versions))
-        shown = self.server.definitions.shown
-        while not all((X, each, kind.lower() + "s") in shown for each in versions):
-            await asyncio.sleep(0)
+        await self.server.definitions.settled()
 
     async def remove(self, kind: str) -> None:
-        plural = kind.lower() + "s"
-        self.server.delete(CRDS, f"{plural}.{X}")
-        while any(key[2] == plural for key in self.server.definitions.shown):
-            await asyncio.sleep(0)
+        self.server.delete(CRDS, f"{kind.lower()}s.{X}")
+        await self.server.definitions.settled()
 
     async def ask(self, kind: GroupKind, *versions: str) -> str:
         """The version found, or the class of the error."""
@@ -200,8 +196,7 @@ async def s5(form: str) -> Row:
 async def s5b(form: str) -> Row:
     async with staged(form) as stage:
         stage.server.update(CRDS, stage.crd("Driver", "v1", "v2"))
-        while (X, "v2", "drivers") not in stage.server.definitions.shown:
-            await asyncio.sleep(0)
+        await stage.server.definitions.settled()
         first = await stage.ask(DRIVER, "v1")
         answers, requests = await stage.cost(stage.ask(DRIVER))
         return row([first, *answers], requests, ["v1", "v2"], 2)
