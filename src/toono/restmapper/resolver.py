@@ -200,7 +200,7 @@ class Attempt:
         group = None if named is None else snapshot.groups.get(named)
         if group is None or self._ledger.listed(group.name) is None:
             return [root]
-        if self._ledger.is_all_in_question(root):
+        if self._ledger.is_all_in_question(root) or self._ledger.page(root).error:
             return [root]
         listed = group.versions if group.confirmed else ()
         if question.is_versioned and all(
