@@ -283,7 +283,7 @@ class Hub:
         verb = call.verb if call else "unknown"
         resource = call.resource if call else ""
         component = call.component if call else ""
-        self.metrics.observe((verb, resource, component, route, str(code)), seconds)
+        self.metrics.observe((verb, resource, component, route, code), seconds)
 
     def _mode_changed(self, online: bool) -> None:
         if online:
