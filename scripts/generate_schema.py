@@ -81,7 +81,9 @@ def _field(row: Sequence[str], message: str) -> str:
     if kind.startswith(package + "."):
         kind = kind.removeprefix(package)
     assert key in ([], ["string"])
-    return " ".join([str(number), name or "-", kind, flags or "-", *(["map"] * len(key))])
+    return " ".join(
+        [str(number), name or "-", kind, flags or "-", *(["map"] * len(key))]
+    )
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -65,7 +65,9 @@ def _table() -> _Table:
     for line in text.splitlines():
         if line.startswith("= "):
             _, api_version, package, *names = line.split(" ")
-            found.kinds.update({(api_version, kind): f"{package}.{kind}" for kind in names})
+            found.kinds.update(
+                {(api_version, kind): f"{package}.{kind}" for kind in names}
+            )
         elif not line.startswith("#"):
             message, *fields = line.split("|")
             found.lines[message] = fields

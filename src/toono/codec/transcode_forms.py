@@ -10,6 +10,7 @@ JSON, refuses unknown fields and wrong types, and keeps raw JSON as it is.
 import re
 from collections.abc import Iterator
 from functools import cache
+from types import GenericAlias
 from typing import Annotated, Any
 
 import msgspec
@@ -111,10 +112,11 @@ def _flat(message: str) -> Iterator[Field]:
 
 
 def _member(field: Field) -> tuple[str, Any, Any]:
-    kind = _LEAVES[field.type] if not is_message(field) else form_of(field.type)
+    kind: Any = form_of(field.type) if is_message(field) else _LEAVES[field.type]
     if field.repeated:
-        kind = list[kind]
+        kind = GenericAlias(list, kind)
     elif field.map:
-        kind = dict[str, kind | None if field.type in _NULL_IN_MAPS else kind]
+        value = kind | None if field.type in _NULL_IN_MAPS else kind
+        kind = GenericAlias(dict, (str, value))
     optional = kind | UnsetType if kind is Raw else kind | UnsetType | None
     return attribute(field), optional, msgspec.field(name=field.name, default=UNSET)

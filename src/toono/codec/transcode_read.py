@@ -270,7 +270,9 @@ def _read_or_bool(buffer: bytes, start: int, end: int, depth: int) -> Any:
     place = found.pop(tag_of(2), None)
     if found:
         raise CodecError("a schema or bool with more than both")
-    return allows if place is None else read(forms.JSON_SCHEMA, buffer, *place, depth + 1)
+    return (
+        allows if place is None else read(forms.JSON_SCHEMA, buffer, *place, depth + 1)
+    )
 
 
 def _read_or_array(buffer: bytes, start: int, end: int, depth: int) -> Any:
@@ -283,7 +285,8 @@ def _read_or_strings(buffer: bytes, start: int, end: int, depth: int) -> Any:
 
 def _schema_or(item: Value, buffer: bytes, start: int, end: int, depth: int) -> Any:
     """Return the schema of field 1 or the items of field 2, None for neither."""
-    schema, items = None, []
+    schema: Any = None
+    items: list[Any] = []
     for tag, a, b in walk(buffer, start, end):
         if tag == tag_of(1) and schema is None and not items:
             schema = read(forms.JSON_SCHEMA, buffer, a, b, depth + 1)

@@ -19,8 +19,6 @@ from toono.codec.schema import Field, fields_of
 from toono.codec.transcode_times import write_micro_time, write_time
 from toono.codec.wireformat import (
     BYTES,
-    FIXED64,
-    VARINT,
     encode_bytes,
     encode_number,
     encode_varint,
@@ -72,7 +70,8 @@ def _step(field: Field) -> _Step:
     content = _LEAVES.get(field.type) or _message(field.type)
     wire_type = forms.WIRE_TYPES.get(field.type, BYTES)
     if field.map:
-        put = _put_map(encode_varint(tag_of(field.number)), content)
+        head = encode_varint(tag_of(field.number))
+        put = _put_map(head, content, nil_is_absent=field.type == "bytes")
     elif wire_type == BYTES:
         put = _put_content(encode_varint(tag_of(field.number)), content)
     else:
@@ -139,12 +138,14 @@ def _put_unless_null(put_one: _Put, absent: bytes) -> _Put:
     return put
 
 
-def _put_map(head: bytes, content: Content) -> _Put:
+def _put_map(head: bytes, content: Content, *, nil_is_absent: bool) -> _Put:
     def put(parts: list[bytes], values: Any, depth: int) -> None:
         for key, value in sorted(values.items()):
             entry = encode_bytes(1, key.encode())
             if value is not None:
                 entry += encode_bytes(2, content(value, depth))
+            elif not nil_is_absent:
+                entry += encode_bytes(2, b"")
             parts += (head, encode_varint(len(entry)), entry)
 
     return put
