@@ -30,6 +30,7 @@ Content = Callable[[Any, int], bytes]
 """Turns what a Struct holds, at a depth, into a field's content."""
 _Put = Callable[[list[bytes], Any, int], None]
 """Appends a whole field."""
+_SMALL = tuple(map(encode_varint, range(128)))
 
 
 class _Step(NamedTuple):
@@ -115,7 +116,8 @@ def _put_number(head: bytes, content: Content) -> _Put:
 def _put_content(head: bytes, content: Content) -> _Put:
     def put(parts: list[bytes], value: Any, depth: int) -> None:
         found = content(value, depth)
-        parts += (head, encode_varint(len(found)), found)
+        size = len(found)
+        parts += (head, _SMALL[size] if size < 128 else encode_varint(size), found)
 
     return put
 
