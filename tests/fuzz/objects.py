@@ -100,7 +100,7 @@ def _micro_time(random: Random) -> str:
 
 
 def _quantity(random: Random) -> str:
-    return random.choice(("0", "1", "100m", "64Mi", "-1500n", "12e6", "3.5Gi"))
+    return random.choice(("0", "1", "100m", "64Mi", "-1500n", "12e6", "3584Mi"))
 
 
 def _int_or_string(random: Random) -> int | str:

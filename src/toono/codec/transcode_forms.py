@@ -34,6 +34,9 @@ OR_ARRAY, OR_BOOL, OR_STRINGS = (
 )
 _NULL_IN_MAPS = frozenset({"bytes", "list:string", TIME})
 """A nil slice or zero time is null."""
+KEPT_RAW = RAW_JSON | {JSON_SCHEMA, OR_ARRAY, OR_BOOL, OR_STRINGS}
+"""Not decoded with the message around them. A schema's turn comes when it is written:
+it may hold itself, and depth is counted then."""
 
 _Int32 = Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
 _Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -49,7 +52,7 @@ _LEAVES: dict[str, Any] = {
     MICRO_TIME: str,
     QUANTITY: str,
     INT_OR_STRING: _Int32 | str,
-    **dict.fromkeys((*RAW_JSON, JSON_SCHEMA, OR_ARRAY, OR_BOOL, OR_STRINGS), Raw),
+    **dict.fromkeys(KEPT_RAW, Raw),
 }
 WIRE_TYPES = {
     "string": BYTES,

@@ -78,7 +78,7 @@ def _step(field: Field) -> _Step:
     else:
         put = _put_number(encode_varint(tag_of(field.number, wire_type)), content)
     absent = _absent(field, put)
-    if field.type in forms.RAW_JSON and not field.repeated:
+    if field.type in forms.KEPT_RAW and not field.repeated and not field.map:
         put = _put_unless_null(put, absent)
     if field.repeated:
         put = _put_each(put)
