@@ -82,7 +82,7 @@ def _field(row: Sequence[str], message: str) -> str:
         kind = kind.removeprefix(package)
     assert key in ([], ["string"])
     return " ".join(
-        [str(number), name or "-", kind, flags or "-", *(["map"] * len(key))]
+        [str(number), name, kind, flags or "-", *(["map"] * len(key))]
     )
 
 

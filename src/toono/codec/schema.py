@@ -17,7 +17,7 @@ class Field(NamedTuple):
 
     number: int
     name: str
-    """In JSON; "" where an inlined message has none."""
+    """In JSON; "" where an inlined message has none, "-" of raw JSON."""
     type: str
     """A scalar (string bytes bool int32 int64 float64), list:string or a message."""
     repeated: bool
@@ -78,7 +78,7 @@ def _field(text: str, package: str) -> Field:
     number, name, kind, flags, *key = text.split(" ")
     return Field(
         number=int(number),
-        name="" if name == "-" else name,
+        name=name,
         type=package + kind if kind.startswith(".") else kind,
         repeated="r" in flags,
         inline="i" in flags,
