@@ -81,10 +81,7 @@ def _message(kind: str, api_version: str) -> str:
 
 
 def _encode(value: msgspec.Struct) -> bytes:
-    try:
-        encoded = _encoder.encode(value)
-    except RecursionError as exc:
-        raise CodecError("nested too deeply for JSON") from exc
+    encoded = _encoder.encode(value)
     for plain, escaped in _ESCAPES:
         if plain in encoded:
             encoded = encoded.replace(plain, escaped)
