@@ -61,6 +61,9 @@ def table(
     [
         ("list-pods-json", "list-pods-table", 4),
         ("list-crds-json", "list-crds-table", 7),
+        ("list-services-json", "list-services-table", 7),
+        ("list-endpointslices-json", "list-endpointslices-table", 7),
+        ("list-leases-json", "list-leases-table", 7),
     ],
 )
 def test_list_equals_the_recorded_table(full, recorded, age):

@@ -55,7 +55,7 @@ def write_row(
     data: bytes, printer: Printer, *, of: Kind, form: TableForm, now: float
 ) -> bytes:
     """Return the row of one stored object; what cannot be read is shown as unset."""
-    obj = _decoded(data)
+    obj, data = _decoded(data)
     cells = b",".join(map(_cell, printer.cells(obj, now)))
     condition = printer.condition(obj)
     return b'{"cells":[%b]%b,"object":%b}' % (
@@ -139,11 +139,17 @@ def _table(
     ]
 
 
-def _decoded(data: bytes) -> Json:
+_NOTHING = b'{"metadata":{}}'
+
+
+def _decoded(data: bytes) -> tuple[Json, bytes]:
+    """Return an object and its bytes; an empty one where they are not as stored."""
+    if not data.startswith(b'{"'):
+        return {}, _NOTHING
     try:
-        return read(_decode, data)
+        return read(_decode, data), data
     except CodecError:
-        return {}
+        return {}, _NOTHING
 
 
 def _included(data: bytes, *, of: Kind, form: TableForm) -> bytes:

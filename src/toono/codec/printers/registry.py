@@ -3,12 +3,61 @@
 
 from collections.abc import Mapping
 
+from toono.codec.printers import (
+    config,
+    events,
+    jobs,
+    network,
+    nodes,
+    pods,
+    storage,
+    workloads,
+)
 from toono.codec.printers.base import Printer
 from toono.codec.printers.fallback import FALLBACK
-from toono.codec.printers.pods import PODS
 
 PRINTERS: Mapping[tuple[str, str], Printer] = {
-    ("", "Pod"): PODS,
+    ("", "ConfigMap"): config.CONFIG_MAPS,
+    ("", "Endpoints"): network.ENDPOINTS,
+    ("", "Event"): events.CORE_EVENTS,
+    ("", "Namespace"): config.NAMESPACES,
+    ("", "Node"): nodes.NODES,
+    ("", "PersistentVolume"): storage.VOLUMES,
+    ("", "PersistentVolumeClaim"): storage.CLAIMS,
+    ("", "Pod"): pods.PODS,
+    ("", "PodTemplate"): workloads.POD_TEMPLATES,
+    ("", "ReplicationController"): workloads.REPLICATION_CONTROLLERS,
+    ("", "ResourceQuota"): config.RESOURCE_QUOTAS,
+    ("", "Secret"): config.SECRETS,
+    ("", "Service"): network.SERVICES,
+    ("", "ServiceAccount"): config.SERVICE_ACCOUNTS,
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): config.WEBHOOKS,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): config.WEBHOOKS,
+    ("apps", "ControllerRevision"): workloads.CONTROLLER_REVISIONS,
+    ("apps", "DaemonSet"): workloads.DAEMON_SETS,
+    ("apps", "Deployment"): workloads.DEPLOYMENTS,
+    ("apps", "ReplicaSet"): workloads.REPLICA_SETS,
+    ("apps", "StatefulSet"): workloads.STATEFUL_SETS,
+    ("batch", "CronJob"): jobs.CRON_JOBS,
+    ("batch", "Job"): jobs.JOBS,
+    ("certificates.k8s.io", "CertificateSigningRequest"): config.CERTIFICATE_REQUESTS,
+    ("coordination.k8s.io", "Lease"): nodes.LEASES,
+    ("discovery.k8s.io", "EndpointSlice"): network.ENDPOINT_SLICES,
+    ("events.k8s.io", "Event"): events.GROUP_EVENTS,
+    ("networking.k8s.io", "Ingress"): network.INGRESSES,
+    ("networking.k8s.io", "IngressClass"): network.INGRESS_CLASSES,
+    ("networking.k8s.io", "NetworkPolicy"): network.NETWORK_POLICIES,
+    ("networking.k8s.io", "ServiceCIDR"): network.SERVICE_CIDRS,
+    ("node.k8s.io", "RuntimeClass"): nodes.RUNTIME_CLASSES,
+    ("policy", "PodDisruptionBudget"): workloads.POD_DISRUPTION_BUDGETS,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): config.BINDINGS,
+    ("rbac.authorization.k8s.io", "RoleBinding"): config.BINDINGS,
+    ("scheduling.k8s.io", "PriorityClass"): nodes.PRIORITY_CLASSES,
+    ("storage.k8s.io", "CSIDriver"): storage.DRIVERS,
+    ("storage.k8s.io", "CSINode"): nodes.CSI_NODES,
+    ("storage.k8s.io", "CSIStorageCapacity"): storage.STORAGE_CAPACITIES,
+    ("storage.k8s.io", "StorageClass"): storage.STORAGE_CLASSES,
+    ("storage.k8s.io", "VolumeAttachment"): storage.ATTACHMENTS,
 }
 
 
