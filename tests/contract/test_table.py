@@ -41,7 +41,8 @@ def table(
 ) -> bytes:
     parts = CODEC.split_list(recording(full).body)
     of = Kind(parts.kind.removesuffix("List"), parts.api_version, parts.style)
-    printer = printer_of(of.kind, of.api_version)
+    (crd,) = CODEC.split_list(recording("list-crds-json").body).items
+    printer = printer_of(of.kind, of.api_version, definition=crd.data)
     rows = [
         write_row(one.data, printer, of=of, form=form, now=now)
         for one in parts.items
@@ -64,6 +65,7 @@ def table(
         ("list-services-json", "list-services-table", 7),
         ("list-endpointslices-json", "list-endpointslices-table", 7),
         ("list-leases-json", "list-leases-table", 7),
+        ("list-crontabs-json", "list-crontabs-table", 7),
     ],
 )
 def test_list_equals_the_recorded_table(full, recorded, age):

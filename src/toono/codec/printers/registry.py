@@ -2,7 +2,11 @@
 """Which printer shows a kind."""
 
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
+
+from toono.codec.json_strict import read
 from toono.codec.printers import (
     config,
     events,
@@ -14,7 +18,11 @@ from toono.codec.printers import (
     workloads,
 )
 from toono.codec.printers.base import Printer
+from toono.codec.printers.custom import custom_printer
 from toono.codec.printers.fallback import FALLBACK
+from toono.codec.printers.reading import Json
+from toono.errors import CodecError
+from toono.kube.kinds import resource_of
 
 PRINTERS: Mapping[tuple[str, str], Printer] = {
     ("", "ConfigMap"): config.CONFIG_MAPS,
@@ -61,7 +69,28 @@ PRINTERS: Mapping[tuple[str, str], Printer] = {
 }
 
 
-def printer_of(kind: str, api_version: str) -> Printer:
-    """Return the printer of a built-in kind; Name and Created At where it has none."""
-    group = api_version.rpartition("/")[0]
-    return PRINTERS.get((group, kind), FALLBACK)
+def printer_of(
+    kind: str, api_version: str, *, definition: bytes | None = None
+) -> Printer:
+    """Return the printer of a kind.
+
+    A built-in kind without columns of its own shows Name and Created At; a custom
+    resource what its definition (a CustomResourceDefinition as stored JSON) names,
+    else Name and Age.
+    """
+    group, _, version = api_version.rpartition("/")
+    if found := PRINTERS.get((group, kind)):
+        return found
+    if resource_of(group, kind) is not None:
+        return FALLBACK
+    return custom_printer(_decoded(definition or b"{}"), version)
+
+
+def _decoded(definition: bytes) -> Json:
+    try:
+        return read(_decode, definition)
+    except CodecError:
+        return {}
+
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
