@@ -8,7 +8,7 @@ the recorded ages name; they are compared byte for byte.
 import json
 
 import pytest
-from tests.contract.recordings import recording
+from tests.contract.recordings import connections, recording
 
 from toono.codec.json import JSONCodec
 from toono.codec.partial import Page
@@ -133,3 +133,18 @@ def test_watch_equals_the_recorded_one():
             )
         assert ours == frame
         columns = None
+
+
+def test_empty_table_of_a_kind_without_columns_equals_the_recorded_one():
+    name = "kubectl-kubectl-get-crd-001-2"
+    body = next(one.body for one in connections() if one.name == name)
+    version = json.loads(body)["metadata"]["resourceVersion"]
+    printer = printer_of("CustomResourceDefinition", "apiextensions.k8s.io/v1")
+    pieces = join_table(
+        [],
+        Page(version),
+        columns=write_columns(printer.columns),
+        version="v1",
+        no_rows=printer.no_rows,
+    )
+    assert b"".join(pieces) == body

@@ -65,7 +65,7 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8)
 
 
-@settings(max_examples=150 * PROVE, deadline=None)
+@settings(max_examples=60 * PROVE, deadline=None)
 @given(obj=OBJECTS, now=st.floats(-1e12, 1e12))
 @example(obj={}, now=0.0)
 @example(obj={"metadata": None, "spec": [], "status": "x"}, now=0.0)
@@ -83,7 +83,7 @@ def test_any_object_has_a_row_in_every_kind(obj, now):
         assert json.loads(row)["cells"] == cells
 
 
-@settings(max_examples=200 * PROVE, deadline=None)
+@settings(max_examples=100 * PROVE, deadline=None)
 @given(
     data=st.binary(max_size=60) | OBJECTS.map(lambda one: json.dumps(one).encode()),
     style=st.sampled_from(["typed", "unstructured"]),

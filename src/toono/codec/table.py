@@ -22,7 +22,7 @@ from toono.codec.partial import (
     json_metadata,
     page_json,
 )
-from toono.codec.printers.base import Cell, Column, Printer, RowCondition
+from toono.codec.printers.base import Cell, Column, NoRows, Printer, RowCondition
 from toono.codec.printers.floats import json_number
 from toono.codec.printers.reading import Json
 from toono.errors import CodecError
@@ -66,14 +66,22 @@ def write_row(
 
 
 def join_table(
-    rows: Iterable[bytes], page: Page, *, columns: bytes, version: MetaVersion
+    rows: Iterable[bytes],
+    page: Page,
+    *,
+    columns: bytes,
+    version: MetaVersion,
+    no_rows: NoRows = "[]",
 ) -> list[bytes]:
     """Return pieces that join to the answer to a GET or LIST.
 
     `columns` comes from `write_columns` or from a Table seen online; a GET's page
     names the version of its object.
     """
-    return [*_table(rows, page, columns=columns, version=version), b"\n"]
+    content = b"[%b]" % b",".join(rows)
+    if content == b"[]":
+        content = no_rows.encode()
+    return [*_table(content, page, columns=columns, version=version), b"\n"]
 
 
 def write_table_event(
@@ -86,7 +94,7 @@ def write_table_event(
 ) -> bytes:
     """Return the frame of a watch event; only a stream's first carries columns."""
     table = _table(
-        [row],
+        b"[%b]" % row,
         Page(resource_version),
         columns=b"null" if columns is None else columns,
         version=version,
@@ -125,7 +133,7 @@ def write_table_bookmark(
 
 
 def _table(
-    rows: Iterable[bytes], page: Page, *, columns: bytes, version: MetaVersion
+    rows: bytes, page: Page, *, columns: bytes, version: MetaVersion
 ) -> list[bytes]:
     head = f'{{"kind":"Table","apiVersion":"{api_version_of(version)}","metadata":'
     return [
@@ -133,9 +141,9 @@ def _table(
         page_json(page),
         b',"columnDefinitions":',
         columns,
-        b',"rows":[',
-        b",".join(rows),
-        b"]}",
+        b',"rows":',
+        rows,
+        b"}",
     ]
 
 

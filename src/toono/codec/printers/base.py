@@ -2,7 +2,7 @@
 """What a printer is: the columns of a kind, and the cells of one of its objects."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -11,6 +11,8 @@ from toono.codec.printers.descriptions import CREATED, NAME
 from toono.codec.printers.reading import Json, text
 
 Cell = str | int | float | bool | None
+NoRows = Literal["[]", "null"]
+"""How an empty Table writes its rows: Go's empty slice, or its nil one."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -44,6 +46,7 @@ class Printer(NamedTuple):
     cells: Callable[[Json, float], list[Cell]]
     """Of a decoded object and the time in seconds since 1970."""
     condition: Callable[[Json], RowCondition | None] = no_condition
+    no_rows: NoRows = "[]"
 
 
 def column(

@@ -12,4 +12,8 @@ def _cells(obj: Json, _now: float) -> list[Cell]:
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
 
-FALLBACK = Printer((NAME_COLUMN, column("Created At", CREATED, of_type="date")), _cells)
+FALLBACK = Printer(
+    (NAME_COLUMN, column("Created At", CREATED, of_type="date")),
+    _cells,
+    no_rows="null",
+)
