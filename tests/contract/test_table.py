@@ -12,6 +12,7 @@ from tests.contract.recordings import connections, recording
 
 from toono.codec.json import JSONCodec
 from toono.codec.partial import Page
+from toono.codec.printers import descriptions
 from toono.codec.printers.ages import parse_time
 from toono.codec.printers.registry import printer_of
 from toono.codec.table import (
@@ -148,3 +149,67 @@ def test_empty_table_of_a_kind_without_columns_equals_the_recorded_one():
         no_rows=printer.no_rows,
     )
     assert b"".join(pieces) == body
+
+
+DOCUMENTED = {
+    "v1.ConfigMap": {"CONFIG_MAP_DATA": "data"},
+    "v1.Endpoints": {"ENDPOINTS_SUBSETS": "subsets"},
+    "v1.Event": {
+        "EVENT_COUNT": "count",
+        "EVENT_FIRST": "firstTimestamp",
+        "EVENT_LAST": "lastTimestamp",
+        "EVENT_MESSAGE": "message",
+        "EVENT_OBJECT": "involvedObject",
+        "EVENT_REASON": "reason",
+        "EVENT_SOURCE": "source",
+        "EVENT_TYPE": "type",
+    },
+    "v1.NodeStatus": {"NODE_ADDRESSES": "addresses"},
+    "v1.NodeSystemInfo": {
+        "NODE_KERNEL_VERSION": "kernelVersion",
+        "NODE_KUBELET_VERSION": "kubeletVersion",
+        "NODE_OS_IMAGE": "osImage",
+        "NODE_RUNTIME_VERSION": "containerRuntimeVersion",
+    },
+    "v1.ObjectReference": {"EVENT_SUBOBJECT": "fieldPath"},
+    "v1.PersistentVolumeClaimSpec": {
+        "PVC_VOLUME": "volumeName",
+        "PVC_VOLUME_MODE": "volumeMode",
+    },
+    "v1.PersistentVolumeClaimStatus": {
+        "PVC_ACCESS_MODES": "accessModes",
+        "PVC_CAPACITY": "capacity",
+        "PVC_PHASE": "phase",
+    },
+    "v1.PersistentVolumeSpec": {
+        "PV_ACCESS_MODES": "accessModes",
+        "PV_CAPACITY": "capacity",
+        "PV_CLAIM": "claimRef",
+        "PV_RECLAIM_POLICY": "persistentVolumeReclaimPolicy",
+        "PV_VOLUME_MODE": "volumeMode",
+    },
+    "v1.PersistentVolumeStatus": {"PV_PHASE": "phase", "PV_REASON": "reason"},
+    "v1.PodSpec": {"POD_NODE_SELECTOR": "nodeSelector"},
+    "v1.ReplicationControllerSpec": {
+        "RC_DESIRED": "replicas",
+        "RC_SELECTOR": "selector",
+    },
+    "v1.ReplicationControllerStatus": {
+        "RC_CURRENT": "replicas",
+        "RC_READY": "readyReplicas",
+    },
+    "v1.Secret": {"SECRET_DATA": "data", "SECRET_TYPE": "type"},
+    "v1.ServiceAccount": {"SERVICE_ACCOUNT_SECRETS": "secrets"},
+}
+
+
+def test_columns_of_the_core_group_say_what_the_recorded_schema_says():
+    """Columns quote the Go comments, which end before what the schema adds of enums."""
+    name = "kubectl-kubectl-apply-001-1"
+    body = next(one.body for one in connections() if one.name == name)
+    schemas = json.loads(body)["components"]["schemas"]
+    for kind, fields in DOCUMENTED.items():
+        properties = schemas[f"io.k8s.api.core.{kind}"]["properties"]
+        for constant, field in fields.items():
+            said, _, _ = properties[field]["description"].partition("\n\nPossible enum")
+            assert getattr(descriptions, constant) == said

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 from toono.codec.printers import descriptions
 
 TEXTS = {key: one for key, one in vars(descriptions).items() if key.isupper()}
 
 
 def test_every_description_is_used_by_a_printer():
-    from pathlib import Path
-
     folder = Path(descriptions.__file__).parent
     used = "".join(
         path.read_text()

@@ -2,6 +2,8 @@
 import pytest
 from tests.unit.codec.printers.kinds import cells
 
+from toono.codec.printers.storage import STORAGE_CLASSES
+
 STORAGE = "storage.k8s.io"
 BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 
@@ -98,8 +100,6 @@ def test_storage_classes():
 @pytest.mark.parametrize("beta", ["", ".beta"])
 @pytest.mark.parametrize(("value", "shown"), [("true", "a (default)"), ("false", "a")])
 def test_the_default_class_is_marked(beta, value, shown):
-    from toono.codec.printers.storage import STORAGE_CLASSES
-
     notes = {f"storageclass{beta}.kubernetes.io/is-default-class": value}
     obj = {"metadata": {"name": "a", "annotations": notes}}
     assert STORAGE_CLASSES.cells(obj, 0.0)[0] == shown
