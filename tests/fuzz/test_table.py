@@ -10,12 +10,30 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from toono.codec.partial import Page
+from toono.codec.printers.custom import custom_printer
 from toono.codec.printers.fallback import FALLBACK
 from toono.codec.printers.registry import PRINTERS
 from toono.codec.table import Kind, TableForm, join_table, write_columns, write_row
 
 PROVE = int(os.environ.get("TOONO_PROVE", "1"))
-ALL = (*PRINTERS.values(), FALLBACK)
+CUSTOM = custom_printer(
+    {
+        "spec": {
+            "versions": [
+                {
+                    "name": "v1",
+                    "additionalPrinterColumns": [
+                        {"name": "C", "type": kind, "jsonPath": path}
+                        for kind in ("string", "integer", "number", "boolean", "date")
+                        for path in (".spec", "..type", ".status.conditions[*].status")
+                    ],
+                }
+            ]
+        }
+    },
+    "v1",
+)
+ALL = (*PRINTERS.values(), FALLBACK, CUSTOM)
 
 # Words that the printers look for, so that values stand where they read them.
 KEYS = sorted(
@@ -37,6 +55,7 @@ KEYS = sorted(
                 "claimRef tokenRequests audience hard used limits.cpu subjects roleRef",
                 "involvedObject regarding series count lastObservedTime eventTime",
                 "firstTimestamp nodeInfo unschedulable minAvailable maxUnavailable",
+                "metrics currentMetrics resource current target averageValue",
                 "data binaryData webhooks expirationSeconds certificate image value",
             )
         )

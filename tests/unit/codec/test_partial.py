@@ -9,6 +9,7 @@ from toono.codec.partial import (
     page_json,
     write_partial,
     write_partial_bookmark,
+    write_partial_event,
 )
 from toono.codec.protobuf import ProtobufCodec
 from toono.codec.wireformat import encode_bytes, encode_text
@@ -151,3 +152,17 @@ def test_bookmark_closes_a_burst(codec):
     assert (event.type, event.kind) == ("BOOKMARK", "PartialObjectMetadata")
     assert event.object.resource_version == "9"
     assert event.initial_events_end
+
+
+@pytest.mark.parametrize("codec", [JSONCodec(), ProtobufCodec()])
+def test_events_carry_what_was_cut(codec):
+    data = b'{"metadata":{"name":"a","resourceVersion":"5"}}'
+    if codec.media_type == PROTOBUF:
+        data = encode_bytes(1, encode_text(1, "a") + encode_text(6, "5"))
+    frame = write_partial_event(
+        data, event_type="DELETED", media_type=codec.media_type, version="v1beta1"
+    )
+    event = codec.read_event(frame)
+    assert (event.type, event.kind) == ("DELETED", "PartialObjectMetadata")
+    assert event.api_version == "meta.k8s.io/v1beta1"
+    assert event.object.data == data

@@ -44,11 +44,11 @@ def parse_path(text: str) -> JSONPath:
 
 
 def _walk(value: Any, steps: tuple[Walk, ...]) -> Iterator[Any]:
-    if not steps:
+    if steps:
+        for one in steps[0](value):
+            yield from _walk(one, steps[1:])
+    else:
         yield value
-        return
-    for one in steps[0](value):
-        yield from _walk(one, steps[1:])
 
 
 # -- reading -------------------------------------------------------------------

@@ -14,6 +14,7 @@ from toono.codec.printers import (
     network,
     nodes,
     pods,
+    scalers,
     storage,
     workloads,
 )
@@ -46,6 +47,7 @@ PRINTERS: Mapping[tuple[str, str], Printer] = {
     ("apps", "Deployment"): workloads.DEPLOYMENTS,
     ("apps", "ReplicaSet"): workloads.REPLICA_SETS,
     ("apps", "StatefulSet"): workloads.STATEFUL_SETS,
+    ("autoscaling", "HorizontalPodAutoscaler"): scalers.AUTOSCALERS,
     ("batch", "CronJob"): jobs.CRON_JOBS,
     ("batch", "Job"): jobs.JOBS,
     ("certificates.k8s.io", "CertificateSigningRequest"): config.CERTIFICATE_REQUESTS,

@@ -73,6 +73,7 @@ def test_path_leads_to_a_value(path, value):
     [
         ".nothing",
         ".a.list.type",
+        ".a['x','y']",
         ".a.list[3]",
         ".a.list[-4]",
         ".a[0]",
