@@ -208,6 +208,8 @@ class Recording:
         version = parse_version(item.resource_version)
         if not version:
             return None
+        if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
+            return self._mark_absent(codec, proven=version)
         scope = self._scope(self._name_question(codec, item.namespace, item.name))
         if scope is None or not scope.loaded:
             return None
@@ -245,7 +247,7 @@ class Recording:
             return None
         return self._mark_absent(codec)
 
-    def _mark_absent(self, codec: Codec) -> Kept:
+    def _mark_absent(self, codec: Codec, *, proven: int = 0) -> Kept:
         question = self._name_question(codec, self._call.namespace, self._call.name)
         scope = self._scope(question)
         if scope is None or not scope.loaded:
@@ -254,7 +256,7 @@ class Recording:
         change = accept_absence(
             scope,
             self._reading_of(scope, self._reading),
-            version=self._seen if consistent else 0,
+            version=max(proven, self._seen) if consistent else proven,
         )
         return None if change is None else self._commit(scope, change)
 
@@ -281,6 +283,16 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
+
+
+def _is_last(verb: str, item: Object) -> bool:
+    """Say whether the answer to a write tells the last of an object.
+
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version:
+    it was never marked, or what it was marked for is due. So does the update that takes
+    the last finalizer.
+    """
+    return item.ended or (verb == "delete" and not item.deleting)
 
 
 def question_of(call: Call, media_type: str) -> Question:

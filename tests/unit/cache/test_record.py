@@ -139,6 +139,35 @@ def test_a_delete_removes_and_a_graceful_one_is_stored_with_its_timestamp() -> N
     run(scenario)
 
 
+STAMP = "2026-11-21T00:00:00Z"
+DUE = {"deletionTimestamp": STAMP, "deletionGracePeriodSeconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("method", "marks", "left"),
+    [
+        ("DELETE", {}, "Absent"),
+        ("DELETE", DUE, "Absent"),
+        ("PUT", DUE, "Absent"),
+        ("PATCH", DUE, "Absent"),
+        ("GET", DUE, "7"),
+        ("DELETE", DUE | {"finalizers": ["a/b"]}, "7"),
+        ("DELETE", DUE | {"deletionGracePeriodSeconds": 1}, "7"),
+        ("PUT", {}, "7"),
+    ],
+)
+def test_an_answer_that_tells_the_last_of_an_object_removes_it(
+    method: str, marks: dict, left: str
+) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(POD_A, one(pod("a", 7, **marks)), method=method)
+        assert await cache.get(POD_A) == left
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     "body",
     [
