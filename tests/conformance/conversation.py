@@ -13,6 +13,7 @@ from typing import Protocol
 
 from tests.conformance.exchanges import Answer, Exchange, answer_of, read
 from tests.conformance.rules import TOKEN, UID, VERSION, without_bookmarks
+from tests.conformance.world import Object
 
 
 class Server(Protocol):
@@ -22,6 +23,10 @@ class Server(Protocol):
         self, exchange: Exchange | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a connection as who had the exchange; None is the administrator."""
+        ...
+
+    def as_sent(self, plural: str, content: Object) -> Object:
+        """Return an object as it must be sent for this server to store it as told."""
         ...
 
     async def let_time_pass(self) -> None:
@@ -38,6 +43,12 @@ class Book:
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
+
+    def learn_now(self, exchange: Exchange, version: str) -> None:
+        """Take a watch's version that no answer told for the current one."""
+        asked = re.search(rb"resourceVersion=(\d{2,})", exchange.head)
+        if asked is not None:
+            self._known.setdefault(asked[1], version.encode())
 
     def learn(self, recorded: bytes, live: bytes) -> None:
         """Pair what two answers to the same question tell, but for bookmarks."""
@@ -62,6 +73,7 @@ class Book:
 
 
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/crontabs.x.example.com"
+CRONTABS_V2 = "/apis/x.example.com/v2/crontabs"
 AGENT = "kubelet/v1.34.0 (linux/amd64) kubernetes/f28b4c9"
 """Who wrote the recorded world, by its managedFields."""
 POD = {
@@ -80,7 +92,8 @@ class Conversation:
         self._exchanges = read()
         by_name = {each.name: each for each in self._exchanges}
         listed = json.loads(by_name["list-pods-json"].answer.body)["items"][0]
-        self._pod = POD | {"spec": listed["spec"], "status": listed["status"]}
+        pod = POD | {"spec": listed["spec"], "status": listed["status"]}
+        self._pod = server.as_sent("pods", pod)
 
     async def play(self) -> dict[str, Answer]:
         """Have it, and return this server's answers by the exchanges' names."""
@@ -92,6 +105,9 @@ class Conversation:
         return answers
 
     async def _have(self, exchange: Exchange) -> Answer:
+        if exchange.is_watch:
+            page = json.loads((await self.ask("GET", "/api/v1/pods?limit=1")).body)
+            self._book.learn_now(exchange, page["metadata"]["resourceVersion"])
         head, body = self._book.translate(exchange)
         reader, writer = await self._server.connect(exchange)
         try:
@@ -126,13 +142,22 @@ class Conversation:
                 crd["spec"]["versions"][0] | {"name": "v2", "storage": False}
             )
             await self.ask("PUT", CRD, crd)
+            await self._until(b'"v2"', "/apis/x.example.com")
         elif name == "after-crd-delete-list":
             await self.ask("DELETE", CRD)
+            await self._until(b"404 page not found\n", "/apis/x.example.com")
+            await self._until(b"404 page not found\n", CRONTABS_V2)
         elif name == "list-pods-continue-expired":
             page = await self.ask("GET", "/api/v1/pods?limit=1")
             token = re.search(rb"continue=([\w-]+)", self._named(name).head)
             assert token is not None
             self._book.learn(b'"continue":"%b"' % token[1], page.body)
+
+    async def _until(self, part: bytes, path: str) -> None:
+        """Wait for what controllers do in their own time."""
+        async with asyncio.timeout(20):
+            while part not in (await send(self._server, "GET", path)).body:
+                await self._server.let_time_pass()
 
     async def _meanwhile(self, exchange: Exchange) -> None:
         """What was done while a watch was open."""
@@ -163,7 +188,16 @@ class Conversation:
 async def ask(
     server: Server, method: str, target: str, content: object = None
 ) -> Answer:
-    """Make a request in JSON; it must succeed."""
+    """Make a request that must succeed."""
+    answer = await send(server, method, target, content)
+    assert answer.status < 300, (method, target, answer)
+    return answer
+
+
+async def send(
+    server: Server, method: str, target: str, content: object = None
+) -> Answer:
+    """Make a request in JSON."""
     body = b"" if content is None else json.dumps(content).encode()
     media = "application/merge-patch+json" if method == "PATCH" else "application/json"
     lines = [
@@ -178,8 +212,6 @@ async def ask(
     reader, writer = await server.connect(None)
     try:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        answer = answer_of(await reader.read())
+        return answer_of(await reader.read())
     finally:
         writer.close()
-    assert answer.status < 300, (method, target, answer)
-    return answer

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.conformance.exchanges import Exchange
-from tests.conformance.world import told
+from tests.conformance.world import Object, told
 from toono.testing import APIServer, Storage
 from toono.testing.clock import VirtualClock, settle
 
@@ -44,6 +44,10 @@ class Embedded:
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         del exchange  # knows no identities
         return await asyncio.open_connection(*self._server.address, limit=2**20)
+
+    def as_sent(self, plural: str, content: Object) -> Object:
+        del plural  # stores what it is sent
+        return content
 
     async def let_time_pass(self) -> None:
         await self._clock.advance(0.5)

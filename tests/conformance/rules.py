@@ -14,17 +14,17 @@ from typing import NamedTuple
 
 from tests.conformance.exchanges import Exchange
 
+MOMENT = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 UID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 VERSION = re.compile(rb'"resourceVersion":"([0-9]+)"')
 TOKEN = re.compile(rb'"continue":"([A-Za-z0-9_-]+)"')
 OWNERSHIP = re.compile(rb',?"managedFields":\[\{.*?\}\}(?:,"subresource":"\w+")?\}\]')
 LIST_HEAD = re.compile(
-    rb'\A(\{"kind":"\w+List","apiVersion":"[\w./]+","metadata":\{)"resourceVersion":"\d+"'
+    rb'\A(\{"kind":"(?:\w+List|Table)","apiVersion":"[\w./]+","metadata":\{)"resourceVersion":"\d+"'
 )
 CUSTOM_LIST_TAIL = re.compile(
     rb'("kind":"\w+List","metadata":\{"continue":"[^"]*",)"resourceVersion":"\d+"'
 )
-BOOKMARK = re.compile(rb'(\{"type":"BOOKMARK".*?)"resourceVersion":"\d+"')
 END = b"k8s.io/initial-events-end"
 
 
@@ -64,14 +64,13 @@ def _tokens(body: bytes) -> bytes:
 
 def _times(body: bytes) -> bytes:
     keys = rb"creationTimestamp|deletionTimestamp|time|lastTransitionTime"
-    return re.sub(
-        rb'"(%b)":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"' % keys, rb'"\1":"<time>"', body
-    )
+    keys += rb"|expirationTimestamp"
+    return re.sub(rb'"(%b)":"%b"' % (keys, MOMENT), rb'"\1":"<time>"', body)
 
 
 def _ages(body: bytes) -> bytes:
     def without(match: re.Match[bytes]) -> bytes:
-        return re.sub(rb'"(?:\d+[smhd])+"', b'"<age>"', match[0])
+        return re.sub(rb'"(?:(?:\d+[smhd])+|%b)"' % MOMENT, b'"<age>"', match[0])
 
     return re.sub(rb'"cells":\[.*?\]', without, body)
 
@@ -81,19 +80,50 @@ def _list_version(body: bytes) -> bytes:
     return CUSTOM_LIST_TAIL.sub(rb'\1"resourceVersion":"<list>"', body)
 
 
+def _allocated(body: bytes) -> bytes:
+    seen: dict[bytes, bytes] = {}
+
+    def number(match: re.Match[bytes]) -> bytes:
+        return seen.setdefault(match[0], b"<address-%d>" % len(seen))
+
+    body = re.sub(rb"10\.96\.(?!0\.1\b)\d+\.\d+", number, body)
+    body = re.sub(rb'"nodePort":\d+', b'"nodePort":<port>', body)
+    return re.sub(rb'"80:\d+/TCP"', b'"80:<port>/TCP"', body)
+
+
+def _own_address(body: bytes) -> bytes:
+    body = re.sub(rb'("serverAddress":")[\d.:]+"', rb'\1<address>"', body)
+    return re.sub(rb'("port":443,"targetPort":)\d+', rb"\1<port>", body)
+
+
+def _signed(body: bytes) -> bytes:
+    def opened(match: re.Match[bytes]) -> bytes:
+        part = match[1].split(b".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+        for own in ("exp", "iat", "nbf", "jti"):
+            claims[own] = "<own>"
+        return b'"token":%b' % json.dumps(claims).encode()
+
+    return re.sub(rb'"token":"([\w.-]+)"', opened, body)
+
+
 def _dated_bookmarks(body: bytes) -> bytes:
     lines = body.split(b"\n")
     return b"\n".join(
-        BOOKMARK.sub(rb'\1"resourceVersion":"<now>"', line)
-        for line in lines
-        if b'"BOOKMARK"' not in line or END in line
+        _undated(line) for line in lines if b'"BOOKMARK"' not in line or END in line
     )
+
+
+def _undated(line: bytes) -> bytes:
+    if b'"BOOKMARK"' not in line:
+        return line
+    return VERSION.sub(b'"resourceVersion":"<now>"', line)
 
 
 def plain_bookmarks(body: bytes) -> set[bytes]:
     """Return the bookmarks that only tell a version, without it."""
     return {
-        BOOKMARK.sub(rb'\1"resourceVersion":"<now>"', line)
+        _undated(line)
         for line in body.split(b"\n")
         if b'"BOOKMARK"' in line and END not in line
     }
@@ -152,6 +182,18 @@ RULES = (
         "a continue token holds a version; the key it starts at must be the same",
         _tokens,
     ),
+    Rule(
+        "signed",
+        "a token is signed with the server's own key for a time of its own",
+        _signed,
+    ),
+    Rule(
+        "credential",
+        "the hash of a certificate",
+        lambda body: re.sub(rb"X509SHA256=[0-9a-f]{64}", b"<credential>", body),
+    ),
+    Rule("allocated", "cluster addresses and node ports are drawn", _allocated),
+    Rule("own-address", "where the server listens", _own_address),
     Rule("uids", "random; the same object must keep the same one", _uids),
     Rule("versions", "counted by each server; their order must be the same", _versions),
     Rule("times", "when things were made", _times),

@@ -10,13 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.conversation import Conversation
-from tests.conformance.exchanges import Answer, read
+from tests.conformance.exchanges import Answer, Exchange, read
 from tests.conformance.judge import differences
 from tests.conformance.original import Original
 from toono.testing.real import assets
 
-DIFFERS: dict[str, str] = {}
+LEASE = "holds the API server's own lease: machine, process, last renewal"
+DIFFERS: dict[str, str] = {
+    "list-leases-json": LEASE,
+    "list-leases-table": LEASE,
+    "list-leases-partial": LEASE,
+}
 """Exchanges whose answer depends on what one process or its moment was."""
+BINARY = ("application/vnd.kubernetes.protobuf", "application/cbor")
+"""Held to status and headers only: the rules know JSON."""
 
 
 def test_a_real_kube_apiserver_answers_as_recorded(tmp_path: Path, capsys) -> None:
@@ -33,10 +40,15 @@ def test_a_real_kube_apiserver_answers_as_recorded(tmp_path: Path, capsys) -> No
             return await Conversation(server).play()
 
     answers = asyncio.run(play())
-    found = {
-        each.name: differences(each, answers[each.name])
+    told = [
+        f"{each.name}: {line}"
         for each in read()
         if each.name not in DIFFERS
-    }
-    told = [f"{name}: {line}" for name, lines in found.items() for line in lines]
+        for line in differences(each, answers[each.name])
+        if not (line.startswith("body") and is_binary(each))
+    ]
     assert not told, "\n".join(told)
+
+
+def is_binary(exchange: Exchange) -> bool:
+    return exchange.answer.fields.get("content-type", "").startswith(BINARY)

@@ -152,6 +152,7 @@ class RealServer:
             f"--service-account-key-file={accounts.certificate}",
             f"--service-account-signing-key-file={accounts.key}",
             "--service-cluster-ip-range=10.96.0.0/16",
+            "--endpoint-reconciler-type=none",
             "--authorization-mode=Node,RBAC",
             "--disable-admission-plugins=ServiceAccount",
             "--feature-gates=CBORServingAndStorage=true",
