@@ -148,7 +148,7 @@ class APIServer:
             path, _, raw = target.partition("?")
             place = place_of(path)
             if place is None:
-                return self._plain(path, request)
+                return self._plain(path.rstrip("/"), request)
             return await self._resource(request, place, Query(raw))
         except ExpiredError as exc:
             return _refusal(Refusal(410, "Expired", str(exc)))
