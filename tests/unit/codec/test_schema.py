@@ -53,7 +53,9 @@ def test_the_script_still_writes_the_file_that_ships() -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "generate_schema.py"))
     table = json.loads((WIRE / "protobuf-fields.json").read_text())
     order = script["kept"](table["messages"])
-    text = script["HEADER"] + "".join(f"{row}\n" for row in script["lines"](table, order))
+    text = script["HEADER"] + "".join(
+        f"{row}\n" for row in script["lines"](table, order)
+    )
     assert text == (ROOT / "src" / "toono" / "codec" / "schema.txt").read_text()
 
 
