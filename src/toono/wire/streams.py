@@ -87,6 +87,11 @@ class Incoming:
         return self._over
 
     @property
+    def is_held(self) -> bool:
+        """The sender waits for our reader, not we for the sender."""
+        return self._paused or self._started is not None
+
+    @property
     def unread(self) -> int:
         """Bytes of memory that wait for the reader."""
         return self._size
@@ -144,6 +149,11 @@ class Gate:
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
+
+    @property
+    def is_shut(self) -> bool:
+        """The transport is full."""
+        return self._waiter is not None
 
     def shut(self) -> None:
         """The transport is full."""
