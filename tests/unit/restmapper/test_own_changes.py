@@ -441,3 +441,21 @@ def test_a_load_reads_all_that_is_served_and_says_what_it_could_not(mode):
         assert mapper.lookup(gvk(X, "v1", "Driver"))
 
     run(main())
+
+
+@both_modes
+def test_the_kind_of_a_list_that_nobody_has_an_object_of(mode):
+    async def main():
+        cluster = with_driver(mode).add(X, "v2", "Pilot", plural="drivers")
+        mapper = mapper_over(Wire(cluster))
+        snapshot = await mapper.load()
+        assert snapshot.served(gvr(X, "v1", "drivers")).kind.kind == "Driver"
+        assert snapshot.served(gvr(X, "v2", "drivers")).kind.kind == "Pilot"
+        for unknown in (
+            gvr(X, "v3", "drivers"),
+            gvr(X, "v1", "driver"),
+            gvr("", "v1", "drivers"),
+        ):
+            assert snapshot.served(unknown) is None
+
+    run(main())
