@@ -83,6 +83,7 @@ class Origin:
     ) -> Answer:
         """Send a request; return its answer once the head is here.
 
+        `reuse=False` is for probes: a fresh connection, and it stands in no queue.
         Raises UnreachableError where no connection could be made, WireError where
         the server broke off or answered what is no HTTP.
         """
@@ -90,7 +91,7 @@ class Origin:
             link = self._take(credential) if reuse and not upgrade else None
             fresh = link is None
             if link is None:
-                link = await self._connect(credential)
+                link = await self._connect(credential, queue=reuse)
             try:
                 return await link.send(method, target, headers, body, upgrade=upgrade)
             except BodyCutError:
@@ -146,8 +147,8 @@ class Origin:
             if not links:
                 del self._idle[link.credential]
 
-    async def _connect(self, credential: Hashable) -> "Link":
-        if self._admit is not None:
+    async def _connect(self, credential: Hashable, *, queue: bool) -> "Link":
+        if self._admit is not None and queue:
             await self._admit()
         loop = asyncio.get_running_loop()
         link = Link(self, credential)
