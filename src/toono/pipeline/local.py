@@ -20,6 +20,7 @@ from toono.kube import accept, status
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
 from toono.pipeline.route import registers_node
 from toono.runtime.clock import Clock
@@ -209,7 +210,7 @@ class Local:
             clock=self._clock,
         )
         headers = self._headers(call, scope, codec.watch_media_type)
-        return Response(status=200, headers=headers, body=body)
+        return Response(status=200, headers=headers, body=body, patience=WATCH_PATIENCE)
 
     def end(self) -> None:
         """End held watches without delay: the hub stops."""
