@@ -17,6 +17,7 @@ def read_rows(path: Path, prefix: Key) -> Scan:
         )
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        connection.text_factory = bytes  # a flipped bit makes a text of a blob
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             if application != APPLICATION_ID:
