@@ -271,7 +271,9 @@ def test_a_quarantined_row_is_still_told_of(
 
 
 @pytest.mark.parametrize("text", ["'plain'", "CAST(x'ff00fe' AS TEXT)"])
-def test_a_blob_that_became_a_text_is_one_bad_row(tmp_path: Path, text: str) -> None:
+def test_a_blob_that_became_a_text_is_one_bad_row(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """One bit of a row's header does that; every other row must still be read."""
 
     async def scenario() -> None:
@@ -289,5 +291,10 @@ def test_a_blob_that_became_a_text_is_one_bad_row(tmp_path: Path, text: str) -> 
         with pytest.raises(DamagedRowError):
             await store.get(KEYS[0])
         await store.aclose()
+        with sqlite3.connect(tmp_path / NAME) as connection:
+            aside = connection.execute("SELECT key, typeof(value) FROM quarantine")
+            assert aside.fetchall() == [(KEYS[0], "blob")]
+        connection.close()
 
     asyncio.run(scenario())
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
