@@ -10,6 +10,7 @@ cleanly and its client resumes from the version it has.
 import asyncio
 from collections.abc import Callable, Mapping
 
+from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import media_type_of
 from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
@@ -60,11 +61,13 @@ class Forward:
         self,
         upstream: Upstream,
         recorder: Recorder,
+        documents: Documents,
         clock: Clock,
         *,
         meter: Meter | None = None,
     ) -> None:
         self._upstream = upstream
+        self._documents = documents
         self._meter = meter
         self._recorder = recorder
         self.barrier = Barrier(clock)
@@ -83,9 +86,9 @@ class Forward:
     async def _forward(
         self, call: Call, request: Request, credential: Credential
     ) -> Response:
-        recording = None
+        recording: Recording | DocumentRecording | None = None
         if credential.is_node and call.verb != "watch":
-            recording = await self._recorder.begin(call)
+            recording = await self._recorder.begin(call) or self._documents.begin(call)
         answer = await self._send(call, request, credential)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
@@ -119,7 +122,7 @@ class Forward:
         call: Call,
         request: Request,
         credential: Credential,
-        recording: Recording | None,
+        recording: Recording | DocumentRecording | None,
         answer: Answer,
     ) -> Response:
         try:
@@ -160,7 +163,11 @@ class RecordedBody:
     """
 
     def __init__(
-        self, inner: Body, recording: Recording, answer: Answer, barrier: Barrier
+        self,
+        inner: Body,
+        recording: Recording | DocumentRecording,
+        answer: Answer,
+        barrier: Barrier,
     ) -> None:
         self._inner = inner
         self._recording = recording
