@@ -72,6 +72,8 @@ class Book:
         return self._known.get(match[0], match[0])
 
 
+PATIENCE = 0.2
+"""Seconds an answer gets before time is let pass: most need no time at all."""
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/crontabs.x.example.com"
 CRONTABS_V2 = "/apis/x.example.com/v2/crontabs"
 AGENT = "kubelet/v1.34.0 (linux/amd64) kubernetes/f28b4c9"
@@ -195,23 +197,39 @@ async def ask(
 
 
 async def send(
-    server: Server, method: str, target: str, content: object = None
+    server: Server,
+    method: str,
+    target: str,
+    content: object = None,
+    *,
+    media: str = "",
+    accept: str = "application/json",
 ) -> Answer:
-    """Make a request in JSON."""
-    body = b"" if content is None else json.dumps(content).encode()
-    media = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    """Make a request; what is sent is JSON, or bytes as they are."""
+    body = content if isinstance(content, bytes) else b""
+    if not isinstance(content, bytes | None):
+        body = json.dumps(content).encode()
+    media = media or (
+        "application/merge-patch+json" if method == "PATCH" else "application/json"
+    )
     lines = [
         f"{method} {target} HTTP/1.1",
         "Host: server",
         f"User-Agent: {AGENT}",
-        "Accept: application/json",
+        f"Accept: {accept}",
         f"Content-Type: {media}",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
     reader, writer = await server.connect(None)
+    reading = asyncio.ensure_future(reader.read())
     try:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        return answer_of(await reader.read())
+        await asyncio.wait([reading], timeout=PATIENCE)
+        while not reading.done():
+            await server.let_time_pass()
+            await asyncio.wait([reading], timeout=0.001)
+        return answer_of(reading.result())
     finally:
+        reading.cancel()
         writer.close()

@@ -79,7 +79,7 @@ class Metadata:
     def listed(self, contents: list[JSON], meta: JSON) -> bytes:
         items = [self.one(each) for each in contents]
         head = {"kind": PARTIAL + "List", "apiVersion": f"{META}/{self.version}"}
-        return encode({**head, "metadata": meta, "items": items}) + b"\n"
+        return encode({**head, "metadata": meta, "items": items or None}) + b"\n"
 
     def _typed(self, content: JSON) -> JSON:
         return {"kind": PARTIAL, "apiVersion": f"{META}/{self.version}", **content}
@@ -108,12 +108,23 @@ def _metadata(
     resource: Resource, kind: str, version: str, *, is_list: bool
 ) -> Metadata:
     if is_list and kind == PARTIAL:
-        what = f"the requested object is a list ({resource.list_kind})"
-        raise Refusal(406, "NotAcceptable", f"you requested {PARTIAL}, but {what}")
+        what = f"the requested object is a list ({_go_type(resource)}List)"
+        raise _not_of_form(f"you requested {PARTIAL}, but {what}")
     if not is_list and kind != PARTIAL:
-        what = f"the requested object is not a list ({resource.kind})"
-        raise Refusal(406, "NotAcceptable", f"you requested {kind}, but {what}")
+        what = f"the requested object is not a list ({_go_type(resource)})"
+        raise _not_of_form(f"you requested {kind}, but {what}")
     return Metadata(resource, version)
+
+
+def _not_of_form(message: str) -> Refusal:
+    return Refusal(406, "NotAcceptable", message, pretty=True)
+
+
+def _go_type(resource: Resource) -> str:
+    """Of the objects within the API server."""
+    if resource.custom:
+        return "*unstructured.Unstructured"
+    return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
 
 
 def _clauses(accept: str) -> list[dict[str, str]]:

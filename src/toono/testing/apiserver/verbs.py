@@ -261,6 +261,8 @@ class Verbs:
         body = options_of(await body_of(asked.request.body))
         if body.get("kind") not in (None, "Eviction"):
             raise bad_request("an Eviction is expected")
+        if (body.get("metadata") or {}).get("name") != asked.place.name:
+            raise bad_request("name in URL does not match name in Eviction object")
         options = delete_options(
             body.get("deleteOptions") or {}, "", dry_run=asked.dry_run
         )
