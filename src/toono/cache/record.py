@@ -13,6 +13,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from toono.cache.policy import Policy
 from toono.cache.scope import (
@@ -50,6 +51,12 @@ Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
 
 
+NO_DIRECTORIES = (".", "..")
+NO_NAMES = ("", *NO_DIRECTORIES)
+MAX_ECHOES = 256
+MAX_ECHO_BYTES = 16 * 1024
+
+
 @dataclass(slots=True)
 class Chain:
     """The pages of one list so far; only the whole chain is a list."""
@@ -60,13 +67,27 @@ class Chain:
     size: int
 
 
+class Echo(NamedTuple):
+    """An answer to a GET, and what was known when it had been taken.
+
+    The same bytes in the same state of things change nothing: agents that poll are
+    told from those that bring news by a comparison, not by reading the object again.
+    """
+
+    scope: Scope
+    serial: int
+    seen: int
+    body: bytes
+
+
 class Recorder:
-    """Begins recordings, and holds what lasts longer than one request: page chains."""
+    """Begins recordings, and holds what lasts longer than one request."""
 
     def __init__(self, scopes: Scopes, policy: Policy) -> None:
         self.scopes = scopes
         self.policy = policy
         self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+        self._echoes: OrderedDict[Question, Echo] = OrderedDict()
 
     async def begin(self, call: Call) -> "Recording | None":
         """Note what is known as `call` is sent; None where it is not to be kept."""
@@ -77,6 +98,24 @@ class Recorder:
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
+
+    def is_echo(self, question: Question, seen: int, body: bytes) -> bool:
+        """Say whether `body` was the last answer, and nothing happened since."""
+        echo = self._echoes.get(question)
+        if echo is None or echo.seen != seen or echo.body != body:
+            return False
+        return self.scopes.find(question) is echo.scope and (
+            echo.serial == echo.scope.serial
+        )
+
+    def remember_echo(self, question: Question, seen: int, body: bytes) -> None:
+        """Note an answer that was taken; large ones and the oldest are not kept."""
+        scope = self.scopes.find(question)
+        if scope is None or len(body) > MAX_ECHO_BYTES:
+            return
+        self._echoes[question] = Echo(scope, scope.serial, seen, body)
+        if len(self._echoes) > MAX_ECHOES:
+            self._echoes.popitem(last=False)
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
@@ -130,7 +169,7 @@ class Recording:
                 else:
                     parts = codec.split_list(body)
                 return self._list(codec, parts)
-            return self._object(codec, body)
+            return self._get_or_write(codec, body)
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None
@@ -192,6 +231,15 @@ class Recording:
         )
 
     # -- one object ----------------------------------------------------------
+
+    def _get_or_write(self, codec: Codec, body: bytes) -> Kept:
+        if self._call.verb != "get":
+            return self._object(codec, body)
+        if self._recorder.is_echo(self._question, self._seen, body):
+            return None
+        kept = self._object(codec, body)
+        self._recorder.remember_echo(self._question, self._seen, body)
+        return kept
 
     def _object(self, codec: Codec, body: bytes) -> Kept:
         call = self._call
@@ -326,9 +374,12 @@ def describe(scope: Scope, kind: str, api_version: str) -> None:
 def fits(item: Object, *, namespace: str, name: str) -> bool:
     """Say whether an object is one that was asked for, and can be kept by its name."""
     return (
-        item.name not in ("", ".", "..")
-        and item.namespace not in (".", "..")
-        and not any(mark in item.name or mark in item.namespace for mark in "/\0")
+        item.name not in NO_NAMES
+        and item.namespace not in NO_DIRECTORIES
+        and "/" not in item.name
+        and "/" not in item.namespace
+        and "\0" not in item.name
+        and "\0" not in item.namespace
         and (not namespace or item.namespace in (namespace, ""))
         and (not name or item.name == name)
         and len(item.data) <= MAX_OBJECT_BYTES

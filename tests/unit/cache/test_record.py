@@ -271,3 +271,20 @@ def test_a_gzip_bomb_is_an_error(monkeypatch) -> None:
 def test_a_double_coding_is_an_error() -> None:
     with pytest.raises(CodecError):
         unpacked(b"", {b"content-encoding": b"gzip, gzip"})
+
+
+def test_the_same_answer_again_changes_nothing_and_news_in_between_does() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        answer = one(pod("a", 5))
+        await cache.take(POD_A, answer)
+        await cache.take(POD_A, answer)
+        serials = [scope.serial for scope in cache.scopes.all()]
+        await cache.take(POD_A, answer)
+        assert [scope.serial for scope in cache.scopes.all()] == serials
+        await cache.take(POD_A, not_found("a"), status=404)
+        assert await cache.get(POD_A) == "Absent"
+        await cache.take(POD_A, answer)
+        assert await cache.get(POD_A) != "Absent"
+
+    run(scenario)

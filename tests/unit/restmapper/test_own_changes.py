@@ -3,12 +3,12 @@
 
 import asyncio
 import json
-import ssl
 
 import pytest
 
 from tests.unit.restmapper.kit import (
     AGGREGATED,
+    BAD,
     MODES,
     Wire,
     X,
@@ -290,23 +290,6 @@ def test_x_11_recovery_is_noticed_within_the_back_off(mode, running):
     run(main())
 
 
-BAD = {
-    "503": (503, "text/plain", b"unavailable"),
-    "401": (401, "application/json", b"{}"),
-    "403": (403, "application/json", b"{}"),
-    "500": (500, "text/plain", b""),
-    "html": (200, "text/html", b"<html>log in</html>"),
-    "html-as-json": (200, "application/json", b"<html>log in</html>"),
-    "html-404": (404, "text/html", b"<html>not here</html>"),
-    "truncated": (200, "application/json", b'{"kind":"APIResourceList","resour'),
-    "not-utf-8": (200, "application/json", b'{"kind":"\xff\xfe"}'),
-    "null": (200, "application/json", b"null"),
-    "another-document": (200, "application/json", b'{"kind":"PodList","items":[]}'),
-    "timeout": TimeoutError(),
-    "reset": ConnectionResetError("reset by peer"),
-    "tls": ssl.SSLError("handshake failure"),
-    "broken-gzip": (200, "application/json", b"\x1f\x8b\x08garbage"),
-}
 bad = pytest.mark.parametrize("fault", BAD.values(), ids=BAD.keys())
 
 
