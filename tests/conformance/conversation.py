@@ -163,21 +163,26 @@ class Conversation:
 
     async def _meanwhile(self, exchange: Exchange) -> None:
         """What was done while a watch was open."""
-        made = re.search(rb"w-[a-z]+", exchange.answer.body)
-        pods = "/api/v1/namespaces/default/pods"
-        if "/pods" in exchange.target and made:
-            name = made[0].decode()
-            meta = self._pod["metadata"] | {"name": name}
-            await self.ask("POST", pods, self._pod | {"metadata": meta})
-            labels = {"metadata": {"labels": {"step": "2"}}}
-            await self.ask("PATCH", f"{pods}/{name}", labels)
-            await self.ask("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
+        names = dict.fromkeys(re.findall(rb"w-[a-z]+", exchange.answer.body))
+        if "/pods" in exchange.target:
+            await self._pods_come_and_go([name.decode() for name in names])
         elif exchange.name == "watch-crontabs-json":
             path = "/apis/x.example.com/v1/namespaces/default/crontabs/tick-0"
             await self.ask("PATCH", path, {"spec": {"replicas": 9}})
         elif exchange.name == "watch-single-name":
             path = "/api/v1/namespaces/default/configmaps/settings"
             await self.ask("PATCH", path, {"data": {"a": "9"}})
+
+    async def _pods_come_and_go(self, names: list[str]) -> None:
+        pods = "/api/v1/namespaces/default/pods"
+        for name in names:
+            meta = self._pod["metadata"] | {"name": name}
+            await self.ask("POST", pods, self._pod | {"metadata": meta})
+        for name in names:
+            labels = {"metadata": {"labels": {"step": "2"}}}
+            await self.ask("PATCH", f"{pods}/{name}", labels)
+        for name in names:
+            await self.ask("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
 
     def _named(self, name: str) -> Exchange:
         return next(each for each in self._exchanges if each.name == name)
