@@ -81,9 +81,7 @@ def _field(row: Sequence[str], message: str) -> str:
     if kind.startswith(package + "."):
         kind = kind.removeprefix(package)
     assert key in ([], ["string"])
-    return " ".join(
-        [str(number), name, kind, flags or "-", *(["map"] * len(key))]
-    )
+    return " ".join([str(number), name, kind, flags or "-", *(["map"] * len(key))])
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -388,6 +388,7 @@ def test_the_sync_facade_from_threads(tmp_path):
             assert m.lookup(GVK("", "v1", "Pod"))
             assert m.wait_for(GVK("", "v1", "Pod"))
             assert m.refresh() is m.snapshot
+            assert m.load() is m.snapshot
             m.invalidate()
             assert m.rest_mapping(kind)
             assert m.age() < 60

@@ -9,13 +9,20 @@ Watch streams are in `record_watch`.
 
 import asyncio
 import logging
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from toono.cache.policy import Policy
+from toono.cache.received import (
+    MAX_BODY_BYTES,
+    expected_media_type,
+    fits,
+    media_type_of,
+    question_of,
+    unpacked,
+)
 from toono.cache.scope import (
     Change,
     Question,
@@ -34,15 +41,9 @@ from toono.kube.request import Call
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a list that is kept; larger ones pass and are not."""
-MAX_OBJECT_BYTES = 3 * 1024 * 1024
-"""The API server takes no larger object (its limit on a request's body)."""
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-JSON = "application/json"
 FOREIGN_KINDS = frozenset(
     {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
 )
@@ -51,8 +52,6 @@ Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
 
 
-NO_DIRECTORIES = (".", "..")
-NO_NAMES = ("", *NO_DIRECTORIES)
 MAX_ECHOES = 256
 MAX_ECHO_BYTES = 16 * 1024
 
@@ -343,75 +342,6 @@ def _is_last(verb: str, item: Object) -> bool:
     return item.ended or (verb == "delete" and not item.deleting)
 
 
-def question_of(call: Call, media_type: str) -> Question:
-    """Return the question that `call` asks; list and watch ask the same one."""
-    single = call.verb not in ("list", "watch", "deletecollection")
-    return Question(
-        call.component,
-        call.group,
-        call.version,
-        call.resource,
-        call.namespace,
-        call.name if single else "",
-        "" if single else call.label_selector,
-        "" if single else call.field_selector,
-        media_type,
-    )
-
-
-def expected_media_type(call: Call) -> str:
-    """Return the media type that the first clause of Accept will bring."""
-    if call.accept and call.accept[0].media_type == PROTOBUF:
-        return PROTOBUF
-    return JSON
-
-
 def describe(scope: Scope, kind: str, api_version: str) -> None:
     """Note of what kind a scope's objects are."""
     scope.kind, scope.api_version = kind, api_version
-
-
-def fits(item: Object, *, namespace: str, name: str) -> bool:
-    """Say whether an object is one that was asked for, and can be kept by its name."""
-    return (
-        item.name not in NO_NAMES
-        and item.namespace not in NO_DIRECTORIES
-        and "/" not in item.name
-        and "/" not in item.namespace
-        and "\0" not in item.name
-        and "\0" not in item.namespace
-        and (not namespace or item.namespace in (namespace, ""))
-        and (not name or item.name == name)
-        and len(item.data) <= MAX_OBJECT_BYTES
-    )
-
-
-def media_type_of(fields: Mapping[bytes, bytes]) -> str:
-    """Return the bare media type of an answer, lower-case."""
-    content_type = fields.get(b"content-type", b"").decode("latin-1")
-    return content_type.partition(";")[0].strip().lower()
-
-
-def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the body without its content coding, bounded like one without."""
-    coding = fields.get(b"content-encoding", b"").strip().lower()
-    if coding in (b"", b"identity"):
-        return body
-    if coding != b"gzip":
-        raise CodecError(f"content coding {coding!r} is not kept")
-    pieces: list[bytes] = []
-    limit = MAX_BODY_BYTES
-    rest, size = body, 0
-    try:
-        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
-            member = zlib.decompressobj(wbits=31)
-            pieces.append(member.decompress(rest, limit - size + 1))
-            size += len(pieces[-1])
-            if size > limit:
-                raise CodecError(f"body unpacks to more than {limit} bytes")
-            if not member.eof:
-                raise CodecError("body ends within its gzip coding")
-            rest = member.unused_data
-    except zlib.error as exc:
-        raise CodecError("body is not gzip") from exc
-    return b"".join(pieces)

@@ -8,7 +8,7 @@ the types mean in bytes is not known here (`transcode`).
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -61,7 +61,7 @@ class _Table(NamedTuple):
 @cache
 def _table() -> _Table:
     found = _Table({}, {})
-    text = files(__package__).joinpath("schema.txt").read_text("ascii")
+    text = Path(__file__).with_name("schema.txt").read_text("ascii")
     for line in text.splitlines():
         if line.startswith("= "):
             _, api_version, package, *names = line.split(" ")

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from toono.codec.base import Style
+from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import read
 from toono.codec.partial import (
     KIND,
@@ -28,7 +29,7 @@ from toono.codec.printers.reading import Json
 from toono.errors import CodecError
 
 IncludeObject = Literal["None", "Metadata", "Object"]
-END_NOTE = b'"annotations":{"k8s.io/initial-events-end":"true"}'
+_END_NOTE = f',"annotations":{{"{END_ANNOTATION}":"true"}}'.encode()
 
 
 class TableForm(NamedTuple):
@@ -120,7 +121,7 @@ def write_table_bookmark(
     text = msgspec.json.encode(resource_version)
     data = b'{"metadata":{"resourceVersion":%b%b}}' % (
         text,
-        b"," + END_NOTE if initial_events_end else b"",
+        _END_NOTE if initial_events_end else b"",
     )
     row = write_row(data, printer, of=of._replace(style="typed"), form=form, now=now)
     return write_table_event(

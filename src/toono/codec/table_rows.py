@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import check, read
 from toono.codec.partial import MetaVersion, Page
 from toono.codec.printers.base import NoRows
@@ -166,7 +167,7 @@ def _meta(data: bytes) -> "_Meta | None":
 def _ends_burst(data: bytes) -> bool:
     meta = _meta(data)
     notes = meta.annotations if meta is not None else None
-    return (notes or {}).get("k8s.io/initial-events-end") == "true"
+    return (notes or {}).get(END_ANNOTATION) == "true"
 
 
 _NULL = Raw(b"null")

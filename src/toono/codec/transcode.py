@@ -32,7 +32,7 @@ from toono.errors import CannotTranscodeError, CodecError
 
 def can_transcode(*, kind: str, api_version: str) -> bool:
     """Say whether objects of a kind have both forms; custom resources have not."""
-    return message_of(kind, api_version) not in (None, *_JSON_ONLY)
+    return _find(kind, api_version) is not None
 
 
 def to_json(data: bytes, *, kind: str, api_version: str) -> bytes:
@@ -62,6 +62,8 @@ def to_protobuf(data: bytes, *, kind: str, api_version: str) -> bytes:
 
 _JSON_ONLY = frozenset({"meta.v1.Table"})
 """The schema has the kind; Kubernetes has no protobuf for it."""
+_META_V1, _META_V1BETA1 = "meta.k8s.io/v1", "meta.k8s.io/v1beta1"
+"""Both versions of metadata-only objects are one Go type."""
 # Go escapes these in strings, in raw JSON too; nowhere else can they stand.
 _ESCAPES = (
     (b"<", b"\\u003c"),
@@ -73,9 +75,17 @@ _ESCAPES = (
 _encoder = msgspec.json.Encoder(order="deterministic")  # maps by sorted keys
 
 
-def _message(kind: str, api_version: str) -> str:
+def _find(kind: str, api_version: str) -> str | None:
+    """Return the message of a kind, None where it has one form only."""
+    if api_version == _META_V1BETA1:
+        api_version = _META_V1
     message = message_of(kind, api_version)
-    if message is None or message in _JSON_ONLY:
+    return None if message in _JSON_ONLY else message
+
+
+def _message(kind: str, api_version: str) -> str:
+    message = _find(kind, api_version)
+    if message is None:
         raise CannotTranscodeError(kind, api_version, "the kind has one form only")
     return message
 

@@ -10,7 +10,8 @@ cleanly and its client resumes from the version it has.
 import asyncio
 from collections.abc import Callable, Mapping
 
-from toono.cache.record import Kept, Recorder, Recording, media_type_of
+from toono.cache.received import media_type_of
+from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.codec.registry import for_media_type
 from toono.errors import BodyCutError, UpstreamError, WireTimeoutError

@@ -2,8 +2,10 @@
 """The schema that ships is the table of field numbers, in the order of Go's JSON."""
 
 import json
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.contract.recordings import WIRE
@@ -11,6 +13,7 @@ from tests.contract.recordings import WIRE
 from toono.codec.schema import Field, fields_of, kinds, message_of, messages
 from toono.kube import kinds as hub
 
+ROOT = Path(__file__).parents[3]
 TABLE = json.loads((WIRE / "protobuf-fields.json").read_text())
 
 
@@ -44,6 +47,16 @@ def test_every_kind_ships_with_its_message() -> None:
         f"{version}/{kind}": message for (version, kind), message in kinds().items()
     }
     assert found == TABLE["kinds"]
+
+
+def test_the_script_still_writes_the_file_that_ships() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "generate_schema.py"))
+    table = json.loads((WIRE / "protobuf-fields.json").read_text())
+    order = script["kept"](table["messages"])
+    text = script["HEADER"] + "".join(
+        f"{row}\n" for row in script["lines"](table, order)
+    )
+    assert text == (ROOT / "src" / "toono" / "codec" / "schema.txt").read_text()
 
 
 def test_a_kind_is_found_by_its_version() -> None:

@@ -36,6 +36,15 @@ def test_built_in_kinds_have_both_forms_and_no_others() -> None:
     assert not can_transcode(kind="Pod", api_version="v2")
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_metadata_alone_has_both_forms_in_both_versions(version: str) -> None:
+    form = {"kind": "PartialObjectMetadata", "api_version": f"meta.k8s.io/{version}"}
+    as_json = b'{"metadata":{"name":"n","labels":{"a":"b"}}}'
+    assert can_transcode(**form)
+    assert to_json(to_protobuf(as_json, **form), **form) == as_json
+    assert not can_transcode(kind="Table", api_version=f"meta.k8s.io/{version}")
+
+
 @pytest.mark.parametrize("form", [CRON_TAB, TABLE])
 def test_a_kind_of_one_form_is_refused(form: dict[str, str]) -> None:
     for change in (to_json, to_protobuf):

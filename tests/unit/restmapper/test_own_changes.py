@@ -419,3 +419,43 @@ def test_who_asks_after_a_request_was_sent_shares_the_next():
         assert await early
 
     run(main())
+
+
+@both_modes
+def test_a_load_reads_all_that_is_served_and_says_what_it_could_not(mode):
+    async def main():
+        cluster = with_driver(mode)
+        wire = Wire(cluster)
+        mapper = mapper_over(wire)
+        snapshot = await mapper.load()
+        assert {str(gv) for gv in snapshot.records} >= {"v1", "apps/v1", f"{X}/v1"}
+        sent = wire.count
+        for known in snapshot.all_mappings():
+            assert await mapper.kinds_for(known.resource) == (known.kind,)
+        assert wire.count == sent
+        cluster.add(X, "v2", "Rider")
+        cluster.down.add((X, "v2"))
+        await asyncio.sleep(2)
+        with pytest.raises(DiscoveryUnavailableError, match=f"{X}/v2"):
+            await mapper.load()
+        assert mapper.lookup(gvk(X, "v1", "Driver"))
+
+    run(main())
+
+
+@both_modes
+def test_the_kind_of_a_list_that_nobody_has_an_object_of(mode):
+    async def main():
+        cluster = with_driver(mode).add(X, "v2", "Pilot", plural="drivers")
+        mapper = mapper_over(Wire(cluster))
+        snapshot = await mapper.load()
+        assert snapshot.served(gvr(X, "v1", "drivers")).kind.kind == "Driver"
+        assert snapshot.served(gvr(X, "v2", "drivers")).kind.kind == "Pilot"
+        for unknown in (
+            gvr(X, "v3", "drivers"),
+            gvr(X, "v1", "driver"),
+            gvr("", "v1", "drivers"),
+        ):
+            assert snapshot.served(unknown) is None
+
+    run(main())
