@@ -22,6 +22,7 @@ from toono.kube import status
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
 from toono.pipeline.render import INCLUDES, Rendering, form_for, rendering
 from toono.pipeline.route import READINESS, registers_node
@@ -262,7 +263,7 @@ class Local:
             clock=self._clock,
         )
         headers = self._headers(call, scope, written.watch_content_type)
-        return Response(status=200, headers=headers, body=body)
+        return Response(status=200, headers=headers, body=body, patience=WATCH_PATIENCE)
 
     def end(self) -> None:
         """End held watches without delay: the hub stops."""
