@@ -9,13 +9,28 @@ Watch streams are in `record_watch`.
 
 import asyncio
 import logging
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+from toono.cache.forms import (
+    Columns,
+    form_of,
+    is_table,
+    read_table,
+    read_table_of_one,
+)
 from toono.cache.policy import Policy
+from toono.cache.received import (
+    MAX_BODY_BYTES,
+    expected_form,
+    fits,
+    media_type_of,
+    question_of,
+    unpacked,
+)
 from toono.cache.scope import (
     Change,
     Question,
@@ -34,25 +49,14 @@ from toono.kube.request import Call
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a list that is kept; larger ones pass and are not."""
-MAX_OBJECT_BYTES = 3 * 1024 * 1024
-"""The API server takes no larger object (its limit on a request's body)."""
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-JSON = "application/json"
-FOREIGN_KINDS = frozenset(
-    {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
-)
 
 Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
 
 
-NO_DIRECTORIES = (".", "..")
-NO_NAMES = ("", *NO_DIRECTORIES)
 MAX_ECHOES = 256
 MAX_ECHO_BYTES = 16 * 1024
 
@@ -93,7 +97,7 @@ class Recorder:
         """Note what is known as `call` is sent; None where it is not to be kept."""
         if not self.policy.allows(call):
             return None
-        question = question_of(call, expected_media_type(call))
+        question = question_of(call, expected_form(call))
         scope = self.scopes.find(question)
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
@@ -164,11 +168,12 @@ class Recording:
             if status == 404:
                 return self._absent(codec, body)
             if self._call.verb == "list":
+                read = partial(_read_list, codec, body)
                 if len(body) > THREAD_BYTES:
-                    parts = await asyncio.to_thread(codec.split_list, body)
+                    parts, columns = await asyncio.to_thread(read)
                 else:
-                    parts = codec.split_list(body)
-                return self._list(codec, parts)
+                    parts, columns = read()
+                return self._list(codec, parts, columns)
             return self._get_or_write(codec, body)
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
@@ -176,13 +181,14 @@ class Recording:
 
     # -- list ----------------------------------------------------------------
 
-    def _list(self, codec: Codec, parts: ListParts) -> Kept:
+    def _list(self, codec: Codec, parts: ListParts, columns: Columns | None) -> Kept:
         version = parse_version(parts.resource_version)
-        if not version or parts.kind in FOREIGN_KINDS:
+        if not version or not self._all_fit(parts):
             return None
-        if not parts.kind.endswith("List") or not self._all_fit(parts):
+        if not parts.kind.endswith("List") and columns is None:
             return None
-        question = self._question._replace(media_type=codec.media_type)
+        form = form_of(codec.media_type, parts.kind)
+        question = self._question._replace(media_type=form)
         whole = self._join_pages(question, parts)
         if whole is None:
             return None
@@ -200,6 +206,7 @@ class Recording:
             return None
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
+        _note_columns(scope, columns)
         self._recorder.scopes.retire_imported(question)
         return self._commit(scope, change)
 
@@ -247,16 +254,22 @@ class Recording:
             status = codec.read_status(body)
             if status is not None:
                 return self._deleted(codec, status)
-        single = codec.read_single(body)
+        columns = None
+        if is_table(body):
+            single, columns = read_table_of_one(body)
+        else:
+            single = codec.read_single(body)
         item = single.object
+        form = form_of(codec.media_type, single.kind)
         name = "" if call.verb == "create" else call.name
-        foreign = single.kind in FOREIGN_KINDS
-        if foreign or not fits(item, namespace=call.namespace, name=name):
+        if not fits(item, namespace=call.namespace, name=name):
             return None
         version = parse_version(item.resource_version)
         if not version:
             return None
-        scope = self._scope(self._name_question(codec, item.namespace, item.name))
+        if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
+            return self._mark_absent(form, proven=version)
+        scope = self._scope(self._name_question(form, item.namespace, item.name))
         if scope is None or not scope.loaded:
             return None
         consistent = call.verb != "get" or self._reading.consistent
@@ -272,6 +285,7 @@ class Recording:
         if change is None:
             return None
         self._describe_single(scope, single)
+        _note_columns(scope, columns)
         return self._commit(scope, change)
 
     def _describe_single(self, scope: Scope, single: Single) -> None:
@@ -286,15 +300,15 @@ class Recording:
         details = status.get("details")
         if not isinstance(details, dict) or details.get("name") != self._call.name:
             return None
-        return self._mark_absent(codec)
+        return self._mark_absent(codec.media_type)
 
     def _deleted(self, codec: Codec, status: Mapping[str, object]) -> Kept:
         if status.get("status") != "Success" or not self._call.name:
             return None
-        return self._mark_absent(codec)
+        return self._mark_absent(codec.media_type)
 
-    def _mark_absent(self, codec: Codec) -> Kept:
-        question = self._name_question(codec, self._call.namespace, self._call.name)
+    def _mark_absent(self, form: str, *, proven: int = 0) -> Kept:
+        question = self._name_question(form, self._call.namespace, self._call.name)
         scope = self._scope(question)
         if scope is None or not scope.loaded:
             return None
@@ -302,19 +316,19 @@ class Recording:
         change = accept_absence(
             scope,
             self._reading_of(scope, self._reading),
-            version=self._seen if consistent else 0,
+            version=max(proven, self._seen) if consistent else proven,
         )
         return None if change is None else self._commit(scope, change)
 
     # -- shared --------------------------------------------------------------
 
-    def _name_question(self, codec: Codec, namespace: str, name: str) -> Question:
+    def _name_question(self, form: str, namespace: str, name: str) -> Question:
         return self._question._replace(
             namespace=namespace,
             name=name,
             label_selector="",
             field_selector="",
-            media_type=codec.media_type,
+            media_type=form,
         )
 
     def _scope(self, question: Question) -> Scope | None:
@@ -331,75 +345,25 @@ class Recording:
         return future if change.removes else None
 
 
-def question_of(call: Call, media_type: str) -> Question:
-    """Return the question that `call` asks; list and watch ask the same one."""
-    single = call.verb not in ("list", "watch", "deletecollection")
-    return Question(
-        call.component,
-        call.group,
-        call.version,
-        call.resource,
-        call.namespace,
-        call.name if single else "",
-        "" if single else call.label_selector,
-        "" if single else call.field_selector,
-        media_type,
-    )
+def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
+    return read_table(body) if is_table(body) else (codec.split_list(body), None)
 
 
-def expected_media_type(call: Call) -> str:
-    """Return the media type that the first clause of Accept will bring."""
-    if call.accept and call.accept[0].media_type == PROTOBUF:
-        return PROTOBUF
-    return JSON
+def _note_columns(scope: Scope, columns: Columns | None) -> None:
+    if columns is not None:
+        scope.columns, scope.no_rows = columns
+
+
+def _is_last(verb: str, item: Object) -> bool:
+    """Say whether the answer to a write tells the last of an object.
+
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version:
+    it was never marked, or what it was marked for is due. So does the update that takes
+    the last finalizer.
+    """
+    return item.ended or (verb == "delete" and not item.deleting)
 
 
 def describe(scope: Scope, kind: str, api_version: str) -> None:
     """Note of what kind a scope's objects are."""
     scope.kind, scope.api_version = kind, api_version
-
-
-def fits(item: Object, *, namespace: str, name: str) -> bool:
-    """Say whether an object is one that was asked for, and can be kept by its name."""
-    return (
-        item.name not in NO_NAMES
-        and item.namespace not in NO_DIRECTORIES
-        and "/" not in item.name
-        and "/" not in item.namespace
-        and "\0" not in item.name
-        and "\0" not in item.namespace
-        and (not namespace or item.namespace in (namespace, ""))
-        and (not name or item.name == name)
-        and len(item.data) <= MAX_OBJECT_BYTES
-    )
-
-
-def media_type_of(fields: Mapping[bytes, bytes]) -> str:
-    """Return the bare media type of an answer, lower-case."""
-    content_type = fields.get(b"content-type", b"").decode("latin-1")
-    return content_type.partition(";")[0].strip().lower()
-
-
-def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the body without its content coding, bounded like one without."""
-    coding = fields.get(b"content-encoding", b"").strip().lower()
-    if coding in (b"", b"identity"):
-        return body
-    if coding != b"gzip":
-        raise CodecError(f"content coding {coding!r} is not kept")
-    pieces: list[bytes] = []
-    limit = MAX_BODY_BYTES
-    rest, size = body, 0
-    try:
-        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
-            member = zlib.decompressobj(wbits=31)
-            pieces.append(member.decompress(rest, limit - size + 1))
-            size += len(pieces[-1])
-            if size > limit:
-                raise CodecError(f"body unpacks to more than {limit} bytes")
-            if not member.eof:
-                raise CodecError("body ends within its gzip coding")
-            rest = member.unused_data
-    except zlib.error as exc:
-        raise CodecError("body is not gzip") from exc
-    return b"".join(pieces)

@@ -65,6 +65,7 @@ def settings_of(options: Options) -> HubSettings:
         status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
         agents=options.words("cache-agents"),
         lb_mode=options.text("lb-mode"),
+        yurthub_metrics=options.flag("yurthub-metrics"),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),

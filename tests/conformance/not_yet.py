@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exchanges that the embedded server cannot answer yet, each with its reason.
+
+A test fails as soon as one of them is answered as recorded: then its line goes.
+"""
+
+DISCOVERY = "serves fewer resources than a cluster, and no storageVersionHash"
+OPENAPI = "has no OpenAPI documents"
+CBOR = "speaks no cbor; it is replayed (toono.testing.replay)"
+TABLE = "makes no Tables"
+CRDS = "puts a CRD's finalizer there at once, and gives conditions no reasons"
+IDENTITY = "knows no callers: no tokens, rights or reviews"
+
+NOT_YET: dict[str, str] = {
+    "discovery-api-legacy": DISCOVERY,
+    "discovery-apis-legacy": DISCOVERY,
+    "discovery-api-aggregated": DISCOVERY,
+    "discovery-apis-aggregated": DISCOVERY,
+    "discovery-apis-aggregated-304": DISCOVERY,
+    "discovery-core-v1": DISCOVERY,
+    "discovery-group-version": DISCOVERY,
+    "discovery-apiextensions": DISCOVERY,
+    "discovery-protobuf": DISCOVERY,
+    "openapi-v3-index": OPENAPI,
+    "openapi-v3-crontabs": OPENAPI,
+    "list-pods-table": TABLE,
+    "list-pods-cbor": CBOR,
+    "list-pods-table-object": TABLE,
+    "list-pods-table-none": TABLE,
+    "list-services-table": TABLE,
+    "list-endpointslices-table": TABLE,
+    "list-crontabs-table": TABLE,
+    "list-crds-json": CRDS,
+    "list-crds-protobuf": CRDS,
+    "list-crds-table": TABLE,
+    "list-crds-partial": CRDS,
+    "list-leases-table": TABLE,
+    "list-crontabs-cbor": CBOR,
+    "list-secrets-forbidden": IDENTITY,
+    "list-pods-unauthorized": IDENTITY,
+    "list-pods-anonymous": IDENTITY,
+    "get-pod-table": TABLE,
+    "get-pod-cbor": CBOR,
+    "create-token": IDENTITY,
+    "create-subjectaccessreview": IDENTITY,
+    "create-selfsubjectaccessreview": IDENTITY,
+    "create-selfsubjectreview": IDENTITY,
+    "watch-pods-table": TABLE,
+    "watchlist-pods-cbor": CBOR,
+    "watch-not-watchable": IDENTITY,
+    "after-v2-discovery-apis-aggregated": DISCOVERY,
+}
