@@ -21,6 +21,8 @@ from toono.codec.printers.reading import (
 )
 
 _UNKNOWN = "<unknown>"
+_NIL = "<nil>"
+"""What Go prints of a quantity that is not there."""
 _SHOWN = 2
 _SOURCES = {
     "External": "external",
@@ -88,9 +90,14 @@ def _metric(wanted: Json, measured: Json) -> str:
 
 
 def _values(wanted: Json, measured: Json, source: str, field: str) -> str:
-    path = (source, "current", field)
-    now = _UNKNOWN if at(measured, *path) is None else quantity(measured, *path)
-    return f"{now}/{quantity(wanted, source, 'target', field)}"
+    now = _UNKNOWN
+    if at(measured, source) is not None:
+        now = _quantity(measured, source, "current", field)
+    return f"{now}/{_quantity(wanted, source, 'target', field)}"
+
+
+def _quantity(value: Json, *path: str) -> str:
+    return _NIL if at(value, *path) is None else quantity(value, *path)
 
 
 def _percent(value: Json, *path: str, unset: str) -> str:
