@@ -86,6 +86,8 @@ def _metric(wanted: Json, measured: Json) -> str:
         return _values(wanted, measured, source, "averageValue")
     if at(wanted, *target, "averageValue") is None:
         return _values(wanted, measured, source, "value")
+    if at(measured, *current, "averageValue") is None:
+        measured = {}
     return f"{_values(wanted, measured, source, 'averageValue')} (avg)"
 
 

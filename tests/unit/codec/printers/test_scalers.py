@@ -81,6 +81,7 @@ def test_values_from_elsewhere(kind, source):
     assert targets(one, measured=[now]) == "7/10"
     one = {"type": kind, source: {"target": {"averageValue": "5"}}}
     assert targets(one, measured=[now]) == "3/5 (avg)"
+    assert targets(one, measured=[{source: {}}]) == "<unknown>/5 (avg)"
 
 
 def test_values_of_pods():
