@@ -11,6 +11,8 @@ StoreError
  |    +-- EtcdLeaseGoneError  a lease has ended: what it held is gone
  |    +-- EtcdDeniedError     our certificate or user may not do this
  |    +-- WrongClusterError   another cluster answers, or other data: never write there
+ |    +-- EtcdConflictError   others changed the same keys each time we tried
+ |    +-- EtcdFencedError     we are not who may write any more: stop
  +-- StoreUnavailableError
       +-- EtcdUnavailableError  no member answers, or they have no leader: ask later
            +-- EtcdUnsureError  the request left and no answer came: it may be done
@@ -62,6 +64,19 @@ class EtcdDeniedError(EtcdError):
 
 class WrongClusterError(EtcdError):
     """An answer from a cluster that is not the pool's."""
+
+
+class EtcdConflictError(EtcdError):
+    """Keys changed under every attempt: read again, later."""
+
+
+class EtcdFencedError(EtcdError):
+    """A later session of this hub, or a later leader, writes now."""
+
+    def __init__(self, message: str, *, code: int = 0, session: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.session = session
+        """It is the whole session that has ended, not only a guard that failed."""
 
 
 class EtcdUnavailableError(StoreUnavailableError):
