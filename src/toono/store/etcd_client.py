@@ -131,6 +131,13 @@ class Etcd:
         asked = Txn(list(compare), list(success), list(failure))
         return await self._write(b"kv/txn", asked, TxnAnswer, deadline)
 
+    async def local_txn(self, reads: Sequence[Op]) -> TxnAnswer:
+        """Read at one revision of one member, which may be cut off and behind."""
+        for op in reads:
+            assert op.request_range is not None
+            op.request_range.serializable = True
+        return await self._read(b"kv/txn", Txn([], list(reads)), TxnAnswer, headers=[])
+
     # -- leases ----------------------------------------------------------------------
 
     async def grant(self, seconds: int) -> LeaseAnswer:

@@ -26,7 +26,7 @@ from toono.store.etcd_errors import (
     WrongClusterError,
 )
 from toono.store.etcd_limits import DEFAULTS, Limits, Unit, pack
-from toono.store.etcd_messages import Compare, KeyValue, get
+from toono.store.etcd_messages import Compare, KeyValue, get, put
 from toono.store.etcd_plan import (
     ABSENT,
     VERSION_UNKNOWN,
@@ -76,6 +76,7 @@ class Wish(NamedTuple):
     rows: Mapping[Key, bytes]
     gone: frozenset[Key] | None
     version: int | None
+    note: tuple[Key, bytes] | None = None
 
 
 class Components:
@@ -119,15 +120,17 @@ class Components:
         *,
         version: int,
         guards: Sequence[Compare] = (),
+        note: tuple[Key, bytes] | None = None,
     ) -> Outcome:
         """Have a component's resource hold exactly `rows`, a list at `version`.
 
         What etcd holds at a newer version stays: puts are skipped, and a key that is
-        newer than the list is no longer ours to delete.
+        newer than the list is no longer ours to delete. `note` is a key of no
+        component that is set with the last of it, whatever stands there.
         """
         entry = (component, resource)
         async with self._turn:
-            return await self._make(entry, Wish(rows, None, version), guards)
+            return await self._make(entry, Wish(rows, None, version, note), guards)
 
     async def change(
         self,
@@ -138,11 +141,12 @@ class Components:
         deletes: Iterable[Key] = (),
         version: int,
         guards: Sequence[Compare] = (),
+        note: tuple[Key, bytes] | None = None,
     ) -> Outcome:
         """Put some rows and delete some keys, as events up to `version` told."""
         entry, gone = (component, resource), frozenset(deletes)
         async with self._turn:
-            return await self._make(entry, Wish(rows, gone, version), guards)
+            return await self._make(entry, Wish(rows, gone, version, note), guards)
 
     async def delete_component(
         self, component: bytes, *, guards: Sequence[Compare] = ()
@@ -274,7 +278,9 @@ class Components:
                 self._seen,
                 self._version,
             )
-            current = make_plan(facts, *wish)
+            current = make_plan(facts, wish.rows, wish.gone, wish.version)
+            if wish.note is not None:
+                current.units.append(Unit(wish.note[0], None, put(*wish.note)))
             outcome = current.outcome
             try:
                 done, made = await self._do(entry, current, guards)
@@ -337,7 +343,7 @@ class Components:
             self._note((unit.key for unit in units), result.found)
             return False
         for unit in units:
-            if unit.op is None:
+            if unit.op is None or unit.compare is None:
                 continue
             if unit.op.request_put is None:
                 self._seen.pop(unit.key, None)

@@ -48,7 +48,7 @@ class Outcome:
 class Plan(NamedTuple):
     """Units in their order, and what they change in the entry."""
 
-    units: Sequence[Unit]
+    units: list[Unit]
     adds: frozenset[Key]
     drops: frozenset[Key]
     """Given up without a change in etcd: someone newer has them."""

@@ -383,6 +383,23 @@ def test_a_leader_that_is_none_any_more_writes_nothing(raised):
     over(raised, story)
 
 
+def test_a_note_is_set_with_the_last_of_a_change_and_is_nobodys(default):
+    async def story(etcd):
+        hub = await started(etcd, MemoryStore(), limits=DEFAULTS)
+        await hub.replace(
+            KUBELET, "pods", pods(*range(200)), version=1, note=(b"n", b"1")
+        )
+        noted = (await etcd.scan(b"n")).kvs[0]
+        last = max(row.mod_revision for row in (await etcd.scan(b"/r/")).kvs)
+        assert (noted.value, noted.mod_revision) == (b"1", last)
+        await hub.change(KUBELET, "pods", {}, version=2, note=(b"n", b"2"))
+        await hub.delete_component(KUBELET)
+        assert [row.value for row in (await etcd.scan(b"n")).kvs] == [b"2"]
+        assert await rows(etcd) == {}
+
+    over(default, story)
+
+
 def test_a_refusal_by_etcd_leaves_the_cache_as_it_was(default):
     async def story(etcd):
         store = MemoryStore()
