@@ -123,7 +123,7 @@ class Publisher:
     ) -> Outcome:
         """Have the pool hold exactly a list of the cloud, at its version."""
         note = (self._names.version(of), b"%d" % version)
-        rows = self._rows(of, form, objects)
+        rows = rows_of(self._keys, of, form, objects)
         return await self._components.replace(
             LEADER, str(of), rows, version=version, guards=guards, note=note
         )
@@ -147,22 +147,24 @@ class Publisher:
         return await self._components.change(
             LEADER,
             str(of),
-            self._rows(of, form, objects),
+            rows_of(self._keys, of, form, objects),
             deletes=deletes,
             version=version,
             guards=guards,
             note=note,
         )
 
-    def _rows(
-        self, of: GroupResource, form: Form, objects: Iterable[Object]
-    ) -> Mapping[Key, bytes]:
-        return {
-            self._keys.of(
-                of.group, of.resource, namespace=one.namespace, name=one.name
-            ): write_value(data=one.data, **form._asdict())
-            for one in objects
-        }
+
+def rows_of(
+    keys: StorageKeys, of: GroupResource, form: Form, objects: Iterable[Object]
+) -> Mapping[Key, bytes]:
+    """Return objects in their stored form as keys and values of the pool."""
+    return {
+        keys.of(of.group, of.resource, namespace=one.namespace, name=one.name): (
+            write_value(data=one.data, **form._asdict())
+        )
+        for one in objects
+    }
 
 
 class Reader:
