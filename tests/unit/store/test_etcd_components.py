@@ -10,7 +10,9 @@ from toono.store.component_keys import ComponentKeys, Intent, Step
 from toono.store.etcd_components import Claim, Components
 from toono.store.etcd_errors import (
     EtcdConflictError,
+    EtcdDeniedError,
     EtcdFencedError,
+    EtcdFullError,
     EtcdTooLargeError,
     EtcdUnsureError,
     WrongClusterError,
@@ -400,14 +402,15 @@ def test_a_note_is_set_with_the_last_of_a_change_and_is_nobodys(default):
     over(default, story)
 
 
-def test_a_refusal_by_etcd_leaves_the_cache_as_it_was(default):
+@pytest.mark.parametrize("failure", [EtcdTooLargeError, EtcdFullError, EtcdDeniedError])
+def test_a_refusal_by_etcd_leaves_the_cache_as_it_was(default, failure):
     async def story(etcd):
         store = MemoryStore()
         hub = await started(etcd, store, limits=DEFAULTS)
         await hub.replace(KUBELET, "pods", pods(1), version=1)
         tight = {b"/r/pods/00002": b"2 " + bytes(1_400_000)}
-        hub._session._etcd = Refusing(etcd)
-        with pytest.raises(EtcdTooLargeError):
+        hub._session._etcd = Refusing(failure)
+        with pytest.raises(failure):
             await hub.replace(KUBELET, "pods", tight, version=2)
         hub._session._etcd = etcd
         assert hub.keys(KUBELET, "pods") == sorted(pods(1))
@@ -419,11 +422,11 @@ def test_a_refusal_by_etcd_leaves_the_cache_as_it_was(default):
 
 
 class Refusing:
-    def __init__(self, etcd):
-        self._etcd = etcd
+    def __init__(self, failure):
+        self._failure = failure
 
     async def txn(self, *args, **options):
-        raise EtcdTooLargeError("request is too large", code=3)
+        raise self._failure("no", code=3)
 
 
 def test_keys_that_change_under_every_attempt_are_a_conflict(raised):
