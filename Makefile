@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 JOBS ?= 2
 
-.PHONY: demo test check prove bench format lock clean
+.PHONY: demo test check prove bench bench-restmapper format lock clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -18,8 +18,8 @@ demo: $(STAMP)            ## the whole job on real input, in under 30 s
 	$(BIN)/toono demo
 
 check: $(STAMP)           ## format, lint, types, layers, unit and contract tests
-	$(BIN)/ruff format --check src tests bench scripts
-	$(BIN)/ruff check src tests bench scripts
+	$(BIN)/ruff format --check src tests bench scripts examples
+	$(BIN)/ruff check src tests bench scripts examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/check_tree.py
@@ -34,9 +34,12 @@ prove: $(STAMP)           ## the full counts of the bars; writes bench/results
 bench: $(STAMP)           ## the speed table; writes bench/results
 	$(BIN)/python -m bench.run
 
+bench-restmapper: $(STAMP) ## known mappers' failures, and costs; writes bench/results
+	$(BIN)/python -m bench.restmapper
+
 format: $(STAMP)
-	$(BIN)/ruff format src tests bench scripts
-	$(BIN)/ruff check --fix-only src tests bench scripts
+	$(BIN)/ruff format src tests bench scripts examples
+	$(BIN)/ruff check --fix-only src tests bench scripts examples
 
 lock:                     ## refresh the locked, hashed dependencies (needs uv)
 	uv pip compile pyproject.toml --extra fast --group test --group lint --generate-hashes --universal --python-version 3.11 -q -o requirements/dev.txt

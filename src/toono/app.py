@@ -16,6 +16,7 @@ from typing import Self
 
 from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
+from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.cache.answer import Answers
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
@@ -31,11 +32,12 @@ from toono.identity.rights import Rights
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refusal
-from toono.pipeline.forward import Forward
+from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
 from toono.runtime.clock import Clock, SystemClock
-from toono.runtime.tasks import spawn
+from toono.runtime.lag import LagSampler
+from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Store
 from toono.store.memory import MemoryStore
 from toono.store.sqlite import SQLiteStore, open_store
@@ -68,6 +70,7 @@ class HubSettings:
     lb_mode: str = "rr"
     node_uids: frozenset[int] = frozenset({0})
     health: HealthSettings = field(default_factory=HealthSettings)
+    yurthub_metrics: bool = False
 
 
 class Hub:
@@ -81,6 +84,7 @@ class Hub:
         self.status_address: tuple[str, int] | None = None
         self.back = asyncio.Event()
         self.metrics = Metrics()
+        self._lag = LagSampler(self._clock)
         self._store_state: Callable[[], str] = lambda: "closed"
 
     async def __aenter__(self) -> Self:
@@ -186,16 +190,34 @@ class Hub:
         recorder = Recorder(self.scopes, Policy.of(*settings.agents))
         answers = Answers(self.scopes, settings.node_name)
         in_flight = InFlight()
+        meter = None
+        if settings.yurthub_metrics:
+            in_flight, meter = self._show_yurthub_series()
         return Chain(
             upstream=self.upstream,
             rights=Rights(node_uids=settings.node_uids),
-            forward=Forward(self.upstream, recorder, clock),
+            forward=Forward(self.upstream, recorder, clock, meter=meter),
             local=Local(answers, self.upstream, in_flight, clock, self.back),
             in_flight=in_flight,
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
         )
+
+    def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
+        """Declare YurtHub's series; return what counts for them."""
+        in_flight, traffic = ListedInFlight(), Traffic()
+
+        def servers() -> list[tuple[str, bool, int]]:
+            return [
+                (one.origin.authority, one.health.healthy, one.origin.open)
+                for one in self.upstream.servers
+            ]
+
+        self.metrics.registry.register(
+            YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
+        )
+        return in_flight, traffic.meter
 
     async def _drain(self) -> None:
         """End held watches, let answers go out, then end the streams from upstream."""
@@ -207,6 +229,8 @@ class Hub:
         await drained
 
     async def _start_admin(self, host: str, port: int) -> None:
+        sampling = spawn(self._lag.run(), name="loop-lag")
+        self._stack.push_async_callback(cancel_and_wait, sampling)
         self._declare_gauges()
         admin = Admin(
             checks={
@@ -233,6 +257,11 @@ class Hub:
                     "toono_requests_in_flight",
                     "Requests under way, watches excluded.",
                     lambda: float(in_flight.reading + in_flight.writing),
+                ),
+                (
+                    "toono_loop_lag_seconds",
+                    "How late the event loop ran at most, in the last minute.",
+                    lambda: self._lag.worst,
                 ),
                 ("toono_watches", "Watches open.", lambda: float(in_flight.watching)),
                 (
@@ -283,7 +312,7 @@ class Hub:
         verb = call.verb if call else "unknown"
         resource = call.resource if call else ""
         component = call.component if call else ""
-        self.metrics.observe((verb, resource, component, route, str(code)), seconds)
+        self.metrics.observe((verb, resource, component, route, code), seconds)
 
     def _mode_changed(self, online: bool) -> None:
         if online:

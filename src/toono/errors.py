@@ -11,6 +11,7 @@ ToonoError
  |    +-- UnreachableError        the link or the server is down (breaker agrees)
  |    +-- UpstreamLimitError      our own limits on the upstream are reached
  +-- CodecError                   a payload is not what its media type says
+ |    +-- CannotTranscodeError    an object has no exact form in another media type
  +-- RequestError                 a client asked for what the API forbids (Status 4xx)
  +-- StoreError
  |    +-- DamagedRowError         a row's checksum does not match
@@ -70,6 +71,16 @@ class UpstreamLimitError(UpstreamError):
 
 class CodecError(ToonoError):
     """A payload is not what its media type says it is."""
+
+
+class CannotTranscodeError(CodecError):
+    """An object has no form in another media type that keeps all of it."""
+
+    def __init__(self, kind: str, api_version: str, reason: str) -> None:
+        super().__init__(f"{api_version} {kind} cannot be transcoded: {reason}")
+        self.kind = kind
+        self.api_version = api_version
+        self.reason = reason
 
 
 class RequestError(ToonoError):

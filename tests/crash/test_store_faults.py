@@ -113,9 +113,10 @@ def log_written_into_the_database_after_a_failed_sync(
 
     def close(self: Engine) -> None:
         guard, self._guard = self._guard, None
+        sweeper, self._sweeper = self._sweeper, None
         connection, self._connection = self._connection, None
         log, self._log = self._log, -1
-        for held in (guard, connection):
+        for held in (guard, sweeper, connection):
             if held is not None:
                 held.close()
         if log >= 0:

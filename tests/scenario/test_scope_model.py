@@ -195,13 +195,13 @@ class Run:
                 )
 
     def truth(self, question: str, version: int) -> list[tuple[str, str, int]]:
-        from toono.testing.apiserver.query import Query, place_of
+        from toono.testing.apiserver.query import Query, place_of, selection
 
         path, _, raw = question.partition("?")
         place = place_of(path)
         assert place is not None
         resource = self.server.resources["", "v1", "pods"]
-        selects = self.server._selector(resource, place, Query(raw))
+        selects = selection(place, Query(raw), resource.fields)
         state = self.server.storage.collection("pods").at(version)
         return sorted(
             (*key, one.version) for key, one in state.items() if selects(one.object)

@@ -9,12 +9,20 @@ Watch streams are in `record_watch`.
 
 import asyncio
 import logging
-import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from toono.cache.policy import Policy
+from toono.cache.received import (
+    MAX_BODY_BYTES,
+    expected_media_type,
+    fits,
+    media_type_of,
+    question_of,
+    unpacked,
+)
 from toono.cache.scope import (
     Change,
     Question,
@@ -33,21 +41,19 @@ from toono.kube.request import Call
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a list that is kept; larger ones pass and are not."""
-MAX_OBJECT_BYTES = 3 * 1024 * 1024
-"""The API server takes no larger object (its limit on a request's body)."""
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-JSON = "application/json"
 FOREIGN_KINDS = frozenset(
     {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
 )
 
 Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
+
+
+MAX_ECHOES = 256
+MAX_ECHO_BYTES = 16 * 1024
 
 
 @dataclass(slots=True)
@@ -60,13 +66,27 @@ class Chain:
     size: int
 
 
+class Echo(NamedTuple):
+    """An answer to a GET, and what was known when it had been taken.
+
+    The same bytes in the same state of things change nothing: agents that poll are
+    told from those that bring news by a comparison, not by reading the object again.
+    """
+
+    scope: Scope
+    serial: int
+    seen: int
+    body: bytes
+
+
 class Recorder:
-    """Begins recordings, and holds what lasts longer than one request: page chains."""
+    """Begins recordings, and holds what lasts longer than one request."""
 
     def __init__(self, scopes: Scopes, policy: Policy) -> None:
         self.scopes = scopes
         self.policy = policy
         self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+        self._echoes: OrderedDict[Question, Echo] = OrderedDict()
 
     async def begin(self, call: Call) -> "Recording | None":
         """Note what is known as `call` is sent; None where it is not to be kept."""
@@ -77,6 +97,24 @@ class Recorder:
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
+
+    def is_echo(self, question: Question, seen: int, body: bytes) -> bool:
+        """Say whether `body` was the last answer, and nothing happened since."""
+        echo = self._echoes.get(question)
+        if echo is None or echo.seen != seen or echo.body != body:
+            return False
+        return self.scopes.find(question) is echo.scope and (
+            echo.serial == echo.scope.serial
+        )
+
+    def remember_echo(self, question: Question, seen: int, body: bytes) -> None:
+        """Note an answer that was taken; large ones and the oldest are not kept."""
+        scope = self.scopes.find(question)
+        if scope is None or len(body) > MAX_ECHO_BYTES:
+            return
+        self._echoes[question] = Echo(scope, scope.serial, seen, body)
+        if len(self._echoes) > MAX_ECHOES:
+            self._echoes.popitem(last=False)
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
@@ -130,7 +168,7 @@ class Recording:
                 else:
                     parts = codec.split_list(body)
                 return self._list(codec, parts)
-            return self._object(codec, body)
+            return self._get_or_write(codec, body)
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None
@@ -193,6 +231,15 @@ class Recording:
 
     # -- one object ----------------------------------------------------------
 
+    def _get_or_write(self, codec: Codec, body: bytes) -> Kept:
+        if self._call.verb != "get":
+            return self._object(codec, body)
+        if self._recorder.is_echo(self._question, self._seen, body):
+            return None
+        kept = self._object(codec, body)
+        self._recorder.remember_echo(self._question, self._seen, body)
+        return kept
+
     def _object(self, codec: Codec, body: bytes) -> Kept:
         call = self._call
         if call.verb == "delete":
@@ -208,6 +255,8 @@ class Recording:
         version = parse_version(item.resource_version)
         if not version:
             return None
+        if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
+            return self._mark_absent(codec, proven=version)
         scope = self._scope(self._name_question(codec, item.namespace, item.name))
         if scope is None or not scope.loaded:
             return None
@@ -245,7 +294,7 @@ class Recording:
             return None
         return self._mark_absent(codec)
 
-    def _mark_absent(self, codec: Codec) -> Kept:
+    def _mark_absent(self, codec: Codec, *, proven: int = 0) -> Kept:
         question = self._name_question(codec, self._call.namespace, self._call.name)
         scope = self._scope(question)
         if scope is None or not scope.loaded:
@@ -254,7 +303,7 @@ class Recording:
         change = accept_absence(
             scope,
             self._reading_of(scope, self._reading),
-            version=self._seen if consistent else 0,
+            version=max(proven, self._seen) if consistent else proven,
         )
         return None if change is None else self._commit(scope, change)
 
@@ -283,72 +332,16 @@ class Recording:
         return future if change.removes else None
 
 
-def question_of(call: Call, media_type: str) -> Question:
-    """Return the question that `call` asks; list and watch ask the same one."""
-    single = call.verb not in ("list", "watch", "deletecollection")
-    return Question(
-        call.component,
-        call.group,
-        call.version,
-        call.resource,
-        call.namespace,
-        call.name if single else "",
-        "" if single else call.label_selector,
-        "" if single else call.field_selector,
-        media_type,
-    )
+def _is_last(verb: str, item: Object) -> bool:
+    """Say whether the answer to a write tells the last of an object.
 
-
-def expected_media_type(call: Call) -> str:
-    """Return the media type that the first clause of Accept will bring."""
-    if call.accept and call.accept[0].media_type == PROTOBUF:
-        return PROTOBUF
-    return JSON
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version:
+    it was never marked, or what it was marked for is due. So does the update that takes
+    the last finalizer.
+    """
+    return item.ended or (verb == "delete" and not item.deleting)
 
 
 def describe(scope: Scope, kind: str, api_version: str) -> None:
     """Note of what kind a scope's objects are."""
     scope.kind, scope.api_version = kind, api_version
-
-
-def fits(item: Object, *, namespace: str, name: str) -> bool:
-    """Say whether an object is one that was asked for, and can be kept by its name."""
-    return (
-        item.name not in ("", ".", "..")
-        and item.namespace not in (".", "..")
-        and not any(mark in item.name or mark in item.namespace for mark in "/\0")
-        and (not namespace or item.namespace in (namespace, ""))
-        and (not name or item.name == name)
-        and len(item.data) <= MAX_OBJECT_BYTES
-    )
-
-
-def media_type_of(fields: Mapping[bytes, bytes]) -> str:
-    """Return the bare media type of an answer, lower-case."""
-    content_type = fields.get(b"content-type", b"").decode("latin-1")
-    return content_type.partition(";")[0].strip().lower()
-
-
-def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the body without its content coding, bounded like one without."""
-    coding = fields.get(b"content-encoding", b"").strip().lower()
-    if coding in (b"", b"identity"):
-        return body
-    if coding != b"gzip":
-        raise CodecError(f"content coding {coding!r} is not kept")
-    pieces: list[bytes] = []
-    limit = MAX_BODY_BYTES
-    rest, size = body, 0
-    try:
-        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
-            member = zlib.decompressobj(wbits=31)
-            pieces.append(member.decompress(rest, limit - size + 1))
-            size += len(pieces[-1])
-            if size > limit:
-                raise CodecError(f"body unpacks to more than {limit} bytes")
-            if not member.eof:
-                raise CodecError("body ends within its gzip coding")
-            rest = member.unused_data
-    except zlib.error as exc:
-        raise CodecError("body is not gzip") from exc
-    return b"".join(pieces)

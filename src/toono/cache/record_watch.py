@@ -13,14 +13,8 @@ bookmark that ends it, and is then a complete list.
 import logging
 from typing import NamedTuple
 
-from toono.cache.record import (
-    FOREIGN_KINDS,
-    Kept,
-    Recorder,
-    describe,
-    fits,
-    question_of,
-)
+from toono.cache.received import fits, question_of
+from toono.cache.record import FOREIGN_KINDS, Kept, Recorder, describe
 from toono.cache.scope import Scope, accept_event, accept_list, forget
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError

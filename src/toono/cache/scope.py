@@ -138,11 +138,14 @@ def accept_list(
         return None
     puts: list[Object] = []
     rows: dict[RowKey, Row] = {}
-    digest, deleting = 0, False
+    # The rows of a complete scope are known to have the sum that it names.
+    known = scope.rows if scope.complete else {}
+    digest, deleting = (scope.digest if scope.complete else 0), False
     for item in items:
         key = (item.namespace, item.name)
         old = scope.rows.get(key)
-        digest ^= name_hash(key)
+        if key not in known:
+            digest ^= name_hash(key)
         if old is not None and _same(old, item) and not restored:
             rows[key] = old
             continue
@@ -150,6 +153,9 @@ def accept_list(
         puts.append(item)
         rows[key] = _row(item)
     deletes = [key for key in scope.rows if key not in rows]
+    for key in deletes:
+        if key in known:
+            digest ^= name_hash(key)
     changed_scope = (
         scope.version != version
         or not scope.complete

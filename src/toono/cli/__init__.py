@@ -11,7 +11,15 @@ from toono.errors import ToonoError
 class Lazy(click.Group):
     """A group whose commands are imported only when one is asked for."""
 
-    COMMANDS = ("run", "demo", "check", "cache", "node-setup", "version")
+    COMMANDS = (
+        "run",
+        "demo",
+        "check",
+        "cache",
+        "api-resources",
+        "node-setup",
+        "version",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.COMMANDS)
@@ -36,6 +44,7 @@ def toono() -> None:
       toono check                    what is missing on this machine
       toono run                      serve this node
       toono cache ls                 what is remembered
+      toono api-resources            what the cluster serves
     """
 
 

@@ -26,6 +26,9 @@ class Object(NamedTuple):
     """metadata.deletionTimestamp is set."""
     data: bytes
     """The stored form."""
+    ended: bool = False
+    """It is `deleting` and waits for nothing more: no grace, no finalizers. The answer
+    to a write that tells this tells the last of the object."""
 
 
 class ListParts(NamedTuple):

@@ -25,7 +25,7 @@ from toono.codec.json_strict import (
     may_hold_wild_number,
     read,
 )
-from toono.codec.json_values import text_at
+from toono.codec.json_values import is_ended, text_at
 from toono.codec.selectable import selectable
 from toono.errors import CodecError
 from toono.kube import status as statuses
@@ -376,6 +376,7 @@ def _object(meta: _Meta, data: bytes, *, nameless: bool = False) -> Object:
         meta.resource_version,
         meta.deletion_timestamp is not None,
         data,
+        meta.deletion_timestamp is not None and is_ended(data),
     )
 
 

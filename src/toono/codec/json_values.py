@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One value of a JSON object by its path, all else skipped."""
+"""Single values of a JSON object, all else skipped."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -31,3 +31,23 @@ def _path_decoder(path: str) -> Callable[[bytes], Any]:
         value = msgspec.field(name=step, default=None)
         kind = msgspec.defstruct("Step", [("next", kind | None, value)])
     return msgspec.json.Decoder(kind).decode
+
+
+class _Waits(msgspec.Struct, rename="camel"):
+    """What keeps an object that is being deleted."""
+
+    deletion_grace_period_seconds: int | None = None
+    finalizers: list[str] | None = None
+
+
+class _Going(msgspec.Struct):
+    metadata: _Waits
+
+
+_decode_going = msgspec.json.Decoder(_Going).decode
+
+
+def is_ended(data: bytes) -> bool:
+    """Say whether an object that is being deleted waits for nothing more."""
+    waits = read(_decode_going, data).metadata
+    return waits.deletion_grace_period_seconds == 0 and not waits.finalizers

@@ -38,6 +38,7 @@ _FIRST, _SECOND, _THIRD, _FOURTH = map(tag_of, (1, 2, 3, 4))
 _META = _FIRST
 _NAME, _NAMESPACE, _UID, _VERSION = map(tag_of, (1, 3, 5, 6))
 _DELETED, _LABELS, _NOTES = map(tag_of, (9, 11, 12))
+_GRACE, _FINALIZERS = tag_of(10, VARINT), tag_of(14)
 _OF_OBJECT = frozenset({_NAME, _NAMESPACE, _UID, _VERSION, _DELETED})
 _REMAINING = tag_of(4, VARINT)
 _IS_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]{0,62}\Z")
@@ -293,7 +294,20 @@ def _object(content: bytes, *, nameless: bool = False) -> Object:
     if parse_version(version) is None:
         raise CodecError(f"resourceVersion {version!r} is no number")
     namespace, uid = found.get(_NAMESPACE, ""), found.get(_UID, "")
-    return Object(namespace, name, uid, version, _DELETED in found, content)
+    deleting = _DELETED in found
+    ended = deleting and _is_ended(content, start, end)
+    return Object(namespace, name, uid, version, deleting, content, ended)
+
+
+def _is_ended(content: bytes, start: int, end: int) -> bool:
+    """Say whether an object that is being deleted waits for nothing more."""
+    grace = None
+    for tag, value, _ in walk(content, start, end):
+        if tag == _FINALIZERS:
+            return False
+        if tag == _GRACE:
+            grace = value
+    return grace == 0
 
 
 def _metadata(content: bytes) -> tuple[int, int]:

@@ -39,6 +39,11 @@ class Options:
         assert isinstance(value, int | float)
         return value
 
+    def flag(self, name: str) -> bool:
+        value = self.values[name]
+        assert isinstance(value, bool)
+        return value
+
     def words(self, name: str) -> tuple[str, ...]:
         value = self.values[name]
         assert isinstance(value, tuple)

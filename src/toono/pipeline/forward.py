@@ -8,9 +8,10 @@ cleanly and its client resumes from the version it has.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from toono.cache.record import Kept, Recorder, Recording, media_type_of
+from toono.cache.received import media_type_of
+from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.codec.registry import for_media_type
 from toono.errors import BodyCutError, UpstreamError, WireTimeoutError
@@ -24,6 +25,10 @@ SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
 BARRIER_SECONDS = 0.2
 BARRIER_REST_SECONDS = 10.0
+
+
+Meter = Callable[[Call, Response], Response]
+"""Sees each answer of the upstream, for who wants its bytes counted."""
 
 
 class Barrier:
@@ -51,8 +56,16 @@ class Barrier:
 class Forward:
     """Passes calls to the upstream and its answers back."""
 
-    def __init__(self, upstream: Upstream, recorder: Recorder, clock: Clock) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        recorder: Recorder,
+        clock: Clock,
+        *,
+        meter: Meter | None = None,
+    ) -> None:
         self._upstream = upstream
+        self._meter = meter
         self._recorder = recorder
         self.barrier = Barrier(clock)
 
@@ -64,6 +77,12 @@ class Forward:
         UnreachableError means that the breaker agrees: the link is down. Only then
         may the caller answer from the cache.
         """
+        response = await self._forward(call, request, credential)
+        return response if self._meter is None else self._meter(call, response)
+
+    async def _forward(
+        self, call: Call, request: Request, credential: Credential
+    ) -> Response:
         recording = None
         if credential.is_node and call.verb != "watch":
             recording = await self._recorder.begin(call)

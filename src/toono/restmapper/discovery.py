@@ -58,7 +58,6 @@ class Document(msgspec.Struct, frozen=True):
 
     form: Form
     fingerprint: str
-    """The ETag, or a digest of the bytes where the server gave none."""
     etag: str
     groups: tuple[GroupDocument, ...] = ()
     media_type: str = PLAIN
@@ -66,7 +65,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def fingerprint(etag: str, body: bytes) -> str:
-    """What tells two documents of one path apart."""
+    """What tells two documents of a path apart: the ETag, or a digest of the bytes."""
     return etag or hashlib.blake2b(body, digest_size=16).hexdigest()
 
 

@@ -73,7 +73,7 @@ class Reading(NamedTuple):
 
     document: Document | None = None
     unchanged: bool = False
-    """304: the document of the ETag that was sent."""
+    """304, or the bytes that were known: nothing was read."""
     absent: bool = False
     """The server says that it serves no such group or version."""
     failure: str = ""
@@ -97,14 +97,14 @@ class Fetcher:
         """Forget that the aggregated form was refused: the server may be another."""
         self._plain = False
 
-    async def read(self, page: Page, etag: str) -> Reading:
-        """Ask for a page, for nothing if it still has `etag`. Raises nothing."""
+    async def read(self, page: Page, known: Document | None) -> Reading:
+        """Ask for a page, for nothing if it still is `known`. Raises nothing."""
         aggregated = page.gv is None and not self._plain
-        reading = await self._ask(page, etag, aggregated=aggregated)
+        reading = await self._ask(page, known, aggregated=aggregated)
         if aggregated and reading.failure == _NOT_ACCEPTABLE:
             log.info("aggregated discovery refused", extra={"path": page.path})
             self._plain = True
-            reading = await self._ask(page, "", aggregated=False)
+            reading = await self._ask(page, None, aggregated=False)
         return reading
 
     @property
@@ -129,13 +129,15 @@ class Fetcher:
             return b""
         return body if reply.status == 200 else b""
 
-    async def _ask(self, page: Page, etag: str, *, aggregated: bool) -> Reading:
+    async def _ask(
+        self, page: Page, known: Document | None, *, aggregated: bool
+    ) -> Reading:
         headers = {
             "accept": ACCEPT_AGGREGATED if aggregated else PLAIN,
             "accept-encoding": "gzip",
         }
-        if etag:
-            headers["if-none-match"] = etag
+        if known is not None and known.etag:
+            headers["if-none-match"] = known.etag
         self.requests += 1
         try:
             async with (
@@ -147,11 +149,13 @@ class Fetcher:
             return Reading(failure=f"{page.path}: no answer in {self._timeout:g} s")
         except (OSError, ToonoError, EOFError, zlib.error) as exc:
             return Reading(failure=f"{page.path}: {exc or type(exc).__name__}")
-        return await self._judge(page, etag, reply, body)
+        return await self._judge(page, known, reply, body)
 
-    async def _judge(self, page: Page, etag: str, reply: Reply, body: bytes) -> Reading:
+    async def _judge(
+        self, page: Page, known: Document | None, reply: Reply, body: bytes
+    ) -> Reading:
         status, content_type = reply.status, reply.headers.get("content-type", "")
-        if status == 304 and etag:
+        if known is not None and status == 304 and known.etag:
             return Reading(unchanged=True)
         if status == 406:
             return Reading(failure=_NOT_ACCEPTABLE, permanent=True)
@@ -161,6 +165,8 @@ class Fetcher:
             permanent = 400 <= status < 500 and status not in (408, 429)
             return Reading(failure=f"{page.path}: HTTP {status}", permanent=permanent)
         told = reply.headers.get("etag", "")
+        if _is_known(known, content_type, told, body):
+            return Reading(unchanged=True)
         try:
             document = await _in_thread_if_large(
                 body, lambda: self._decode(page, content_type, told, body)
@@ -185,6 +191,15 @@ class Fetcher:
     def decode(self, page: Page, content_type: str, etag: str, body: bytes) -> Document:
         """Read a document that was kept; raises BadDocumentError."""
         return self._decode(page, content_type, etag, body)
+
+
+def _is_known(
+    known: Document | None, content_type: str, etag: str, body: bytes
+) -> bool:
+    """Whether an answer is what is known: legacy documents have no ETag that tells."""
+    if known is None:
+        return False
+    return (known.media_type, known.etag, known.raw) == (content_type, etag, body)
 
 
 _NOT_ACCEPTABLE = "the form that was asked for is not acceptable to the server"

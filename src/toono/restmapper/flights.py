@@ -9,7 +9,7 @@ the others.
 import asyncio
 from collections.abc import Callable, Sequence
 
-from toono.restmapper.fetch import Fetcher, Page
+from toono.restmapper.fetch import Fetcher, Page, Reading
 from toono.restmapper.ledger import Ledger
 from toono.runtime.tasks import cancel_and_wait, spawn
 
@@ -81,7 +81,15 @@ class Flights:
         flight = Flight(page, asked=asked)
         self._under_way[page.path] = flight
         flight.task = spawn(self._fly(flight), name=f"discovery of {page.path}")
+        flight.task.add_done_callback(lambda task: self._landed(flight, task))
         return flight
+
+    def _landed(self, flight: Flight, task: asyncio.Task[None]) -> None:
+        """A transport that breaks its word must not make anything look absent."""
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            reading = Reading(failure=f"{flight.page.path}: {failure!r}")
+            self._ledger.take(flight.page, reading, flight.sent)
 
     async def _fly(self, flight: Flight) -> None:
         try:
@@ -96,11 +104,11 @@ class Flights:
     async def _ask(self, flight: Flight) -> None:
         page, state = flight.page, self._ledger.prepare(flight.page)
         flight.sent = self._ledger.tick()
-        first = await self._fetcher.read(page, state.etag)
-        etag = first.document.etag if first.document else state.etag
+        first = await self._fetcher.read(page, state.document)
+        known = None if first.absent else first.document or state.document
         contrary = None
         for _ in range(state.doubts(first, asked=flight.asked)):
-            other = await self._fetcher.read(page, etag)
+            other = await self._fetcher.read(page, known)
             if not state.agree(first, other):
                 contrary = other
                 break

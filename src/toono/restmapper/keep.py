@@ -13,7 +13,7 @@ from toono.restmapper.observing import Observer
 from toono.restmapper.overlay import Row
 from toono.restmapper.persist import Kept, KeptPage, KeptRow
 from toono.restmapper.snapshot import Snapshot
-from toono.restmapper.values import GroupVersion, Source
+from toono.restmapper.values import ROOTS, GroupVersion, Source
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class Shelf:
             tuple(_pages(ledger)),
             tuple(
                 KeptRow(row.gv, row.plural, row.resource)
-                for row in ledger.rows.values()
+                for root in ROOTS
+                for row in ledger.pending(root)
                 if row.resource is not None
             ),
         )

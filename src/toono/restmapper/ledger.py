@@ -7,6 +7,7 @@ that a document is never taken for newer than what it was asked before.
 """
 
 import logging
+import operator
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -16,9 +17,9 @@ from toono.restmapper.fetch import Page, Reading
 from toono.restmapper.limits import Backoff
 from toono.restmapper.overlay import Key, Row, agrees, lay
 from toono.restmapper.pages import Groups, PageState
-from toono.restmapper.records import failed, group_record, same, without
+from toono.restmapper.records import failed, group_record, same, told, without
 from toono.restmapper.snapshot import GroupRecord, Snapshot, VersionRecord
-from toono.restmapper.values import ROOTS, GroupVersion, Source, State, root_of
+from toono.restmapper.values import ROOTS, GroupVersion, Source, root_of
 from toono.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class Ledger:
         self.rows: dict[Key, Row] = {}
         self._groups: dict[str, list[GroupRecord]] = {root: [] for root in ROOTS}
         self._records: dict[str, Records] = {root: {} for root in ROOTS}
+        self._published: list[object] = []
+        """What the newest snapshot was made of; never changed in place."""
         self._sequence = 0
         self._questioned: dict[str | None, int] = {}
         self._applied: dict[str, tuple[Groups, int]] = {}
@@ -98,6 +101,11 @@ class Ledger:
     def record(self, gv: GroupVersion) -> VersionRecord | None:
         """What the documents alone say of a group-version."""
         return self._records[root_of(gv.group)].get(gv)
+
+    def listed(self, group: str) -> GroupRecord | None:
+        """What the documents alone say of a group's versions."""
+        groups = self._groups[root_of(group)]
+        return next((each for each in groups if each.name == group), None)
 
     def restore(self, page: Page, document: Document) -> None:
         """Take a document that was kept on disk: good until it can be confirmed."""
@@ -158,7 +166,8 @@ class Ledger:
             return
         before = self._records[root]
         confirmed = {each.name: each for each in self._groups[root] if each.confirmed}
-        groups, records = [], Records()
+        groups, records, now = [], Records(), self._clock.wall()
+        source = Source.DISK if state.from_disk else Source.AGGREGATED
         for group in state.content:
             settled = self._is_settled(group.name, sent)
             record = group_record(group, settled)
@@ -167,7 +176,9 @@ class Ledger:
                 gv = GroupVersion(group.name, version.version)
                 old = before.get(gv)
                 if state.is_aggregated:
-                    records[gv] = self._told(state, gv, version, old, settled)
+                    records[gv] = told(
+                        gv, version, old, now, source=source, confirmed=settled
+                    )
                 elif old is not None:
                     records[gv] = old
         self._groups[root], self._records[root] = groups, records
@@ -180,29 +191,6 @@ class Ledger:
         for path, state in list(self.pages.items()):
             if state.page.gv is not None and root_of(state.page.gv.group) == root:
                 del self.pages[path]
-
-    def _told(
-        self,
-        state: PageState,
-        gv: GroupVersion,
-        version: VersionDocument,
-        old: VersionRecord | None,
-        settled: bool,
-    ) -> VersionRecord:
-        """The record of a version that an aggregated document tells of."""
-        resources, now = version.resources, self._clock.wall()
-        if resources is None:
-            return failed(gv, old, version.problem, now, confirmed=settled)
-        source = Source.DISK if state.from_disk else Source.AGGREGATED
-        kept = State.STALE if state.from_disk else State.FRESH
-        if (
-            old is not None
-            and old.resources is resources
-            and (old.state, old.source, old.confirmed) == (kept, source, settled)
-        ):
-            return old
-        record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
-        return old if old is not None and record.says_the_same(old) else record
 
     def _apply_group(self, state: PageState, group: str, sent: int) -> None:
         root = root_of(group)
@@ -225,27 +213,30 @@ class Ledger:
         }
 
     def _apply_version(self, state: PageState, gv: GroupVersion) -> None:
-        root = root_of(gv.group)
-        records = dict(self._records[root])
-        old = records.pop(gv, None)
-        resources = state.content[0].versions[0].resources if state.content else ()
-        if resources is None:
+        root, old = root_of(gv.group), self.record(gv)
+        groups, records = self._groups[root], self._records[root]
+        if not state.content:
+            lefts = [without(each, gv) for each in groups]
+            self._groups[root] = [each for each in lefts if each is not None]
+            self._records[root] = {
+                each: records[each] for each in records if each != gv
+            }
             return
-        if state.content:
-            source = Source.DISK if state.from_disk else Source.LEGACY
-            kept = State.STALE if state.from_disk else State.FRESH
-            settled = self._is_settled(gv.group, state.sent)
-            now = self._clock.wall()
-            record = VersionRecord(gv, resources, kept, source, now, confirmed=settled)
-            same = old is not None and record.says_the_same(old)
-            records[gv] = old if same and old is not None else record
-        else:
-            self._groups[root] = [
-                left
-                for each in self._groups[root]
-                if (left := without(each, gv)) is not None
-            ]
-        self._records[root] = records
+        version = state.content[0].versions[0]
+        if version.resources is None or not self._is_listed(gv):
+            return
+        source = Source.DISK if state.from_disk else Source.LEGACY
+        settled, now = self._is_settled(gv.group, state.sent), self._clock.wall()
+        record = told(gv, version, old, now, source=source, confirmed=settled)
+        if record is not old:
+            self._records[root] = {**records, gv: record}
+
+    def _is_listed(self, gv: GroupVersion) -> bool:
+        """Whether a list names it. A document that a row alone led to may come from a
+        server ahead of the list's: the row answers until a list names it too.
+        """
+        group = self.listed(gv.group)
+        return group is not None and gv.version in group.versions
 
     # -- failures ----------------------------------------------------------------
 
@@ -261,6 +252,8 @@ class Ledger:
         state.backoff.fail(self._clock.monotonic(), permanent=reading.permanent)
         gv = state.page.gv
         if gv is not None and gv.version:
+            if not self._is_listed(gv):
+                return
             records = self._records[root_of(gv.group)]
             now = self._clock.wall()
             record = failed(gv, records.get(gv), reading.failure, now, confirmed=True)
@@ -351,18 +344,30 @@ class Ledger:
         self.publish()
 
     def _settle_rows(self, page: Page, sent: int) -> None:
-        """Drop the rows that a document asked for after them agrees with."""
-        if not self.rows:
-            return
+        """Drop the rows whose time is up: documents asked for after them are right."""
         root = root_of(page.gv.group) if page.gv is not None else page.path
-        now, records = self._clock.monotonic(), self._records[root]
+        now = self._clock.monotonic()
         for key, row in list(self.rows.items()):
             judged = root_of(row.gv.group) == root and sent > row.born
-            if judged and (now >= row.until or agrees(row, records)):
+            if judged and now >= row.until:
                 del self.rows[key]
+
+    def pending(self, root: str) -> list[Row]:
+        """The rows with which the documents below a root do not agree yet."""
+        records = self._records[root]
+        return [
+            row
+            for row in self.rows.values()
+            if root_of(row.gv.group) == root and not agrees(row, records)
+        ]
 
     def publish(self) -> None:
         """Make the newest snapshot out of what is known."""
+        parts: list[object] = [*self._groups.values(), *self._records.values()]
+        made = self._published and all(map(operator.is_, parts, self._published))
+        if made and not self.rows:
+            return  # one of hundreds of legacy pages, and nothing new in it
+        self._published = parts if not self.rows else []
         groups = [group for root in ROOTS for group in self._groups[root]]
         records: Mapping[GroupVersion, VersionRecord] = {
             gv: each for root in ROOTS for gv, each in self._records[root].items()

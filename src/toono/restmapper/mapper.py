@@ -9,11 +9,12 @@ package: every other module is one part of what is put together here.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Self
 
 from toono.restmapper.answers import Expansion, Statistics
 from toono.restmapper.background import Keeper, Polls, watchers
-from toono.restmapper.errors import MapperError
+from toono.restmapper.errors import MapperError, NoMatchError
 from toono.restmapper.events import Event, News
 from toono.restmapper.fetch import Fetcher
 from toono.restmapper.flights import Flights
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 1.0
 """How long a known answer that was called in question waits for its confirmation."""
 WAIT_STEP_SECONDS = 0.25
+EVERYTHING = "*"
+"""No resource has this name, so that every version must be read to know it."""
 
 
 class RESTMapper:
@@ -87,10 +90,13 @@ class RESTMapper:
             self._settings.yurthub_file,
             identity=self._settings.identity,
         )
-        self._keeper = Keeper(self._clock, self._keep)
+        self._keeper = Keeper(
+            self._clock,
+            lambda: self._shelf.save(self._ledger, self._fetcher, self.observe),
+        )
         self.observe = Observer(self._ledger, self._signals, self._fetcher)
         """What passing traffic shows; for a proxy that hosts this mapper."""
-        self._restore()
+        self._shelf.restore(self._ledger, self._fetcher, self.observe)
 
     # -- life ------------------------------------------------------------------------
 
@@ -283,6 +289,15 @@ class RESTMapper:
         self._refresher.check(groups)
         return self.snapshot
 
+    async def load(self, *, timeout: float | None = None) -> Snapshot:
+        """Read what was not read yet: all that is served is known then.
+
+        Raises DiscoveryUnavailableError where some of it cannot be told just now.
+        """
+        with suppress(NoMatchError):
+            await self._all(GroupVersionResource("", "", EVERYTHING), timeout)
+        return self.snapshot
+
     def invalidate(self, group: str | None = None) -> None:
         """Believe nothing (of a group) any more: the next question asks first.
 
@@ -358,15 +373,9 @@ class RESTMapper:
 
     async def _next_snapshot(self, seen: Snapshot) -> None:
         """Wait for a change, or a little while: a miss may ask again by then."""
-        change = spawn(self._changed_from(seen), name="restmapper wait")
-        pause = spawn(self._clock.sleep(WAIT_STEP_SECONDS), name="restmapper pause")
-        try:
-            await asyncio.wait({change, pause}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await cancel_and_wait(change, pause)
-
-    async def _changed_from(self, seen: Snapshot) -> None:
-        await self._news.after(seen)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_STEP_SECONDS):
+                await self._news.after(seen)
 
     def _on_change(self) -> None:
         self._news.tell()
@@ -383,12 +392,6 @@ class RESTMapper:
         body = await self._fetcher.plain("/version")
         if body:
             self.observe.version(body)
-
-    def _restore(self) -> None:
-        self._shelf.restore(self._ledger, self._fetcher, self.observe)
-
-    async def _keep(self) -> None:
-        await self._shelf.save(self._ledger, self._fetcher, self.observe)
 
 
 def _late_reason(limit: float) -> str:

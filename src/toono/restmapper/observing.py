@@ -50,25 +50,19 @@ class Observer:
         asked = parse_target(target)
         if asked is None:
             return
-        group, _, name = asked.resource
-        known = any(
-            each.resource == asked.resource
-            for each in self._ledger.snapshot.named(name)
-        )
-        if known:
-            self._signals.give(group, awaits_change=False)
+        if self._ledger.snapshot.served(asked.resource) is not None:
+            self._signals.give(asked.resource.group, awaits_change=False)
 
     def body(self, target: str, api_version: str, kind: str) -> None:
         """A body of `api_version` and `kind` answered `target` with 2xx."""
         seen = sighting(target, api_version, kind)
         if seen is None:
             return
-        for mapping in self._ledger.snapshot.named(seen.resource.resource):
-            if mapping.resource == seen.resource:
-                if mapping.kind != seen.kind:
-                    self._signals.give(seen.kind.group, awaits_change=False)
-                return
-        self._learn(seen)
+        known = self._ledger.snapshot.served(seen.resource)
+        if known is None:
+            self._learn(seen)
+        elif known.kind != seen.kind:
+            self._signals.give(seen.kind.group, awaits_change=False)
 
     def reconnect(self) -> None:
         """The upstream answers again after it did not."""

@@ -3,7 +3,8 @@
 
 A CRD that became Established is served at once but shown by discovery some
 milliseconds later, and by other servers later still; the same holds for one that is
-gone. Until a document asked for afterwards agrees, or time is up, the row counts.
+gone. A row counts until its time is up, because the next document may come from a
+server that lags behind the one that agreed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -63,13 +64,16 @@ def lay(
 ) -> tuple[list[GroupRecord], dict[GroupVersion, VersionRecord]]:
     """Groups and records as they are once the rows are laid over them.
 
-    A row from a file is called in question until its root was asked in vain: `silent`
-    names the roots that do not answer.
+    A row with which the documents agree changes nothing. One from a file is called in
+    question until its root was asked in vain: `silent` names the roots that do not
+    answer.
     """
     named = {group.name: group for group in groups}
     laid = dict(records)
     by_version: dict[GroupVersion, list[Row]] = {}
     for row in rows:
+        if agrees(row, records):
+            continue
         by_version.setdefault(row.gv, []).append(row)
     for gv in sorted(by_version, key=lambda gv: (gv.group, version_rank(gv.version))):
         trusted = root_of(gv.group) in silent

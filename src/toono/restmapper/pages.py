@@ -67,11 +67,6 @@ class PageState:
         self._replaced: deque[str] = deque(maxlen=REMEMBERED)
 
     @property
-    def etag(self) -> str:
-        """What to send as If-None-Match."""
-        return self.document.etag if self.document is not None else ""
-
-    @property
     def is_untold(self) -> bool:
         """Whether no answer about this page was ever had, now or before a restart."""
         return self.document is None and self.confirmed_at is None
@@ -104,15 +99,12 @@ class PageState:
         """Take two readings that do not agree, or a second one that failed."""
         readings = [each for each in (first, other) if not each.failure]
         told: Groups = ()
-        new: Groups = ()
         for reading in readings:
-            groups = self._groups(reading)
-            told = union(told, groups)
-            new = new if self._was_replaced(reading) else union(new, groups)
+            told = union(told, self._groups(reading))
         kept = self.content if other.failure else common(self.content, told)
         for reading in readings:
             self._remember(reading.document)
-        self.content, self.skewed = union(new, kept), True
+        self.content, self.skewed = union(told, kept), True
 
     def agree(self, first: Reading, other: Reading) -> bool:
         """Whether the answer to a second question says what the first one did."""

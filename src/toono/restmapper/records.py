@@ -7,7 +7,7 @@ compares by identity.
 
 import msgspec
 
-from toono.restmapper.discovery import GroupDocument
+from toono.restmapper.discovery import GroupDocument, VersionDocument
 from toono.restmapper.snapshot import GroupRecord, VersionRecord
 from toono.restmapper.values import GroupVersion, Source, State
 
@@ -21,6 +21,30 @@ def group_record(group: GroupDocument, confirmed: bool) -> GroupRecord:
 def same(old: GroupRecord | None, new: GroupRecord) -> GroupRecord:
     """`old` where nothing differs."""
     return old if old == new and old is not None else new
+
+
+def told(
+    gv: GroupVersion,
+    version: VersionDocument,
+    old: VersionRecord | None,
+    now: float,
+    *,
+    source: Source,
+    confirmed: bool,
+) -> VersionRecord:
+    """The record of a version that a document tells of."""
+    resources = version.resources
+    if resources is None:
+        return failed(gv, old, version.problem, now, confirmed=confirmed)
+    state = State.STALE if source is Source.DISK else State.FRESH
+    if (
+        old is not None
+        and old.resources is resources
+        and (old.state, old.source, old.confirmed) == (state, source, confirmed)
+    ):
+        return old
+    record = VersionRecord(gv, resources, state, source, now, confirmed=confirmed)
+    return old if old is not None and record.says_the_same(old) else record
 
 
 def failed(

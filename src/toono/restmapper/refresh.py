@@ -40,9 +40,9 @@ class Refresher:
     def check(self, groups: Iterable[str] | None) -> None:
         """Raise DiscoveryUnavailableError if what was just read could not be."""
         wanted = None if groups is None else set(groups)
-        failing = [
-            state for page in self._lists(wanted) if (state := self._state(page)).error
-        ]
+        pages = self._ledger.pages
+        states = [pages.get(page.path) for page in self._lists(wanted)]
+        failing = [state for state in states if state is not None and state.error]
         if failing:
             raise DiscoveryUnavailableError(
                 [state.page.path for state in failing],
@@ -85,7 +85,7 @@ class Refresher:
         pages: dict[Page, None] = {}
         for group in groups:
             root = Page(root_of(group))
-            known = group in self._ledger.snapshot.groups
+            known = self._ledger.listed(group) is not None
             legacy = known and not self._state(root).is_aggregated
             pages[Page.of_group(group) if legacy else root] = None
         return list(pages)

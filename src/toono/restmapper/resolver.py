@@ -47,7 +47,7 @@ class Resolver:
         finding = question.find(self._ledger.snapshot)
         if finding.mappings:
             return finding
-        raise self._verdict(question, finding, limited=attempt.limited)
+        raise self._verdict(question, finding, attempt)
 
     def clear(self) -> None:
         """A signal came: nothing is known to be absent."""
@@ -81,16 +81,18 @@ class Resolver:
         return self.bucket.take(self._clock.monotonic())
 
     def _verdict(
-        self, question: Question, finding: Finding, *, limited: bool
+        self, question: Question, finding: Finding, attempt: "Attempt"
     ) -> MapperError:
         """Absent only if everybody who could know was asked and said so."""
         now = self._clock.monotonic()
         if any(self._is_failing(page) for page in self._lists_of(question)):
             return self.unavailable(question)
-        if limited:
+        if attempt.limited:
             if self.absent.was_asked(question.key) or self._is_recent(question, now):
                 return question.absent()
             return self.unavailable(question, OVER_LIMIT)
+        if not attempt.is_answered():
+            return self.unavailable(question)
         if finding.doubtful or finding.unread:
             if not any(self._asks_itself(record) for record in finding.doubtful):
                 self._unavailable.add(question.key, now)
@@ -106,8 +108,12 @@ class Resolver:
         """The pages that say which group-versions can hold the answer."""
         for root in question.roots:
             yield Page(root)
-        if question.group and Page.of_group(question.group).path in self._ledger.pages:
-            yield Page.of_group(question.group)
+        if not question.group:
+            return
+        page = Page.of_group(question.group)
+        state = self._ledger.pages.get(page.path)
+        if state is not None and (state.error or not state.is_untold):
+            yield page
 
     def _is_failing(self, page: Page) -> bool:
         state = self._ledger.page(page)
@@ -140,11 +146,17 @@ class Attempt:
         """Some request was not sent because of the limit."""
         self._since = ledger.tick()
         self._done: set[str] = set()
+        self._listing: list[Page] = []
+
+    def is_answered(self) -> bool:
+        """Whether every list that was needed was read since the question."""
+        return all(self._ledger.was_sent(page, self._since) for page in self._listing)
 
     async def settle(self) -> None:
         """Read what could change the answer."""
         finding = self._question.find(self._ledger.snapshot)
-        await self._read(self._lists(finding))
+        self._listing = self._lists(finding)
+        await self._read(self._listing)
         completing = bool(finding.mappings)
         while pages := self._versions(completing=completing):
             await self._read(pages)
@@ -184,8 +196,11 @@ class Attempt:
     def _legacy_lists(self, root: Page) -> list[Page]:
         """A version that is listed needs no list; any other miss re-reads one."""
         question, snapshot = self._question, self._ledger.snapshot
-        group = None if question.group is None else snapshot.groups.get(question.group)
-        if group is None or self._ledger.is_all_in_question(root):
+        named = question.group
+        group = None if named is None else snapshot.groups.get(named)
+        if group is None or self._ledger.listed(group.name) is None:
+            return [root]
+        if self._ledger.is_all_in_question(root) or self._ledger.page(root).error:
             return [root]
         listed = group.versions if group.confirmed else ()
         if question.is_versioned and all(

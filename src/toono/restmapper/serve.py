@@ -100,8 +100,7 @@ def _kept(ledger: Ledger, root: str, form: Form) -> tuple[str, bytes]:
     incomplete = state.skewed or any(
         version.problem for group in document.groups for version in group.versions
     )
-    laid_over = any(root_of(row.gv.group) == root for row in ledger.rows.values())
-    if incomplete or laid_over:
+    if incomplete or ledger.pending(root):
         return "", b""
     return document.etag, document.raw
 

@@ -16,7 +16,7 @@ from toono.restmapper.limits import TokenBucket
 from toono.restmapper.overlay import Row, agrees
 from toono.restmapper.refresh import Refresher
 from toono.restmapper.resolver import Resolver
-from toono.restmapper.values import Source
+from toono.restmapper.values import ROOTS, Source
 from toono.restmapper.watch import EventType
 from toono.runtime.clock import Clock
 
@@ -141,7 +141,8 @@ class Signals:
             self._awaits_change = False
 
     def _has_caught_up(self) -> bool:
-        if any(row.source is not Source.DISK for row in self._ledger.rows.values()):
+        rows = [row for root in ROOTS for row in self._ledger.pending(root)]
+        if any(row.source is not Source.DISK for row in rows):
             return False
         changed = self._ledger.snapshot.generation != self._generation
         return changed or not self._awaits_change

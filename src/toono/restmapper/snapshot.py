@@ -135,6 +135,16 @@ class Snapshot:
         """Whatever has `name` as a short name, in no order."""
         return self._index.shorts.get(name, ())
 
+    def served(self, resource: GroupVersionResource) -> RESTMapping | None:
+        """The mapping of a resource by its full name; None if it is not known.
+
+        For who has a URL and wants the kind: that of a list nobody has an object of.
+        """
+        for mapping in self.named(resource.resource):
+            if mapping.resource == resource:
+                return mapping
+        return None
+
     def all_mappings(self) -> Iterable[RESTMapping]:
         """Every mapping, group by group in the server's order."""
         for group in self.groups:

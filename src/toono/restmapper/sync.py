@@ -176,6 +176,10 @@ class SyncRESTMapper:
         """See RESTMapper.refresh."""
         return self._ask(self._inner.refresh(group, timeout=timeout))
 
+    def load(self, *, timeout: float | None = None) -> Snapshot:
+        """See RESTMapper.load."""
+        return self._ask(self._inner.load(timeout=timeout))
+
     def invalidate(self, group: str | None = None) -> None:
         """See RESTMapper.invalidate."""
 

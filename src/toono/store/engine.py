@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The connection that writes. Synchronous: its owner gives it a thread of its own.
 
+`sync` and `checkpoint` may run in a second thread beside `commit`; they use a
+descriptor and a connection of their own.
+
 Every transaction is committed with `synchronous=NORMAL`, a write without a sync. It
 becomes durable by a sync of the write-ahead log through a descriptor of our own: a
 dummy transaction under FULL would sync it too, and write a page more each time.
@@ -39,10 +42,13 @@ class Engine:
         self._disk = disk
         self._connection: Connection | None = None
         self._guard: Connection | None = None
+        self._sweeper: Connection | None = None
         self._log = -1
         self._identity = (0, 0)
         self.logged_bytes = 0
-        """About how much was written to the log since the last checkpoint."""
+        """About how much was written to the log since it last began anew."""
+        self.kept_bytes = 0
+        """What was in the log when a checkpoint could not let it begin anew."""
 
     def open(self) -> None:
         """Connect to a database that is known to be whole and ours."""
@@ -59,10 +65,13 @@ class Engine:
         # not happen after a failed sync. A reader cannot: it is closed last then.
         self._guard = self._disk.connect(self._path, read_only=True)
         self._guard.execute("SELECT id FROM rows LIMIT 1").fetchone()
+        self._sweeper = self._disk.connect(self._path)
+        self._sweeper.execute("PRAGMA synchronous=NORMAL")
         # Held as long as the connection: a write error that the kernel meets later
         # is told once to each descriptor that was open at the time.
         self._log = self._disk.open(beside(self._path, "-wal"), os.O_RDONLY)
         self.logged_bytes = os.fstat(self._log).st_size
+        self.kept_bytes = 0
 
     def commit(self, batches: Sequence[Batch]) -> None:
         """Make all changes of `batches`, in order, in one transaction. No sync."""
@@ -98,9 +107,15 @@ class Engine:
             raise MovedError(f"{self._path} was removed or replaced")
 
     def checkpoint(self) -> None:
-        """Write the log into the database, so that the log begins anew."""
-        self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        self.logged_bytes = 0
+        """Write the log into the database; it begins anew unless it grew meanwhile."""
+        assert self._sweeper is not None, "the engine is closed"
+        before = self.logged_bytes
+        row = self._sweeper.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        _, frames, written = row or (1, 0, -1)
+        if frames == written and self.logged_bytes == before:
+            self.logged_bytes = self.kept_bytes = 0
+        else:
+            self.kept_bytes = self.logged_bytes
 
     def quarantine(self, keys: Iterable[Key]) -> int:
         """Move damaged rows aside, leaving rows without a value; returns how many."""
@@ -141,6 +156,7 @@ class Engine:
         """Close as things stand; nothing more is written."""
         connection, self._connection = self._connection, None
         guard, self._guard = self._guard, None
+        sweeper, self._sweeper = self._sweeper, None
         log, self._log = self._log, -1
         with ExitStack() as closing:  # closes in reverse: the connection first
             if log >= 0:
@@ -149,6 +165,8 @@ class Engine:
                 closing.callback(guard.close)
             if connection is not None:
                 closing.callback(connection.close)
+            if sweeper is not None:
+                closing.callback(sweeper.close)
 
     def has_moved(self) -> bool:
         """Tell whether what is open is no longer what lies at the path."""

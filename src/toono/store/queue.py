@@ -84,12 +84,19 @@ class Queue:
         """Return all that was, or may have been, committed and is not durable."""
         return [taken.batch for taken in (*self._unsynced, *self._committing)]
 
-    def settle(self) -> Sequence[Taken]:
-        """Note that all that was committed is durable; returns it."""
-        settled = list(self._unsynced)
-        self._unsynced.clear()
-        self.bytes -= self.unsynced_bytes
-        self.unsynced_bytes = 0
+    @property
+    def last_committed(self) -> int:
+        """Number of the last batch that a sync begun now makes durable."""
+        return self._unsynced[-1].number if self._unsynced else 0
+
+    def settle(self, through: int) -> Sequence[Taken]:
+        """Note that what was committed, up to a number, is durable; returns it."""
+        settled = []
+        while self._unsynced and self._unsynced[0].number <= through:
+            settled.append(self._unsynced.popleft())
+        size = sum(taken.size for taken in settled)
+        self.bytes -= size
+        self.unsynced_bytes -= size
         return settled
 
     def abandon(self) -> Sequence[Taken]:

@@ -17,7 +17,11 @@ class Worker:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Return what `work` returns. Cancellation does not stop what has begun."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self.begin(work)
+
+    def begin(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Return the result to come."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def stop(self) -> None:
         """End the thread; nothing may be under way."""

@@ -51,14 +51,22 @@ class Authority:
 
     def node(self, name: str, *, days: int = 30) -> Pair:
         """Issue a node's client certificate, as the kubelet's."""
-        subject = x509.Name(
-            [
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-                x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}"),
-            ]
-        )
+        user = f"system:node:{name}"
+        return self._client(f"node-{name}", user, ("system:nodes",), days=days)
+
+    def user(self, name: str, *groups: str, days: int = 30) -> Pair:
+        """Issue a user's client certificate; its groups are organizations."""
+        return self._client(f"user-{name}", name, groups, days=days)
+
+    def _client(
+        self, stem: str, name: str, groups: tuple[str, ...], *, days: int
+    ) -> Pair:
+        organizations = [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups
+        ]
+        common = x509.NameAttribute(NameOID.COMMON_NAME, name)
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        return self._issue(f"node-{name}", subject, days, [usage])
+        return self._issue(stem, x509.Name([*organizations, common]), days, [usage])
 
     def _issue(
         self,

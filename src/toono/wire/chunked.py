@@ -16,37 +16,50 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}\Z")
 
 
 class ChunkReader:
-    """Takes bytes, gives the content of chunks; tells where the body ends."""
+    """Takes bytes, gives the content of chunks; tells where the body ends.
 
-    __slots__ = ("_buffer", "_left", "_out", "_state")
+    Of each piece it takes, the content is given at once and joined: a flood of tiny
+    chunks costs no more than their bytes.
+    """
+
+    __slots__ = ("_at", "_buffer", "_found", "_left", "_out", "_state", "_trailer_left")
 
     def __init__(self, out: Callable[[bytes], None]) -> None:
         self._out = out
         self._buffer = b""
+        self._at = 0
         self._left = 0
+        self._trailer_left = MAX_TRAILER_BYTES
+        self._found: list[bytes] = []
         self._state = self._size_line
 
     def feed(self, piece: bytes) -> bytes | None:
         """Take bytes; return what follows the body's end, None while it goes on."""
-        self._buffer += piece
-        while True:
-            step = self._state()
-            if step is None:
-                return None
-            if not step:
-                rest, self._buffer = self._buffer, b""
-                return rest
+        self._buffer = self._buffer + piece if self._buffer else piece
+        self._at = 0
+        try:
+            while step := self._state():
+                pass
+        finally:
+            self._buffer = self._buffer[self._at :]
+            if self._found:
+                found, self._found = self._found, []
+                self._out(b"".join(found))
+        if step is None:
+            return None
+        rest, self._buffer = self._buffer, b""
+        return rest
 
     def _line(self, limit: int) -> bytes | None:
-        end = self._buffer.find(b"\n", 0, limit + 2)
+        end = self._buffer.find(b"\n", self._at, self._at + limit + 2)
         if end < 0:
-            if len(self._buffer) > limit:
+            if len(self._buffer) - self._at > limit + 1:
                 raise RejectedRequestError(400, "a chunk's line is too long")
             return None
-        line = self._buffer[:end]
+        line = self._buffer[self._at : end]
         if not line.endswith(b"\r") or b"\r" in line[:-1]:
             raise RejectedRequestError(400, "a bare line end in the chunked body")
-        self._buffer = self._buffer[end + 1 :]
+        self._at = end + 1
         return line[:-1]
 
     def _size_line(self) -> bool | None:
@@ -60,29 +73,29 @@ class ChunkReader:
         return True
 
     def _content(self) -> bool | None:
-        if not self._buffer:
+        piece = self._buffer[self._at : self._at + self._left]
+        if not piece:
             return None
-        piece = self._buffer[: self._left]
-        self._buffer = self._buffer[len(piece) :]
+        self._at += len(piece)
         self._left -= len(piece)
-        self._out(piece)
+        self._found.append(piece)
         if self._left == 0:
             self._state = self._content_end
         return True
 
     def _content_end(self) -> bool | None:
-        if len(self._buffer) < 2:
-            if self._buffer and self._buffer != b"\r":
-                raise RejectedRequestError(400, "a chunk is longer than its size")
-            return None
-        if not self._buffer.startswith(b"\r\n"):
+        end = self._buffer[self._at : self._at + 2]
+        if not b"\r\n".startswith(end):
             raise RejectedRequestError(400, "a chunk is longer than its size")
-        self._buffer = self._buffer[2:]
+        if len(end) < 2:
+            return None
+        self._at += 2
         self._state = self._size_line
         return True
 
     def _trailer(self) -> bool | None:
-        line = self._line(MAX_TRAILER_BYTES)
+        line = self._line(self._trailer_left)
         if line is None:
             return None
+        self._trailer_left = max(0, self._trailer_left - len(line))
         return line != b""

@@ -7,25 +7,31 @@ connection was an idle one that the server had already given up.
 """
 
 import asyncio
-import socket
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from typing import cast
 
-from toono.errors import BadResponseError, BodyCutError, UnreachableError, WireError
+from toono.errors import (
+    BadResponseError,
+    BodyCutError,
+    RejectedRequestError,
+    UnreachableError,
+    WireError,
+    WireTimeoutError,
+)
+from toono.runtime.tasks import spawn
 from toono.wire.messages import Answer, Body, Headers
 from toono.wire.response import ResponseReader, Upgraded
+from toono.wire.sockets import watch_over
 from toono.wire.streams import Gate, Incoming
 from toono.wire.tunnel import TransportTunnel
 
 CONNECT_SECONDS = 5.0
 USER_TIMEOUT_MS = 4000
-"""Unacknowledged bytes end a connection after this (TCP_USER_TIMEOUT, RFC 5482)."""
-KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
+"""Design: a link is given up after so long without a word."""
 MAX_IDLE = 32
-TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 18)
 
 TLS = Callable[[Hashable], ssl.SSLContext | None]
 """credential → the context of new connections; None speaks plain HTTP."""
@@ -152,6 +158,9 @@ class Origin:
                     ssl=context,
                     server_hostname=self.host if context else None,
                 )
+        except TimeoutError as exc:
+            text = f"{self.authority}: no connection within {CONNECT_SECONDS:g} s"
+            raise UnreachableError(text) from exc
         except (OSError, ssl.SSLError) as exc:
             raise UnreachableError(f"{self.authority}: {exc}") from exc
         self._open.add(link)
@@ -170,14 +179,13 @@ class Link(asyncio.Protocol):
         self._head: asyncio.Future[Answer] | None = None
         self._failure: Exception | None = None
         self.heard = False
-        self._sending: asyncio.Task[None] | None = None
+        self._sent = True
+        """The request went out whole: else its rest would be read as the next one."""
         self._tunnel: Incoming | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        raw = transport.get_extra_info("socket")
-        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
-            _tune(raw)
+        watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
 
     @property
     def is_waiting(self) -> bool:
@@ -225,34 +233,49 @@ class Link(asyncio.Protocol):
             lines.append(b"Upgrade: " + upgrade.encode("latin-1"))
         lines.append(b"\r\n")
         transport.write(b"\r\n".join(lines))
+        sending = None
+        if body is not None:
+            self._sent = False
+            sending = spawn(
+                self._send_body(body, head, chunked=chunked), name="request-body"
+            )
         try:
-            if body is not None:
-                await self._send_body(body, chunked=chunked)
             return await head
         except BaseException:
             self.drop()
             raise
         finally:
+            if sending is not None:
+                sending.cancel()  # an early answer: the rest is not wanted
             # An answer that came whole has put this connection back already, and
             # another request may wait on it before this task runs again.
             if self._head is head:
                 self._head = None
 
-    async def _send_body(self, body: Body, *, chunked: bool) -> None:
-        assert self._transport is not None
-        assert self._head is not None
-        while piece := await body.read():
-            if self._head.done():
-                return  # an early answer: the rest is not wanted
-            if chunked:
-                piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-            self._transport.write(piece)
-            try:
+    async def _send_body(
+        self, body: Body, head: asyncio.Future[Answer], *, chunked: bool
+    ) -> None:
+        """Send a body beside the wait for the answer, which may come before its end."""
+        transport = self._transport
+        assert transport is not None
+        size = 0
+        try:
+            while piece := await body.read():
+                size += len(piece)
+                if chunked:
+                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+                transport.write(piece)
+                self._sent = size == body.length
                 await self._gate.passed()
-            except OSError:
-                return  # what the server said before it left is in the head
+        except OSError:
+            return  # what the server said before it left is in the head
+        except WireError as exc:
+            if not head.done():
+                head.set_exception(_of_client(exc))
+            return
         if chunked:
-            self._transport.write(b"0\r\n\r\n")
+            transport.write(b"0\r\n\r\n")
+        self._sent = True
 
     # -- what the transport says ------------------------------------------------
 
@@ -282,7 +305,7 @@ class Link(asyncio.Protocol):
             self._head.set_result(reader.answer)
         if reader.is_over:
             self._reader = None
-            if reader.keep_alive and self.is_alive:
+            if reader.keep_alive and self._sent and self.is_alive:
                 self._origin.put_back(self)
             else:
                 self.drop()
@@ -330,7 +353,8 @@ class Link(asyncio.Protocol):
             self._transport.abort()
 
     def drop(self) -> None:
-        """Close quietly."""
+        """Close quietly: what of an answer is still to come is not missed."""
+        self._reader = None
         if self._failure is None:
             self._failure = BodyCutError("the connection was closed")
         if self._transport is not None:
@@ -368,11 +392,9 @@ class Link(asyncio.Protocol):
             self._head.set_result(reader.answer)
 
 
-def _tune(raw: socket.socket) -> None:
-    """Have the kernel notice a silent link (design: silence is the link's)."""
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL)
-    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_COUNT)
+def _of_client(failure: WireError) -> RejectedRequestError:
+    """Return what a request's own body did wrong, so that no server is suspected."""
+    if isinstance(failure, RejectedRequestError):
+        return failure
+    code = 408 if isinstance(failure, WireTimeoutError) else 400
+    return RejectedRequestError(code, str(failure))

@@ -3,16 +3,19 @@
 
 import asyncio
 import logging
-import ssl
 from typing import TYPE_CHECKING, cast
 
 from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTimeoutError
 from toono.runtime.tasks import spawn
-from toono.wire.chunked import ChunkReader
+from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
+from toono.wire.bodies import RequestBody
 from toono.wire.gate import MAX_HEAD_BYTES, read_head
 from toono.wire.heads import head_bytes
 from toono.wire.messages import Body, BytesBody, Peer, Request, Response
+from toono.wire.pace import Pace
+from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
+from toono.wire.tls import peer_certificate
 from toono.wire.tunnel import TransportTunnel, splice
 
 if TYPE_CHECKING:
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WRITE_HIGH_BYTES = 256 * 1024
 MAX_PIPELINED_BYTES = 64 * 1024
-LINGER_BYTES = 256 * 1024
-_NO_BODY = frozenset({204, 304})
+USER_TIMEOUT_MS = 60_000
+TUNNEL_TIMEOUT_MS = 600_000
+"""A person may look at one page of a log for a while."""
 
 
 class Connection(asyncio.Protocol):
@@ -32,13 +35,17 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "Server", *, tls: bool) -> None:
         self._server = server
         self._tls = tls
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport
         self._peer: Peer | None = None
         self._task: asyncio.Task[None] | None = None
         self._buffer = b""
-        self._body: Incoming | None = None
-        self._chunks: ChunkReader | None = None
-        self._left = 0
+        self._body: RequestBody | None = None
+        self._write_pace = Pace()
+        self._patience = server.settings.write_seconds
+        self._streaming = False
+        self._deaf = False
+        self._head_at = 0.0
+        """When the first byte of a head came, or its end began to be awaited."""
         self._wanted: asyncio.Future[None] | None = None
         self._failure: RejectedRequestError | None = None
         self._gate = Gate()
@@ -57,17 +64,18 @@ class Connection(asyncio.Protocol):
         local = transport.get_extra_info("sockname") or ("", 0)
         self._source = remote[0]
         number = self._server.admit(self, self._source)
-        if number is None or self._server.draining:
+        if number is None:
             transport.abort()
             return
         self._peer = Peer(
             connection=number,
             local=(local[0], local[1]),
             remote=(remote[0], remote[1]),
-            certificate=_certificate(transport),
+            certificate=peer_certificate(transport),
             tls=self._tls,
         )
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
         self._task = spawn(self._serve(), name=f"connection-{number}")
 
     def data_received(self, piece: bytes) -> None:
@@ -75,13 +83,14 @@ class Connection(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.feed(piece)
         elif self._body is not None and not self._body.is_over:
-            self._feed_body(piece)
-        else:
+            self._feed_body(self._body, piece)
+        elif not self._deaf:
+            if not self._buffer:
+                self._head_at = self.since
             self._buffer += piece
             if self._wanted is not None:
                 self._wake()
             elif len(self._buffer) > MAX_PIPELINED_BYTES:
-                assert self._transport is not None
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool:
@@ -89,7 +98,8 @@ class Connection(asyncio.Protocol):
         if self._tunnel is not None:
             self._tunnel.finish()
         elif self._body is not None:
-            self._body.fail(BodyCutError("the client ended within its request"))
+            cut = BodyCutError("the client ended within its request")
+            self._body.incoming.fail(cut)
         self._wake()
         return not self._tls  # half-close: the answer still goes out
 
@@ -99,7 +109,7 @@ class Connection(asyncio.Protocol):
         if self._peer is not None:
             self._server.forget(self._peer.connection, self._source)
         if self._body is not None:
-            self._body.fail(BodyCutError("the client is gone"))
+            self._body.incoming.fail(BodyCutError("the client is gone"))
         if self._tunnel is not None:
             self._tunnel.finish()
         if self._task is not None:
@@ -109,6 +119,7 @@ class Connection(asyncio.Protocol):
         self._gate.shut()
 
     def resume_writing(self) -> None:
+        self._write_pace.rest()
         self._gate.open()
 
     # -- what the server says -----------------------------------------------------
@@ -116,18 +127,18 @@ class Connection(asyncio.Protocol):
     @property
     def unread(self) -> int:
         """Bytes that came and that nobody has read."""
-        return len(self._buffer) + (self._body.unread if self._body else 0)
+        body = self._body.incoming.unread if self._body else 0
+        return len(self._buffer) + body
 
     def end_when_idle(self) -> None:
         """Answer what is under way, then close."""
         self._ending = True
-        if self.is_idle and not self._buffer and self._transport is not None:
+        if self.is_idle and not self._buffer:
             self._transport.close()
 
     def abort(self) -> asyncio.Task[None] | None:
         """Close at once; return the task that ends with it."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._transport.abort()
         return self._task
 
     def refuse(self, status: int, message: str) -> None:
@@ -142,35 +153,62 @@ class Connection(asyncio.Protocol):
         """Look at this connection's deadlines."""
         limits = self._server.settings
         silent = now - self.since
-        if self._body is not None and not self._body.is_over:
-            if silent > limits.body_seconds:
-                self._body.fail(WireTimeoutError("the request's body stopped coming"))
+        if self._deaf:
+            if now - self._head_at > limits.linger_seconds:
+                self.abort()
+        elif self._body is not None and not self._body.is_over:
+            if self._body.is_slow(
+                now, rate=limits.body_rate, seconds=limits.body_seconds
+            ):
+                late = WireTimeoutError("the request's body comes too slowly")
+                self._body.incoming.fail(late)
         elif self._wanted is not None:
-            if self._buffer and silent > limits.head_seconds:
+            if self._buffer and now - self._head_at > limits.head_seconds:
                 self.refuse(408, "the request's head did not come in time")
             elif not self._buffer and silent > limits.idle_seconds:
                 self.abort()
+        if self._is_unread(now) or (
+            self._eof and self._streaming and silent > limits.gone_seconds
+        ):
+            self.abort()
+
+    def _is_unread(self, now: float) -> bool:
+        """Say whether the client takes nothing of what waits for it."""
+        transport = self._transport
+        waits = transport.get_write_buffer_size()
+        full = self._gate.is_shut or transport.is_closing()  # nothing is added to it
+        if not full or waits == 0 or self._tunnel is not None:
+            self._write_pace.rest()
+            return False
+        return self._write_pace.is_slow(
+            -waits, now=now, least=1, seconds=self._patience
+        )
 
     # -- one request after the other ----------------------------------------------
 
     async def _serve(self) -> None:
         transport = self._transport
-        assert transport is not None
         try:
-            while True:
-                request = await self._next_request()
-                if request is None:
-                    break
-                response = await self._server.handler(request)
-                if not await self._answer(request, response):
-                    break
+            await self._converse()
+            if self._buffer and not self._eof:
+                await self._linger()
         except RejectedRequestError as exc:
             self._write_refusal(exc)
+            await self._linger()
         except (OSError, WireError) as exc:
             log.debug("connection ended", extra={"err": str(exc)})
             transport.abort()
         finally:
             transport.close()
+
+    async def _converse(self) -> None:
+        while True:
+            request = await self._next_request()
+            if request is None:
+                return
+            response = await self._server.handler(request)
+            if not await self._answer(request, response):
+                return
 
     async def _next_request(self) -> Request | None:
         """Return the next request; None where the client has no more."""
@@ -183,7 +221,8 @@ class Connection(asyncio.Protocol):
         if head.length == 0:
             body = BytesBody()
         else:
-            body = self._open_body(head.length, expects=b"expect" in head.fields)
+            expects = b"expect" in head.fields and not head.old
+            body = self._open_body(head.length, expects=expects)
         assert self._peer is not None
         return Request(
             method=head.method,
@@ -194,29 +233,33 @@ class Connection(asyncio.Protocol):
             peer=self._peer,
             keep_alive=head.keep_alive,
             impersonates=head.impersonates,
+            old=head.old,
         )
 
     async def _head(self) -> bytes | None:
         """Wait for a whole head; return it without its empty line."""
         self.is_idle = not self._buffer
+        if self._buffer:
+            self._head_at = self._server.clock.monotonic()
         searched = 0
+        skipped = False
         while True:
             if self._failure is not None:
                 raise self._failure
-            if searched == 0 and self._buffer.startswith(b"\r\n"):
+            if not skipped and self._buffer.startswith(b"\r\n"):
                 self._buffer = self._buffer[2:]  # RFC 9112, 2.2: one before a head
+                skipped = True
+            if not self._buffer[:1].isalpha() and self._buffer not in (b"", b"\r"):
+                raise RejectedRequestError(400, "this is no HTTP request")
             end = self._buffer.find(b"\r\n\r\n", max(0, searched - 3))
+            searched = len(self._buffer)
+            if end > MAX_HEAD_BYTES or (end < 0 and searched > MAX_HEAD_BYTES + 3):
+                raise RejectedRequestError(431, "the request's head is too long")
             if end >= 0:
                 raw, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
                 return raw
-            searched = len(self._buffer)
-            if searched > MAX_HEAD_BYTES:
-                raise RejectedRequestError(431, "the request's head is too long")
-            if self._buffer[:1] and not self._buffer[:1].isalpha():
-                raise RejectedRequestError(400, "this is no HTTP request")
             if self._eof or (self._ending and not self._buffer):
                 return None
-            assert self._transport is not None
             self._transport.resume_reading()
             self._wanted = asyncio.get_running_loop().create_future()
             try:
@@ -232,134 +275,114 @@ class Connection(asyncio.Protocol):
 
     def _open_body(self, length: int | None, *, expects: bool) -> Incoming:
         transport = self._transport
-        assert transport is not None
-
-        def pause(stop: bool) -> None:
-            if stop:
-                transport.pause_reading()
-            else:
-                transport.resume_reading()
 
         def proceed() -> None:
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-        body = Incoming(length, pause=pause, started=proceed if expects else None)
+        body = RequestBody(
+            length, pause=self._pause, started=proceed if expects else None
+        )
         self._body = body
-        self._chunks = ChunkReader(body.feed) if length is None else None
-        self._left = length or 0
         transport.resume_reading()
         rest, self._buffer = self._buffer, b""
         if rest:
-            self._feed_body(rest)
-        return body
+            self._feed_body(body, rest)
+        return body.incoming
 
-    def _feed_body(self, piece: bytes) -> None:
-        body = self._body
-        assert body is not None
-        if self._chunks is not None:
-            try:
-                rest = self._chunks.feed(piece)
-            except RejectedRequestError as exc:
-                body.fail(exc)
-                self._failure = exc
-                return
-            if rest is None:
-                return
+    def _feed_body(self, body: RequestBody, piece: bytes) -> None:
+        rest = body.feed(piece)
+        if rest is not None:
             self._buffer = rest
-        else:
-            taken = piece[: self._left]
-            self._left -= len(taken)
-            body.feed(taken)
-            if self._left:
-                return
-            self._buffer = piece[len(taken) :]
-        body.finish()
+        elif body.failure is not None:
+            self._failure = body.failure
 
     # -- answers -------------------------------------------------------------------
 
     async def _answer(self, request: Request, response: Response) -> bool:
         """Send one answer; return whether the connection goes on."""
         transport = self._transport
-        assert transport is not None
         if response.tunnel is not None:
             transport.write(head_bytes(response, []))
             await self._splice(response)
             return False
         early = self._body is not None and not self._body.is_over
-        close = response.close or not request.keep_alive or self._ending or early
+        endless = response.body is not None and response.body.length is None
+        close = (
+            response.close
+            or not request.keep_alive
+            or self._ending
+            or early
+            or (endless and request.old)
+        )
+        self._patience = response.patience or self._server.settings.write_seconds
         if response.body is None:
-            self._write_whole(request, response, close=close)
+            write_whole(transport, request, response, close=close)
             await self._gate.passed()
         else:
-            await self._write_stream(request, response, close=close)
+            await self._stream(request, response, response.body, close=close)
         if self._body is not None:
-            self._body.close()
+            self._body.incoming.close()
             self._body = None
+        if early:
+            await self._linger()
         return not close
 
-    def _write_whole(
-        self, request: Request, response: Response, *, close: bool
+    async def _stream(
+        self, request: Request, response: Response, body: Body, *, close: bool
     ) -> None:
-        assert self._transport is not None
-        content = response.content
-        pieces = content if isinstance(content, list) else [content]
-        size = sum(map(len, pieces))
-        framing = [] if response.status in _NO_BODY else [b"Content-Length: %d" % size]
-        if close:
-            framing.append(b"Connection: close")
-        head = head_bytes(response, framing)
-        if request.method == "HEAD" or response.status in _NO_BODY:
-            self._transport.write(head)
-        elif size < WRITE_HIGH_BYTES:
-            self._transport.write(b"".join([head, *pieces]))
-        else:
-            self._transport.writelines([head, *pieces])
-
-    async def _write_stream(
-        self, request: Request, response: Response, *, close: bool
-    ) -> None:
-        body = response.body
-        transport = self._transport
-        assert body is not None
-        assert transport is not None
-        chunked = body.length is None
-        framing = [
-            b"Transfer-Encoding: chunked"
-            if chunked
-            else b"Content-Length: %d" % (body.length or 0)
-        ]
-        if close:
-            framing.append(b"Connection: close")
+        self._streaming = body.length is None
         try:
-            transport.write(head_bytes(response, framing))
-            if request.method == "HEAD":
-                return
-            while piece := await body.read():
-                if chunked:
-                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-                transport.write(piece)
-                await self._gate.passed()
-            if chunked:
-                transport.write(b"0\r\n\r\n")
+            await write_stream(
+                self._transport,
+                request,
+                response,
+                body,
+                gate=self._gate,
+                close=close,
+                wrote=self._touch,
+            )
         finally:
+            self._streaming = False
             body.close()
+
+    def _touch(self) -> None:
+        self.since = self._server.clock.monotonic()
+
+    async def _linger(self) -> None:
+        """Let a client that still sends hear the answer before the end.
+
+        Closing with bytes unread resets the connection, and with it the answer
+        (RFC 9112, 9.6).
+        """
+        transport = self._transport
+        self._deaf = True
+        self._buffer = b""
+        self._head_at = self._server.clock.monotonic()
+        if self._eof or not transport.can_write_eof() or transport.is_closing():
+            return  # TLS lingers by itself, until the peer's close_notify
+        transport.write_eof()
+        transport.resume_reading()
+        self._wanted = asyncio.get_running_loop().create_future()
+        try:
+            await self._wanted
+        finally:
+            self._wanted = None
 
     async def _splice(self, response: Response) -> None:
         assert response.tunnel is not None
-        self._tunnel = Incoming(None, pause=self._pause_tunnel)
+        self._tunnel = Incoming(None, pause=self._pause)
+        self._transport.resume_reading()
+        allow(self._transport, unacknowledged_ms=TUNNEL_TIMEOUT_MS)
         rest, self._buffer = self._buffer, b""
         if rest:
             self._tunnel.feed(rest)
         if self._eof:
             self._tunnel.finish()
-        assert self._transport is not None
-        self._transport.resume_reading()
         await splice(
             TransportTunnel(self._transport, self._tunnel, self._gate), response.tunnel
         )
 
-    def _pause_tunnel(self, stop: bool) -> None:
-        assert self._transport is not None
+    def _pause(self, stop: bool) -> None:
         if stop:
             self._transport.pause_reading()
         else:
@@ -369,12 +392,4 @@ class Connection(asyncio.Protocol):
         headers, content = self._server.refuse(exc.status, exc.message)
         response = Response(status=exc.status, headers=headers)
         framing = [b"Content-Length: %d" % len(content), b"Connection: close"]
-        assert self._transport is not None
         self._transport.write(head_bytes(response, framing) + content)
-
-
-def _certificate(transport: asyncio.Transport) -> bytes | None:
-    tls = transport.get_extra_info("ssl_object")
-    if isinstance(tls, ssl.SSLObject):
-        return tls.getpeercert(binary_form=True)
-    return None

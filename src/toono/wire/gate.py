@@ -77,6 +77,8 @@ class Head(NamedTuple):
     length: int | None
     """Bytes of the body; None for chunked."""
     impersonates: bool
+    old: bool
+    """HTTP/1.0: its client knows neither chunks nor 100 Continue."""
 
 
 def read_head(raw: bytes) -> Head:
@@ -107,7 +109,7 @@ def _read(raw: bytes) -> Head:
         raise _bad("Upgrade needs Connection: upgrade and no body")
     keep_alive = b"close" not in options and (not old or b"keep-alive" in options)
     impersonates = any(name.startswith(b"impersonate-") for name in fields)
-    return Head(method, target, keep_alive, headers, fields, length, impersonates)
+    return Head(method, target, keep_alive, headers, fields, length, impersonates, old)
 
 
 _read_kept = lru_cache(maxsize=1024)(_read)

@@ -6,11 +6,41 @@ from functools import lru_cache
 from http import HTTPStatus
 
 from toono.runtime.clock import SystemClock
-from toono.wire.messages import Response
+from toono.wire.messages import Request, Response
 
 _HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _CLOCK = SystemClock()
+_NO_BODY = frozenset({204, 304})
+
+
+def has_no_body(request: Request, response: Response) -> bool:
+    """Say whether the answer ends with its head (RFC 9112, 6.3)."""
+    return request.method == "HEAD" or response.status in _NO_BODY
+
+
+def framing_of(
+    request: Request, response: Response, size: int | None, *, close: bool
+) -> list[bytes]:
+    """Return the fields that say where an answer of `size` bytes ends (None: later)."""
+    framing = []
+    if response.status in _NO_BODY:
+        pass
+    elif size is None:
+        if not request.old:
+            framing.append(b"Transfer-Encoding: chunked")
+    elif size or request.method != "HEAD":
+        framing.append(b"Content-Length: %d" % size)
+    else:
+        # What a GET would bring is known to who made the head, if to anybody.
+        for name, value in response.headers:
+            if name.lower() == b"content-length":
+                framing.append(b"Content-Length: " + value)
+    if close:
+        framing.append(b"Connection: close")
+    elif request.old:
+        framing.append(b"Connection: keep-alive")
+    return framing
 
 
 def head_bytes(response: Response, framing: list[bytes]) -> bytes:

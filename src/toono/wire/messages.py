@@ -105,6 +105,8 @@ class Request:
     keep_alive: bool = True
     impersonates: bool = False
     """Impersonate-* fields are present."""
+    old: bool = False
+    """HTTP/1.0: an answer whose length is unknown ends with its connection."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -125,6 +127,8 @@ class Response:
     tunnel: Tunnel | None = None
     reason: bytes = b""
     close: bool = False
+    patience: float | None = None
+    """Seconds that the client may read nothing of it; None: the server's setting."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

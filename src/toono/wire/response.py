@@ -5,6 +5,7 @@ An answer that is not framed as its head promises never ends well: its body fail
 its connection is dropped.
 """
 
+import re
 from collections.abc import Callable
 
 import httptools
@@ -14,6 +15,7 @@ from toono.wire.messages import Answer, Headers
 from toono.wire.streams import Incoming
 
 MAX_HEAD_BYTES = 256 * 1024
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 MAX_INTERIM = 16
 """1xx answers before the real one; a server that sends more is broken."""
 
@@ -39,6 +41,7 @@ class ResponseReader:
         "_parser",
         "_pause",
         "_reason",
+        "_silent_bytes",
         "_status",
         "_upgrade",
         "answer",
@@ -61,6 +64,7 @@ class ResponseReader:
         self._on_close = on_close
         self._interim = 0
         self._head_bytes = 0
+        self._silent_bytes = 0
         self.answer: Answer | None = None
         self._body: Incoming | None = None
         self.is_over = False
@@ -76,11 +80,20 @@ class ResponseReader:
         self._status = 0
 
     def feed(self, piece: bytes) -> None:
-        """Take bytes; raises BadResponseError, or Upgraded after a checked 101."""
-        if self.answer is None:
-            self._head_bytes += len(piece)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise BadResponseError("the head of an answer is too long")
+        """Take bytes; raises BadResponseError, or Upgraded after a checked 101.
+
+        Bytes after the answer's end do not change it, however they are cut into
+        pieces, but its connection is not one to keep.
+        """
+        try:
+            self._feed(piece)
+        except BadResponseError:
+            if not self.is_over:
+                raise
+            self.keep_alive = False
+
+    def _feed(self, piece: bytes) -> None:
+        self._silent_bytes += len(piece)
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade as exc:
@@ -92,6 +105,8 @@ class ResponseReader:
             if isinstance(cause, BadResponseError):
                 raise cause from None
             raise BadResponseError(f"no HTTP answer: {exc}") from exc
+        if self._silent_bytes > MAX_HEAD_BYTES:
+            raise BadResponseError("a head, a trailer or an extension without end")
 
     def finish(self) -> None:
         """The connection ended where the body has no other end."""
@@ -112,45 +127,60 @@ class ResponseReader:
             raise BadResponseError("bytes after the answer")
 
     def on_status(self, reason: bytes) -> None:
+        self._head_bytes += len(reason)
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if self.answer is not None:
+            return  # a trailer: no field of the head, nor of ours to pass on
+        self._head_bytes += len(name) + len(value) + 4
         lower = name.lower()
         if lower in self._fields:
-            if lower == b"content-length" and self._fields[lower] != value:
-                raise BadResponseError("two lengths in one answer")
             self._fields[lower] += b", " + value
         else:
             self._fields[lower] = value
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self.answer is not None:
-            raise BadResponseError("two answers to one request")
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise BadResponseError("the head of an answer is too long")
         self._status = self._parser.get_status_code()
+        if not 100 <= self._status <= 599 or _CONTROL.search(self._reason):
+            raise BadResponseError("a status line that HTTP does not know")
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            raise BadResponseError("an answer in another version of HTTP")
         if 100 <= self._status < 200 and self._status != 101:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise BadResponseError("an endless row of 1xx answers")
             return
-        if self._status == 101 and (
-            not self._upgrade
-            or self._fields.get(b"upgrade", b"").lower().decode("latin-1")
-            != self._upgrade
-        ):
+        if self._status == 101 and not self._is_ours():
             raise BadResponseError("a 101 that answers no upgrade of ours")
         self._start_body()
 
+    def _is_ours(self) -> bool:
+        """Say whether a 101 takes up what was asked, and nothing else."""
+        fields = self._fields
+        chosen = fields.get(b"upgrade", b"").lower().decode("latin-1")
+        offered = [one.strip() for one in self._upgrade.split(",")]
+        options = fields.get(b"connection", b"").lower().split(b",")
+        return (
+            chosen != ""
+            and chosen in offered
+            and b"upgrade" in [option.strip() for option in options]
+            and b"content-length" not in fields
+            and b"transfer-encoding" not in fields
+        )
+
     def _start_body(self) -> None:
-        chunked = b"transfer-encoding" in self._fields
-        length: int | None = None
+        coding = self._fields.get(b"transfer-encoding")
+        chunked = coding is not None
+        if coding is not None and (
+            coding.lower() != b"chunked" or self._parser.get_http_version() == "1.0"
+        ):
+            raise BadResponseError("a transfer coding that is not chunked alone")
         text = self._fields.get(b"content-length")
-        if chunked and text is not None:
-            raise BadResponseError("an answer both chunked and sized")
-        if text is not None:
-            if not text.isdigit():
-                raise BadResponseError("Content-Length is no number")
-            length = int(text)
+        length = None if text is None else int(text)  # llhttp saw that it is one
         bare = self._method == "HEAD" or self._status in (101, 204, 304)
         self.ends_with_connection = not (chunked or bare or text is not None)
         body = Incoming(
@@ -167,9 +197,11 @@ class ResponseReader:
             body=body,
         )
         if self._method == "HEAD":
-            self.on_message_complete()
+            # llhttp cannot be told that no body follows, nor that one did after all.
+            self.is_over = True
 
     def on_body(self, piece: bytes) -> None:
+        self._silent_bytes = 0
         if self._body is not None and not self._body.is_over:
             self._body.feed(piece)
 

@@ -33,8 +33,17 @@ class ServerSettings:
     connections_per_source: int = 64
     connections_loopback: int = 512
     head_seconds: float = 10.0
+    """From a head's first byte to its last."""
     body_seconds: float = 60.0
+    body_rate: int = 1024
+    """Bytes a second that a body must bring, over `body_seconds`."""
     idle_seconds: float = 90.0
+    write_seconds: float = 60.0
+    """That a client may read nothing of what waits for it."""
+    gone_seconds: float = 10.0
+    """That nothing was sent to a client which has ended, before it is taken for gone."""
+    linger_seconds: float = 5.0
+    """For a client that still sends to read why it need not."""
     unread_bytes: int = 16 * 1024 * 1024
 
 
@@ -71,6 +80,7 @@ class Server:
             host,
             port,
             ssl=tls,
+            ssl_handshake_timeout=self.settings.head_seconds if tls else None,
             backlog=512,
         )
         self._listeners.append(listener)
@@ -106,6 +116,8 @@ class Server:
 
     def admit(self, connection: Connection, source: str) -> int | None:
         """Count a new connection in and number it; None where there is no room."""
+        if self.draining:
+            return None
         limits = self.settings
         loopback = source in ("127.0.0.1", "::1")
         most = (
@@ -133,7 +145,9 @@ class Server:
         idle = [one for one in self.connections.values() if one.is_idle]
         if not idle:
             return False
-        min(idle, key=lambda one: one.since).abort()
+        oldest = min(idle, key=lambda one: one.since)
+        oldest.is_idle = False  # it makes room for one only
+        oldest.abort()
         return True
 
     @property
@@ -148,7 +162,15 @@ class Server:
             now = self.clock.monotonic()
             for connection in list(self.connections.values()):
                 connection.sweep(now)
-            if self.unread_bytes > self.settings.unread_bytes:
-                newest = max(self.connections, default=0)
-                if newest:
-                    self.connections[newest].refuse(503, "too many bytes wait here")
+            self._shed()
+
+    def _shed(self) -> None:
+        """Refuse who came last of those whose bytes wait, until there is room."""
+        left = self.unread_bytes - self.settings.unread_bytes
+        for number in sorted(self.connections, reverse=True):
+            if left <= 0:
+                return
+            holder = self.connections[number]
+            if holder.unread:
+                left -= holder.unread
+                holder.refuse(503, "too many bytes wait here")

@@ -10,6 +10,8 @@ from toono.errors import WireError
 
 HIGH_BYTES = 256 * 1024
 LOW_BYTES = 64 * 1024
+PIECE_BYTES = 48
+"""What a piece takes beside its bytes, so that tiny ones cannot fill the memory."""
 
 
 class Incoming:
@@ -59,15 +61,18 @@ class Incoming:
         if self._closed:
             return
         self._pieces.append(piece)
-        self._size += len(piece)
+        self._size += len(piece) + PIECE_BYTES
         if self._size > HIGH_BYTES and not self._paused:
             self._paused = True
             self._pause(True)
         self._wake()
 
     def finish(self) -> None:
-        """The last piece was fed."""
+        """The last piece was fed: from here on the connection is not ours to hold."""
         self._over = True
+        if self._paused:
+            self._paused = False
+            self._pause(False)
         self._wake()
 
     def fail(self, failure: WireError) -> None:
@@ -82,8 +87,13 @@ class Incoming:
         return self._over
 
     @property
+    def is_held(self) -> bool:
+        """The sender waits for our reader, not we for the sender."""
+        return self._paused or self._started is not None
+
+    @property
     def unread(self) -> int:
-        """Bytes that wait for the reader."""
+        """Bytes of memory that wait for the reader."""
         return self._size
 
     def _wake(self) -> None:
@@ -111,7 +121,7 @@ class Incoming:
 
     def _take(self) -> bytes:
         piece = self._pieces.popleft()
-        self._size -= len(piece)
+        self._size -= len(piece) + PIECE_BYTES
         if self._paused and self._size < LOW_BYTES:
             self._paused = False
             self._pause(False)
@@ -126,7 +136,7 @@ class Incoming:
         if self._paused:
             self._paused = False
             self._pause(False)
-        if self._on_close is not None:
+        if self._on_close is not None and not self._over:
             self._on_close()
         self._wake()
 
@@ -139,6 +149,11 @@ class Gate:
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
+
+    @property
+    def is_shut(self) -> bool:
+        """The transport is full."""
+        return self._waiter is not None
 
     def shut(self) -> None:
         """The transport is full."""

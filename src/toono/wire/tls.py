@@ -5,6 +5,7 @@ A new file that cannot be used is told once and the old context stays: a rotatio
 went wrong must not cut off a node that works.
 """
 
+import asyncio
 import logging
 import os
 import ssl
@@ -90,6 +91,14 @@ def make_context(files: ClientFiles | ServerFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def peer_certificate(transport: asyncio.BaseTransport) -> bytes | None:
+    """Return the verified certificate of the peer (DER), None where it showed none."""
+    tls = transport.get_extra_info("ssl_object")
+    if isinstance(tls, ssl.SSLObject):
+        return tls.getpeercert(binary_form=True)
+    return None
 
 
 def _signature(files: ClientFiles | ServerFiles) -> Signature:

@@ -14,8 +14,6 @@ from tests.unit.cache.kit import (
     pod_list,
     run,
 )
-from toono.cache.record import unpacked
-from toono.errors import CodecError
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -139,6 +137,35 @@ def test_a_delete_removes_and_a_graceful_one_is_stored_with_its_timestamp() -> N
     run(scenario)
 
 
+STAMP = "2026-11-21T00:00:00Z"
+DUE = {"deletionTimestamp": STAMP, "deletionGracePeriodSeconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("method", "marks", "left"),
+    [
+        ("DELETE", {}, "Absent"),
+        ("DELETE", DUE, "Absent"),
+        ("PUT", DUE, "Absent"),
+        ("PATCH", DUE, "Absent"),
+        ("GET", DUE, "7"),
+        ("DELETE", DUE | {"finalizers": ["a/b"]}, "7"),
+        ("DELETE", DUE | {"deletionGracePeriodSeconds": 1}, "7"),
+        ("PUT", {}, "7"),
+    ],
+)
+def test_an_answer_that_tells_the_last_of_an_object_removes_it(
+    method: str, marks: dict, left: str
+) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(POD_A, one(pod("a", 7, **marks)), method=method)
+        assert await cache.get(POD_A) == left
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -227,18 +254,18 @@ def test_gzip_is_unpacked_for_the_copy_that_is_kept() -> None:
     run(scenario)
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"x" * 100)[:-4]])
-def test_a_gzip_lie_is_an_error(body: bytes) -> None:
-    with pytest.raises(CodecError):
-        unpacked(body, {b"content-encoding": b"gzip"})
+def test_the_same_answer_again_changes_nothing_and_news_in_between_does() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        answer = one(pod("a", 5))
+        await cache.take(POD_A, answer)
+        await cache.take(POD_A, answer)
+        serials = [scope.serial for scope in cache.scopes.all()]
+        await cache.take(POD_A, answer)
+        assert [scope.serial for scope in cache.scopes.all()] == serials
+        await cache.take(POD_A, not_found("a"), status=404)
+        assert await cache.get(POD_A) == "Absent"
+        await cache.take(POD_A, answer)
+        assert await cache.get(POD_A) != "Absent"
 
-
-def test_a_gzip_bomb_is_an_error(monkeypatch) -> None:
-    monkeypatch.setattr("toono.cache.record.MAX_BODY_BYTES", 1000)
-    with pytest.raises(CodecError):
-        unpacked(gzip.compress(b"0" * 100_000), {b"content-encoding": b"gzip"})
-
-
-def test_a_double_coding_is_an_error() -> None:
-    with pytest.raises(CodecError):
-        unpacked(b"", {b"content-encoding": b"gzip, gzip"})
+    run(scenario)

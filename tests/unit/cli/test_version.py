@@ -15,6 +15,14 @@ def test_version_is_for_people_and_for_programs() -> None:
 
 def test_every_command_has_a_help_text() -> None:
     listed = CliRunner().invoke(toono, ["--help"]).output
-    for name in ("run", "demo", "check", "cache", "node-setup", "version"):
+    for name in (
+        "run",
+        "demo",
+        "check",
+        "cache",
+        "api-resources",
+        "node-setup",
+        "version",
+    ):
         assert name in listed
         assert CliRunner().invoke(toono, [name, "--help"]).exit_code == 0

@@ -43,7 +43,7 @@ def test_a_list_tells_what_the_hub_reads_of_its_items() -> None:
     assert (parts.kind, parts.api_version, parts.style) == ("PodList", "v1", "typed")
     assert (parts.resource_version, parts.continue_token) == ("9", "")
     first, second = parts.items
-    assert first == ("shop", "web", "u1", "7", False, ITEM.encode())
+    assert first == ("shop", "web", "u1", "7", False, ITEM.encode(), False)
     assert (second.name, second.deleting) == ("old", True)
 
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from toono.codec.json_values import text_at
+from toono.codec.json_values import is_ended, text_at
 from toono.errors import CodecError
 
 
@@ -37,3 +37,18 @@ def test_plain_values_are_read(data: bytes, path: str, text: str) -> None:
 def test_other_shapes_are_refused(data: bytes) -> None:
     with pytest.raises(CodecError):
         text_at(data, "a.b")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "ended"),
+    [
+        ('{"deletionGracePeriodSeconds":0}', True),
+        ('{"deletionGracePeriodSeconds":0,"finalizers":[]}', True),
+        ('{"deletionGracePeriodSeconds":0,"finalizers":null}', True),
+        ('{"deletionGracePeriodSeconds":0,"finalizers":["a/b"]}', False),
+        ('{"deletionGracePeriodSeconds":30}', False),
+        ("{}", False),
+    ],
+)
+def test_an_end_waits_for_grace_and_finalizers(metadata: str, ended: bool) -> None:
+    assert is_ended(f'{{"metadata":{metadata}}}'.encode()) is ended

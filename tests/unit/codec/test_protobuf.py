@@ -47,6 +47,20 @@ def test_a_list_tells_what_the_hub_reads_of_its_items() -> None:
     assert (parts.items[1].name, parts.items[1].deleting) == ("old", True)
 
 
+@pytest.mark.parametrize(
+    ("extra", "ended"),
+    [
+        (encode_bytes(9, b"") + encode_number(10, 0), True),
+        (encode_bytes(9, b"") + encode_number(10, 5), False),
+        (encode_bytes(9, b""), False),
+        (encode_number(10, 0), False),
+        (encode_bytes(9, b"") + encode_number(10, 0) + encode_text(14, "a/b"), False),
+    ],
+)
+def test_an_end_waits_for_grace_and_finalizers(extra: bytes, ended: bool) -> None:
+    assert CODEC.split_list(pods(meta(extra=extra))).items[0].ended is ended
+
+
 def test_an_empty_list_is_empty() -> None:
     assert CODEC.split_list(pods()).items == []
 

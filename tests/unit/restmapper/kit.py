@@ -4,6 +4,7 @@
 import asyncio
 import hashlib
 import json
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -401,6 +402,26 @@ def standard(mode="aggregated"):
     cluster.add("policy", "v1", "PodDisruptionBudget", short=["pdb"])
     cluster.add("storage.k8s.io", "v1", "StorageClass", namespaced=False, short=["sc"])
     return cluster
+
+
+BAD = {
+    "503": (503, "text/plain", b"unavailable"),
+    "401": (401, "application/json", b"{}"),
+    "403": (403, "application/json", b"{}"),
+    "500": (500, "text/plain", b""),
+    "html": (200, "text/html", b"<html>log in</html>"),
+    "html-as-json": (200, "application/json", b"<html>log in</html>"),
+    "html-404": (404, "text/html", b"<html>not here</html>"),
+    "truncated": (200, "application/json", b'{"kind":"APIResourceList","resour'),
+    "not-utf-8": (200, "application/json", b'{"kind":"\xff\xfe"}'),
+    "null": (200, "application/json", b"null"),
+    "another-document": (200, "application/json", b'{"kind":"PodList","items":[]}'),
+    "timeout": TimeoutError(),
+    "reset": ConnectionResetError("reset by peer"),
+    "tls": ssl.SSLError("handshake failure"),
+    "broken-gzip": (200, "application/json", b"\x1f\x8b\x08garbage"),
+}
+"""What may stand where a document should: (status, content type, body) or an error."""
 
 
 def mapper_over(wire, **settings):

@@ -3,12 +3,12 @@
 
 import asyncio
 import json
-import ssl
 
 import pytest
 
 from tests.unit.restmapper.kit import (
     AGGREGATED,
+    BAD,
     MODES,
     Wire,
     X,
@@ -290,23 +290,6 @@ def test_x_11_recovery_is_noticed_within_the_back_off(mode, running):
     run(main())
 
 
-BAD = {
-    "503": (503, "text/plain", b"unavailable"),
-    "401": (401, "application/json", b"{}"),
-    "403": (403, "application/json", b"{}"),
-    "500": (500, "text/plain", b""),
-    "html": (200, "text/html", b"<html>log in</html>"),
-    "html-as-json": (200, "application/json", b"<html>log in</html>"),
-    "html-404": (404, "text/html", b"<html>not here</html>"),
-    "truncated": (200, "application/json", b'{"kind":"APIResourceList","resour'),
-    "not-utf-8": (200, "application/json", b'{"kind":"\xff\xfe"}'),
-    "null": (200, "application/json", b"null"),
-    "another-document": (200, "application/json", b'{"kind":"PodList","items":[]}'),
-    "timeout": TimeoutError(),
-    "reset": ConnectionResetError("reset by peer"),
-    "tls": ssl.SSLError("handshake failure"),
-    "broken-gzip": (200, "application/json", b"\x1f\x8b\x08garbage"),
-}
 bad = pytest.mark.parametrize("fault", BAD.values(), ids=BAD.keys())
 
 
@@ -434,5 +417,45 @@ def test_who_asks_after_a_request_was_sent_shares_the_next():
         found = await mapper.rest_mapping(gk(X, "Rider"))
         assert found.kind.version == "v1"
         assert await early
+
+    run(main())
+
+
+@both_modes
+def test_a_load_reads_all_that_is_served_and_says_what_it_could_not(mode):
+    async def main():
+        cluster = with_driver(mode)
+        wire = Wire(cluster)
+        mapper = mapper_over(wire)
+        snapshot = await mapper.load()
+        assert {str(gv) for gv in snapshot.records} >= {"v1", "apps/v1", f"{X}/v1"}
+        sent = wire.count
+        for known in snapshot.all_mappings():
+            assert await mapper.kinds_for(known.resource) == (known.kind,)
+        assert wire.count == sent
+        cluster.add(X, "v2", "Rider")
+        cluster.down.add((X, "v2"))
+        await asyncio.sleep(2)
+        with pytest.raises(DiscoveryUnavailableError, match=f"{X}/v2"):
+            await mapper.load()
+        assert mapper.lookup(gvk(X, "v1", "Driver"))
+
+    run(main())
+
+
+@both_modes
+def test_the_kind_of_a_list_that_nobody_has_an_object_of(mode):
+    async def main():
+        cluster = with_driver(mode).add(X, "v2", "Pilot", plural="drivers")
+        mapper = mapper_over(Wire(cluster))
+        snapshot = await mapper.load()
+        assert snapshot.served(gvr(X, "v1", "drivers")).kind.kind == "Driver"
+        assert snapshot.served(gvr(X, "v2", "drivers")).kind.kind == "Pilot"
+        for unknown in (
+            gvr(X, "v3", "drivers"),
+            gvr(X, "v1", "driver"),
+            gvr("", "v1", "drivers"),
+        ):
+            assert snapshot.served(unknown) is None
 
     run(main())

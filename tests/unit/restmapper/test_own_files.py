@@ -2,6 +2,7 @@
 """X-34 to X-36, X-39: files, starts without a server, discovery served, and size."""
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -24,12 +25,17 @@ from tests.unit.restmapper.kit import (
 )
 from tests.unit.restmapper.virtual import run
 from toono.restmapper import (
+    APIResource,
     DiscoveryUnavailableError,
     NoMatchError,
     Scope,
+    Snapshot,
+    VersionRecord,
     identity_of,
 )
-from toono.restmapper.discovery import ACCEPT_AGGREGATED
+from toono.restmapper.discovery import ACCEPT_AGGREGATED, Document
+from toono.restmapper.overlay import Row
+from toono.restmapper.pages import PageState
 
 both_modes = pytest.mark.parametrize("mode", MODES)
 
@@ -70,6 +76,7 @@ def test_x_34_killed_while_it_writes_the_file_is_whole(tmp_path):
         assert list(tmp_path.iterdir()) == [file]
 
 
+@both_modes
 @pytest.mark.parametrize(
     "damage",
     [
@@ -82,9 +89,9 @@ def test_x_34_killed_while_it_writes_the_file_is_whole(tmp_path):
     ],
     ids=["empty", "half", "cut", "flipped", "foreign-form", "noise"],
 )
-def test_x_34_a_damaged_file_never_stops_a_start(tmp_path, damage, caplog):
+def test_x_34_a_damaged_file_never_stops_a_start(mode, tmp_path, damage, caplog):
     async def main():
-        cluster, file = standard(), tmp_path / "discovery"
+        cluster, file = standard(mode), tmp_path / "discovery"
         await filled(cluster, file)
         file.write_bytes(damage(file.read_bytes()))
         wire = Wire(cluster)
@@ -342,33 +349,69 @@ def test_x_36_a_stale_version_with_a_last_good_is_served_as_current():
 # -- X-39 ----------------------------------------------------------------------------
 
 
-def test_x_39_five_thousand_crds():
-    cluster = Cluster().add("", "v1", "Pod")
+def five_thousand(mode="aggregated"):
+    cluster = Cluster(mode).add("", "v1", "Pod")
     for place in range(5000):
         group = f"group{place % 500}.example.com"
         cluster.add(group, "v1", f"Kind{place}", short=[f"k{place}"])
-    _, content_type, body, etag = cluster.answer("/apis", ACCEPT_AGGREGATED)
-    cluster.add("group7.example.com", "v1", "Another")
-    _, _, changed, _ = cluster.answer("/apis", ACCEPT_AGGREGATED)
+    return cluster
+
+
+async def cost(work):
+    began = time.process_time()
+    await work
+    return time.process_time() - began
+
+
+@both_modes
+def test_x_39_five_thousand_crds(mode):
+    """The bar is measured in the bench; here the transport's own cost counts too."""
+    cluster = five_thousand(mode)
+    wire = Wire(cluster)
+
+    def show():
+        """Make each document before its time is taken."""
+        accept = ACCEPT_AGGREGATED if mode == "aggregated" else "application/json"
+        paths = [f"/apis/{group}/v1" for group in cluster.groups if group]
+        for path in ("/apis", *(paths if mode == "legacy" else ())):
+            wire.faults[path] = cluster.answer(path, accept)[:3]
 
     async def main():
-        wire = Wire(cluster)
-        mapper = mapper_over(wire)
-        wire.faults["/apis"] = (200, content_type, body)
-        costs = [await cost(mapper.refresh())]
-        for each in (changed, body, changed):
-            wire.faults["/apis"] = (200, content_type, each)
-            costs.append(await cost(mapper.refresh()))
-        assert len(mapper.snapshot.kinds) == 5002
-        return costs
+        mapper = mapper_over(wire, timeout=60)
+        show()
+        first, later = await cost(mapper.resources_for(gvr("", "", "pods"))), []
+        for place in range(3):
+            cluster.add("group7.example.com", "v1", f"Another{place}")
+            show()
+            later.append(await cost(mapper.refresh(timeout=60)))
+        assert len(mapper.snapshot.kinds) == 5004
+        return first, min(later)
 
-    async def cost(work):
-        began = time.process_time()
-        await work
-        return time.process_time() - began
+    first, later = run(main())
+    assert later < (0.1 if mode == "aggregated" else 0.3)
+    assert first < 1
 
-    first, *later = run(main())
-    assert etag
-    print(f"first {first * 1000:.0f} ms, then {[round(x * 1000) for x in later]} ms")
-    assert min(later) < 0.1
-    assert first < 0.5
+
+def test_x_39_memory_does_not_grow_with_changes_or_questions():
+    async def main():
+        cluster = standard()
+        mapper = mapper_over(Wire(cluster))
+        sizes = []
+        for round_ in range(30):
+            cluster.add(X, "v1", f"Kind{round_}")
+            await mapper.refresh()
+            cluster.remove(X)
+            mapper.observe.not_served(f"/apis/{X}/v1/kind{round_}s")
+            for place in range(50):
+                with pytest.raises(NoMatchError):
+                    await mapper.rest_mapping(gk(f"g{place}", f"Kind{round_}"))
+            await asyncio.sleep(10)
+            if round_ in (5, 29):
+                gc.collect()
+                sizes.append(sum(type(each) in OURS for each in gc.get_objects()))
+        assert 0 < sizes[1] <= sizes[0]
+
+    run(main())
+
+
+OURS = (APIResource, Document, PageState, Row, Snapshot, VersionRecord)

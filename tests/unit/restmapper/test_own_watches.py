@@ -241,6 +241,51 @@ def test_x_32_deleted_before_discovery_shows_it(mode):
     run(main())
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["known-group", "new-group"])
+def test_x_32_a_list_that_lags_behind_its_documents_makes_no_events(known):
+    """Each legacy page may come from another server, or from another moment."""
+
+    async def main():
+        cluster = standard("legacy")
+        if known:
+            cluster.add(X, "v1", "Driver")
+        before = cluster.copy()
+        wire, events = watching(cluster), []
+        async with mapper_over(wire) as mapper:
+            await asyncio.sleep(10)
+            await is_absent(mapper, gk(X, "Rider"))
+            listening = asyncio.ensure_future(collected(mapper, events))
+            for path in ("/apis", f"/apis/{X}"):
+                wire.faults[path] = before.answer(path, "")[:3]
+            cluster.add(X, "v2", "Rider")
+            wire.tell("ADDED", crd("Rider", versions=["v2"]))
+            await asyncio.sleep(2)
+            assert mapper.lookup(gvk(X, "v2", "Rider"))
+            wire.faults.clear()
+            await asyncio.sleep(30)
+            assert mapper.lookup(gvk(X, "v2", "Rider"))
+            assert events == [(Change.ADDED, gvk(X, "v2", "Rider"))]
+            listening.cancel()
+
+    run(main())
+
+
+@both_modes
+def test_a_group_that_only_a_crd_told_of_is_listed_anew_at_a_miss(mode):
+    async def main():
+        cluster = standard(mode)
+        wire = watching(cluster)
+        async with mapper_over(wire) as mapper:
+            await asyncio.sleep(10)
+            wire.tell("ADDED", crd("Driver"))
+            await asyncio.sleep(TICK)
+            assert mapper.lookup(gvk(X, "v1", "Driver"))
+            cluster.add(X, "v1", "Driver").add(X, "v2", "Rider")
+            assert (await mapper.rest_mapping(gk(X, "Rider"))).kind.version == "v2"
+
+    run(main())
+
+
 @both_modes
 def test_a_crd_that_no_server_ever_serves_does_not_stay(mode):
     async def main():
@@ -289,10 +334,13 @@ def test_x_33_two_servers_that_differ_do_not_make_it_flap(mode, lagging):
     run(main())
 
 
+@both_modes
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(status, caplog):
+def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(
+    mode, status, caplog
+):
     async def main():
-        cluster = standard()
+        cluster = standard(mode)
         wire = Wire(cluster)
         wire.watch_status = status
         async with mapper_over(wire) as mapper:
@@ -300,7 +348,7 @@ def test_x_37_without_the_right_to_watch_it_polls_and_says_so_once(status, caplo
             assert not mapper.statistics().watching
             cluster.add(X, "v1", "Driver")
             await asyncio.sleep(75)
-            assert mapper.lookup(gvk(X, "v1", "Driver"))
+            assert await mapper.rest_mapping(gk(X, "Driver"))
         tries = [path for path, _ in wire.requests if path.startswith(CRD_PATH)]
         assert 6 <= len(tries) <= 8
 

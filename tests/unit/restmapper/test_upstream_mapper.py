@@ -515,17 +515,22 @@ def static():
     return cluster
 
 
-RM_RESOURCES = [
-    (gvr("", "", "pods"), gvk("", "v1", "Pod")),
-    (gvr("", "v1", "pods"), gvk("", "v1", "Pod")),
-    (gvr("", "v2", "pods"), gvk("", "v2", "Pod")),
-    (gvr("", "", "pod"), gvk("", "v1", "Pod")),
-    (gvr("", "", "jobs"), gvk("extensions", "v1beta1", "Job")),
-    (gvr("extensions", "", "pods"), gvk("extensions", "v1beta1", "Pod")),
-]
+RM_RESOURCES = {
+    "RM-1-plural": (gvr("", "", "pods"), gvk("", "v1", "Pod")),
+    "RM-2-version": (gvr("", "v1", "pods"), gvk("", "v1", "Pod")),
+    "RM-3-other-version": (gvr("", "v2", "pods"), gvk("", "v2", "Pod")),
+    "RM-4-singular": (gvr("", "", "pod"), gvk("", "v1", "Pod")),
+    "RM-5-other-group": (gvr("", "", "jobs"), gvk("extensions", "v1beta1", "Job")),
+    "RM-6-group": (
+        gvr("extensions", "", "pods"),
+        gvk("extensions", "v1beta1", "Pod"),
+    ),
+}
 
 
-@pytest.mark.parametrize(("asked", "expected"), RM_RESOURCES)
+@pytest.mark.parametrize(
+    ("asked", "expected"), RM_RESOURCES.values(), ids=RM_RESOURCES.keys()
+)
 def test_rm_partial_resources_find_their_kind(asked, expected):
     async def main():
         mapper = mapper_over(Wire(static()))
@@ -534,15 +539,18 @@ def test_rm_partial_resources_find_their_kind(asked, expected):
     run(main())
 
 
-RM_KINDS = [
-    (gk("", "Pod"), (), gvk("", "v1", "Pod")),
-    (gk("", "Pod"), ("v2",), gvk("", "v2", "Pod")),
-    (gk("extensions", "Job"), (), gvk("extensions", "v1beta1", "Job")),
-    (gk("extensions", "Job"), ("v1beta1",), gvk("extensions", "v1beta1", "Job")),
-]
+JOB = gk("extensions", "Job")
+RM_KINDS = {
+    "RM-7-preferred": (gk("", "Pod"), (), gvk("", "v1", "Pod")),
+    "RM-8-asked": (gk("", "Pod"), ("v2",), gvk("", "v2", "Pod")),
+    "RM-9-only": (JOB, (), gvk("extensions", "v1beta1", "Job")),
+    "RM-10-only-asked": (JOB, ("v1beta1",), gvk("extensions", "v1beta1", "Job")),
+}
 
 
-@pytest.mark.parametrize(("kind", "versions", "expected"), RM_KINDS)
+@pytest.mark.parametrize(
+    ("kind", "versions", "expected"), RM_KINDS.values(), ids=RM_KINDS.keys()
+)
 def test_rm_kinds_find_the_version_asked_for_or_preferred(kind, versions, expected):
     async def main():
         mapper = mapper_over(Wire(static()))
@@ -552,7 +560,7 @@ def test_rm_kinds_find_the_version_asked_for_or_preferred(kind, versions, expect
 
 
 @both_modes
-def test_rm_a_kind_outside_the_preferred_version_is_in_the_first_listed(mode):
+def test_rm_11_a_kind_outside_the_preferred_version_is_in_the_first_listed(mode):
     async def main():
         cluster = standard(mode)
         cluster.add(X, "v1", "Driver")

@@ -342,6 +342,23 @@ def test_mc_5_a_transient_failure_is_retried_when_asked_next(failure):
     run(main())
 
 
+@both_modes
+def test_a_refresh_of_a_group_that_is_not_there_leaves_nothing_untold(mode):
+    async def main():
+        cluster = standard(mode)
+        mapper = mapper_over(Wire(cluster))
+        await mapper.rest_mapping(gk("apps", "Deployment"))
+        refreshing = mapper.refresh(X)
+        cluster.add(X, "v1", "Driver")
+        await refreshing
+        for _ in range(2):
+            with pytest.raises(NoMatchError):
+                await mapper.rest_mapping(gk(X, "Rider"), "v1")
+            await asyncio.sleep(2)
+
+    run(main())
+
+
 # -- DC ------------------------------------------------------------------------------
 
 
@@ -405,22 +422,24 @@ def test_dc_3_the_file_is_private_and_a_stale_one_is_confirmed_whatever_its_age(
 # -- SC ------------------------------------------------------------------------------
 
 
-SHORT = [
-    ("po", gvr("", "v1", "pods")),
-    ("pods", gvr("", "v1", "pods")),
-    ("pod", gvr("", "v1", "pods")),
-    ("deploy", gvr("apps", "v1", "deployments")),
-    ("sc", gvr("storage.k8s.io", "v1", "storageclasses")),
-    ("SC", gvr("storage.k8s.io", "v1", "storageclasses")),
-]
+STORAGE = gvr("storage.k8s.io", "v1", "storageclasses")
+SHORT = {
+    "SC-1-short": (gvr("", "", "po"), gvr("", "v1", "pods")),
+    "SC-2-plural": (gvr("", "", "pods"), gvr("", "v1", "pods")),
+    "SC-3-singular": (gvr("", "", "pod"), gvr("", "v1", "pods")),
+    "SC-4-of-a-group": (gvr("", "", "deploy"), gvr("apps", "v1", "deployments")),
+    "SC-5-group-given": (gvr("storage.k8s.io", "", "sc"), STORAGE),
+    "SC-6-upper-case": (gvr("", "", "SC"), STORAGE),
+    "SC-7-version-given": (gvr("", "v1", "sc"), STORAGE),
+}
 
 
 @both_modes
-@pytest.mark.parametrize(("name", "expected"), SHORT)
-def test_sc_a_name_expands_to_its_resource(mode, name, expected):
+@pytest.mark.parametrize(("asked", "expected"), SHORT.values(), ids=SHORT.keys())
+def test_sc_a_name_expands_to_its_resource(mode, asked, expected):
     async def main():
         mapper = mapper_over(Wire(standard(mode)))
-        found = await mapper.expand(gvr("", "", name))
+        found = await mapper.expand(asked)
         assert found.mapping.resource == expected
         assert found.warning == ""
 
@@ -428,20 +447,21 @@ def test_sc_a_name_expands_to_its_resource(mode, name, expected):
 
 
 @both_modes
-def test_sc_an_exact_name_wins_over_a_short_name(mode):
+def test_sc_8_an_exact_name_wins_over_a_short_name(mode):
     async def main():
         cluster = standard(mode)
         cluster.add(X, "v1", "Po", plural="po", singular="po")
         mapper = mapper_over(Wire(cluster))
-        found = await mapper.expand(gvr("", "", "po"))
-        assert found.mapping.resource == gvr(X, "v1", "po")
+        for name in ("po", "pO"):
+            found = await mapper.expand(gvr("", "", name))
+            assert found.mapping.resource == gvr(X, "v1", "po")
         assert found.warning == ""
 
     run(main())
 
 
 @both_modes
-def test_sc_the_first_group_wins_and_the_warning_names_the_loser(mode):
+def test_sc_9_the_first_group_wins_and_the_warning_names_the_loser(mode):
     async def main():
         cluster = standard(mode).add(X, "v1", "Deployer", short=["deploy"])
         mapper = mapper_over(Wire(cluster))
@@ -455,7 +475,7 @@ def test_sc_the_first_group_wins_and_the_warning_names_the_loser(mode):
 
 
 @both_modes
-def test_sc_several_versions_of_one_resource_are_no_ambiguity(mode):
+def test_sc_10_several_versions_of_one_resource_are_no_ambiguity(mode):
     async def main():
         cluster = standard(mode)
         cluster.add(X, "v1", "Driver", short=["dr"]).add(
@@ -470,7 +490,7 @@ def test_sc_several_versions_of_one_resource_are_no_ambiguity(mode):
 
 
 @both_modes
-def test_sc_the_group_may_be_a_prefix(mode):
+def test_sc_11_the_group_may_be_a_prefix(mode):
     async def main():
         mapper = mapper_over(Wire(standard(mode)))
         found = await mapper.expand(gvr("storage", "", "sc"))
@@ -482,7 +502,7 @@ def test_sc_the_group_may_be_a_prefix(mode):
 
 
 @both_modes
-def test_sc_a_short_name_that_comes_later_resolves_without_an_invalidation(mode):
+def test_sc_12_a_short_name_that_comes_later_resolves_without_an_invalidation(mode):
     async def main():
         cluster = standard(mode)
         mapper = mapper_over(Wire(cluster))
@@ -497,10 +517,25 @@ def test_sc_a_short_name_that_comes_later_resolves_without_an_invalidation(mode)
 
 
 @both_modes
-def test_sc_unknown_names_are_no_match(mode):
+def test_sc_13_unknown_names_are_no_match(mode):
     async def main():
         mapper = mapper_over(Wire(Cluster(mode).add(X, "v1", "Driver")))
         with pytest.raises(NoMatchError):
             await mapper.expand(gvr("", "", "unknown"))
+
+    run(main())
+
+
+@both_modes
+def test_sc_14_a_short_name_that_comes_later_resolves_after_one_invalidation(mode):
+    async def main():
+        cluster = standard(mode)
+        mapper = mapper_over(Wire(cluster))
+        with pytest.raises(NoMatchError):
+            await mapper.expand(gvr("", "", "dr"))
+        cluster.add(X, "v1", "Driver", short=["dr"])
+        mapper.invalidate()
+        found = await mapper.expand(gvr("", "", "dr"))
+        assert found.mapping.resource == gvr(X, "v1", "drivers")
 
     run(main())

@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
 import contextlib
+import gc
 
 import pytest
 
-from toono.errors import BadResponseError, BodyCutError, UnreachableError
+from tests.unit.wire.kit import OK, Pieces, play, until, upstream
+from tests.unit.wire.kit import whole as content_of
+from toono.errors import (
+    BadResponseError,
+    BodyCutError,
+    RejectedRequestError,
+    UnreachableError,
+)
 from toono.runtime.clock import SystemClock
 from toono.testing.clock import settle
 from toono.wire.client import Origin
@@ -270,3 +278,163 @@ def test_a_checked_101_is_a_tunnel() -> None:
         await settle()
 
     asyncio.run(scenario())
+
+
+async def request_of(reader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+def test_an_answer_that_is_read_late_harms_no_other_request_on_its_connection() -> None:
+    """All of the first answer is here, so its connection goes on to serve another."""
+
+    async def scenario() -> None:
+        size = 200_000
+
+        async def serve(reader, writer) -> None:
+            await request_of(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            writer.write(b"x" * size)
+            await request_of(reader)
+            writer.write(OK)
+            await reader.read()
+
+        async with upstream(serve) as origin:
+            first = await get(origin)
+            await until(lambda: first.body.is_over)
+            second = asyncio.create_task(get(origin, b"/second"))
+            await settle()
+            first.body.close()
+            assert await content_of((await second).body) == b"ok"
+            assert origin.open == 1
+
+    play(scenario)
+
+
+def test_a_slow_reader_of_a_whole_answer_does_not_stop_the_next_one() -> None:
+    async def scenario() -> None:
+        size = 262_100
+
+        async def serve(reader, writer) -> None:
+            await request_of(reader)
+            head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+            writer.write(head + b"x" * size)
+            await request_of(reader)
+            writer.write(OK)
+            await reader.read()
+
+        async with upstream(serve) as origin:
+            slow = await get(origin)
+            await until(lambda: slow.body.is_over)
+            async with asyncio.timeout(5):
+                assert await content_of((await get(origin)).body) == b"ok"
+            assert len(await content_of(slow.body)) == size
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_connection_whose_request_was_not_sent_whole_is_never_used_again(
+    sized: bool,
+) -> None:
+    """The rest of the body would be read as the next request (CWE-444)."""
+
+    async def scenario() -> None:
+        asked: list[bytes] = []
+
+        async def serve(reader, writer) -> None:
+            asked.append(await request_of(reader))
+            writer.write(b"HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno")
+            await reader.read()
+
+        gate = asyncio.Event()
+        body = Pieces(b"a" * 10, b"b" * 10, length=20 if sized else None, gate=gate)
+        async with upstream(serve) as origin:
+            sending = asyncio.create_task(
+                origin.send("POST", b"/", HOST, body, credential="a")
+            )
+            answer = await sending
+            assert (answer.status, await content_of(answer.body)) == (413, b"no")
+            gate.set()
+            other = asyncio.create_task(get(origin, b"/other"))
+            await until(lambda: len(asked) == 2)
+            assert asked[1].startswith(b"GET /other ")
+            await other
+
+    play(scenario)
+
+
+def test_a_server_that_breaks_off_is_heard_while_the_body_is_awaited() -> None:
+    async def scenario() -> None:
+        async def serve(reader, writer) -> None:
+            await request_of(reader)
+            await reader.read(1)
+            writer.transport.abort()
+
+        body = Pieces(b"a", b"b", gate=asyncio.Event())
+        async with upstream(serve) as origin:
+            with pytest.raises(BodyCutError):
+                await origin.send("POST", b"/", HOST, body, credential="a")
+        gc.collect()
+
+    play(scenario)
+
+
+def test_a_body_that_the_client_breaks_off_breaks_off_the_request() -> None:
+    async def scenario() -> None:
+        class Broken(Pieces):
+            async def read(self) -> bytes:
+                if not self.pieces:
+                    raise RejectedRequestError(400, "bad chunk")
+                return await super().read()
+
+        cut = asyncio.Event()
+
+        async def serve(reader, writer) -> None:
+            heard = await reader.read()
+            assert not heard.endswith(b"0\r\n\r\n")
+            cut.set()
+
+        async with upstream(serve) as origin:
+            with pytest.raises(RejectedRequestError):
+                await origin.send("POST", b"/", HOST, Broken(b"a"), credential="a")
+            await cut.wait()
+            assert origin.open == 0
+
+    play(scenario)
+
+
+def test_a_reader_that_gives_up_is_no_sign_of_a_broken_link() -> None:
+    async def scenario() -> None:
+        async def serve(reader, writer) -> None:
+            await request_of(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")
+            await reader.read()
+
+        signs: list[str] = []
+        async with upstream(serve) as origin:
+            origin.broken = lambda: signs.append("broken")
+            answer = await get(origin)
+            assert await answer.body.read() == b"part"
+            answer.body.close()
+            await settle()
+            assert (origin.open, signs) == (0, [])
+
+    play(scenario)
+
+
+def test_an_answer_that_breaks_off_is_a_sign() -> None:
+    async def scenario() -> None:
+        async def serve(reader, writer) -> None:
+            await request_of(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")
+            await writer.drain()
+
+        signs: list[str] = []
+        async with upstream(serve) as origin:
+            origin.broken = lambda: signs.append("broken")
+            answer = await get(origin)
+            with pytest.raises(BodyCutError):
+                await content_of(answer.body)
+            assert signs == ["broken"]
+
+    play(scenario)

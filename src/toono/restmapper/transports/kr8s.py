@@ -29,13 +29,13 @@ class Kr8sTransport:
         self, target: str, headers: Mapping[str, str]
     ) -> AsyncIterator[Reply]:
         """Send a GET request."""
-        base, _, last = target.rpartition("/")
+        root, _, rest = target.removeprefix("/").partition("/")
         try:
             async with self._api.call_api(
                 "GET",
                 version="",
-                base=base or "/",
-                url=last,
+                base="/" + root,
+                url=rest,
                 raise_for_status=False,
                 stream=True,
                 headers=dict(headers),

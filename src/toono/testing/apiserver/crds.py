@@ -87,6 +87,28 @@ class Definitions:
         self._stop = self._queue = None
         await cancel_and_wait(*self._tasks)
 
+    async def settled(self) -> None:
+        """Wait until what was created, changed or deleted so far is served and shown.
+
+        What waits for names or for finalizers of others is settled too.
+        """
+        for name in {*self._names(), *self._served}:
+            while self._is_under_way(name):
+                await self._clock.sleep(0.001)
+
+    def _is_under_way(self, name: str) -> bool:
+        stored = self._stored(name)
+        shown = {each for each in self.shown.values() if each.qualified == name}
+        if stored is None:
+            return bool(shown)
+        if _is_refused(stored.object):
+            return False
+        if "deletionTimestamp" in stored.object["metadata"]:
+            return not self._storage.collection(name).now
+        if not _is_true(stored.object, "Established") or _is_renamed(stored.object):
+            return True
+        return shown != set(resources_of(stored.object))
+
     def all_shown(self) -> list[Resource]:
         """What discovery tells: built-in resources, and custom ones as shown."""
         ours = {key for served in self._served.values() for key in served}
@@ -297,6 +319,13 @@ def _names_of(names: JSON) -> set[str]:
 def _is_true(content: JSON, kind: str) -> bool:
     conditions = (content.get("status") or {}).get("conditions") or ()
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+
+def _is_refused(content: JSON) -> bool:
+    """Whether another CRD has the names."""
+    conditions = (content.get("status") or {}).get("conditions") or ()
+    false = {"type": "NamesAccepted", "status": "False"}
+    return any(false.items() <= each.items() for each in conditions)
 
 
 def _is_renamed(content: JSON) -> bool:

@@ -2,6 +2,7 @@
 """What a request asks of the server: read on its own, not with the hub's parser, so
 that a mistake shared by both cannot hide."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,22 +22,26 @@ class Refusal(Exception):  # noqa: N818 - an answer, not a fault
         details: JSON | None = None,
         *,
         retry_after: int = 0,
+        pretty: bool = False,
+        metadata: JSON | None = None,
     ) -> None:
         super().__init__(message)
         self.code, self.reason, self.message = code, reason, message
         self.details, self.retry_after = details, retry_after
+        self.pretty, self.metadata = pretty, metadata or {}
 
     def status(self) -> JSON:
         """Return the Status body."""
         status: JSON = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
-        if self.details:
+        if self.reason:
+            status["reason"] = self.reason
+        if self.details is not None:
             status["details"] = self.details
         return status | {"code": self.code}
 
@@ -89,30 +94,39 @@ class Query:
         """Say whether a boolean is given and not false."""
         return key in self._values and self.text(key) not in ("0", "false")
 
+    def given(self, key: str) -> bool:
+        """Say whether an option is there at all."""
+        return key in self._values
+
     def number(self, key: str) -> int:
         """Return a number, 0 where there is none; 400 where it is no number."""
         value = self.text(key)
         try:
-            return int(value or "0")
+            return max(0, int(value or "0"))
         except ValueError as exc:
-            raise Refusal(400, "BadRequest", f"{key}: invalid value {value!r}") from exc
+            message = f"strconv.ParseInt: parsing {json.dumps(value)}: invalid syntax"
+            raise Refusal(400, "BadRequest", message) from exc
 
     def version(self) -> int | None:
         """Return resourceVersion, None where it is absent."""
         value = self.text("resourceVersion")
         if value == "":
             return None
-        if not value.isdecimal():
-            raise Refusal(
-                400,
-                "BadRequest",
-                f"resourceVersion: Invalid value: {value!r}: strconv.ParseUint: "
-                f"parsing {value!r}: invalid syntax",
+        if not (value.isdecimal() and value.isascii()):
+            quoted = json.dumps(value)
+            message = (
+                f"resourceVersion: Invalid value: {quoted}: strconv.ParseUint: "
+                f"parsing {quoted}: invalid syntax"
             )
+            if self.true("watch"):  # as recorded: a watch takes it for its own fault
+                raise Refusal(500, "", message)
+            raise Refusal(400, "BadRequest", f"invalid resource version: {message}")
         return int(value)
 
 
 Selects = Callable[[JSON], bool]
+OPERATORS = ("==", "!=", "=", ">", "<", ")", "(")
+"""What no requirement begins with, the longer before the shorter."""
 
 
 def label_selector(text: str) -> Selects:
@@ -139,6 +153,12 @@ def _split(text: str) -> list[str]:
 
 
 def _label_test(part: str) -> Callable[[Mapping[str, str]], bool]:
+    start = next((each for each in OPERATORS if part.startswith(each)), "")
+    if start:
+        expected = "expected: !, identifier, or 'end of string'"
+        raise Refusal(400, "BadRequest", f"found '{start}', {expected}")
+    if ">" in part or "<" in part:
+        return _compared(part)
     for operator in ("!=", "==", "="):
         if operator in part and "(" not in part:
             key, _, value = (word.strip() for word in part.partition(operator))
@@ -161,20 +181,53 @@ def _label_test(part: str) -> Callable[[Mapping[str, str]], bool]:
     raise Refusal(400, "BadRequest", f"unable to parse requirement: {part!r}")
 
 
+def _compared(part: str) -> Callable[[Mapping[str, str]], bool]:
+    """`key>5` and `key<5`, over labels that are whole numbers."""
+    operator = ">" if ">" in part else "<"
+    key, _, bound = (word.strip() for word in part.partition(operator))
+    if not bound.lstrip("-").isdecimal():
+        message = (
+            f'unable to parse requirement: values[0]: Invalid value: "{bound}": '
+            "for 'Gt', 'Lt' operators, the value must be an integer"
+        )
+        raise Refusal(400, "BadRequest", message)
+
+    def holds(labels: Mapping[str, str]) -> bool:
+        value = labels.get(key, "")
+        if not value.lstrip("-").isdecimal():
+            return False
+        if operator == ">":
+            return int(value) > int(bound)
+        return int(value) < int(bound)
+
+    return holds
+
+
 def field_selector(text: str, known: frozenset[str]) -> Selects:
     """Return the predicate of a field selector; 400 for fields not in `known`."""
     tests: list[tuple[str, bool, str]] = []
     for part in filter(None, text.split(",")):
+        if "=" not in part:
+            message = f"invalid selector: '{text}'; can't understand '{part}'"
+            raise Refusal(400, "BadRequest", message)
         equal = "!=" not in part
         key, _, value = part.replace("==", "=").partition("=" if equal else "!=")
         if key not in known and key not in ("metadata.name", "metadata.namespace"):
-            raise Refusal(400, "BadRequest", f'field label not supported: "{key}"')
+            raise Refusal(400, "BadRequest", _unknown_field(key, known))
         tests.append((key, equal, value))
 
     def selects(content: JSON) -> bool:
         return all((_at(content, key) == value) is equal for key, equal, value in tests)
 
     return selects
+
+
+def _unknown_field(key: str, known: frozenset[str]) -> str:
+    """Kinds that have fields of their own say it in their own words."""
+    if known:
+        return f"field label not supported: {key}"
+    usual = '"metadata.name", "metadata.namespace"'
+    return f'"{key}" is not a known field selector: only {usual}'
 
 
 def _at(content: JSON, path: str) -> str:
@@ -184,3 +237,16 @@ def _at(content: JSON, path: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
+
+
+def selection(place: Place, query: Query, known: frozenset[str]) -> Selects:
+    """Return the predicate of a question: its namespace and both its selectors."""
+    labels = label_selector(query.text("labelSelector"))
+    fields = field_selector(query.text("fieldSelector"), known)
+    namespace = place.namespace
+
+    def selects(content: JSON) -> bool:
+        inside = not namespace or content["metadata"].get("namespace") == namespace
+        return inside and labels(content) and fields(content)
+
+    return selects

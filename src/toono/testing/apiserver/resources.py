@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from toono.testing.apiserver.zeros import ZERO
+
 JSON = dict[str, Any]
 
 
@@ -36,6 +38,30 @@ class Resource:
     def qualified(self) -> str:
         """As messages name it: deployments.apps."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def stored_as(self) -> str:
+        """The resource's place in etcd."""
+        return f"{self.group}/{self.plural}" if self.custom else self.plural
+
+    @property
+    def list_kind(self) -> str:
+        return self.kind + "List"
+
+    @property
+    def zero(self) -> JSON:
+        """What an empty object of a built-in kind holds beside metadata."""
+        return ZERO.get(f"{self.api_version}/{self.kind}", {})
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status is written at a path of its own alone."""
+        return "status" in self.subresources
+
+    @property
+    def counts_generation(self) -> bool:
+        """Whether changes of what is wanted are counted in metadata.generation."""
+        return self.custom or self.plural in _COUNTED
 
 
 _POD_FIELDS = frozenset(
@@ -93,6 +119,11 @@ _ALL = frozenset(
 )
 """The category `all`, as `kubectl get all` knows it."""
 _EXTENSIONS = frozenset({"customresourcedefinitions", "apiservices"})
+_COUNTED = _ALL - {"services"} | {
+    "customresourcedefinitions",
+    "endpointslices",
+    "ingresses",
+}
 _STATUS = _ALL | _EXTENSIONS | {"nodes", "namespaces", "ingresses"}
 
 
@@ -153,6 +184,48 @@ _META_ORDER = (
     "managedFields",
 )
 _ORDER = ("kind", "apiVersion", "metadata", "spec", "data", "status")
+_EVENT_ORDER = (
+    "kind", "apiVersion", "metadata", "involvedObject", "reason", "message", "source",
+    "firstTimestamp", "lastTimestamp", "count", "type", "eventTime", "series",
+    "action", "related", "reportingComponent", "reportingInstance",
+)  # fmt: skip
+
+
+_NESTED_META = {
+    "ownerReferences": (
+        "apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion",
+    ),
+    "managedFields": (
+        "manager", "operation", "apiVersion", "time", "fieldsType", "fieldsV1",
+        "subresource",
+    ),
+}  # fmt: skip
+_PARTS = {
+    ("nodes", "status"): (
+        "capacity", "allocatable", "phase", "conditions", "addresses",
+        "daemonEndpoints", "nodeInfo", "images", "volumesInUse", "volumesAttached",
+        "config", "runtimeHandlers", "features",
+    ),
+    ("pods", "status"): (
+        "observedGeneration", "phase", "conditions", "message", "reason",
+        "nominatedNodeName", "hostIP", "hostIPs", "podIP", "podIPs", "startTime",
+        "initContainerStatuses", "containerStatuses", "qosClass",
+        "ephemeralContainerStatuses", "resize", "resourceClaimStatuses",
+    ),
+    ("customresourcedefinitions", "spec"): (
+        "group", "names", "scope", "versions", "conversion", "preserveUnknownFields",
+    ),
+}  # fmt: skip
+"""The order within what several writers write by turns."""
+
+
+def ordered_metadata(meta: JSON) -> JSON:
+    """Return metadata in the order of built-in kinds."""
+    meta = _in_order(meta, _META_ORDER)
+    for key, order in _NESTED_META.items():
+        if meta.get(key):
+            meta[key] = [_in_order(each, order) for each in meta[key]]
+    return meta
 
 
 def shaped(resource: Resource, content: JSON) -> JSON:
@@ -162,8 +235,13 @@ def shaped(resource: Resource, content: JSON) -> JSON:
     """
     if resource.custom:
         return {key: _alphabetical(content[key]) for key in sorted(content)}
-    meta = _in_order(content["metadata"], _META_ORDER)
-    return _in_order(content | {"metadata": meta}, _ORDER)
+    whole = content | {"metadata": _in_order(content["metadata"], _META_ORDER)}
+    for (plural, part), order in _PARTS.items():
+        if plural == resource.plural and isinstance(whole.get(part), dict):
+            whole[part] = _in_order(whole[part], order)
+    if resource.plural == "events" and not resource.group:
+        return _in_order(resource.zero | whole, _EVENT_ORDER)
+    return _in_order(whole, _ORDER)
 
 
 def in_version(resource: Resource, content: JSON) -> JSON:

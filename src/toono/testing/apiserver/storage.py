@@ -9,10 +9,12 @@ is 410 Expired. Objects are plain dicts; each version's bytes are made once.
 import bisect
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 JSON = dict[str, Any]
+_ESCAPED = re.compile("[<>&\u2028\u2029]")
 Key = tuple[str, str]
 """(namespace, name)"""
 
@@ -76,6 +78,9 @@ class Storage:
     def __init__(self, version: int = 100) -> None:
         self.version = version
         self.compacted = 0
+        """Before this version nothing is known any more."""
+        self.watchable = 0
+        """Before this version no watch can begin; never before `compacted`."""
         self._collections: dict[str, Collection] = {}
         self._listeners: list[Callable[[str, Change], None]] = []
         self.generation = 0
@@ -98,6 +103,15 @@ class Storage:
         after = Stored(key, self.version, content)
         self._record(resource, self.collection(resource).now.get(key), after)
         return after
+
+    def load(self, resource: str, key: Key, content: JSON) -> Stored:
+        """Take in an object at the version it says, which must be the newest."""
+        version = int(content["metadata"]["resourceVersion"])
+        if version <= self.version:
+            message = f"version {version} is not after {self.version}"
+            raise ValueError(message)
+        self.version = version - 1
+        return self.put(resource, key, content)
 
     def delete(self, resource: str, key: Key) -> Stored:
         """Delete an object; returns its last form at the version of its end."""
@@ -127,9 +141,21 @@ class Storage:
         if version < self.compacted:
             raise ExpiredError(version, self.compacted)
 
+    def check_watch(self, version: int) -> None:
+        """Raise ExpiredError where no watch can begin at `version` any more."""
+        if version < self.watchable:
+            raise ExpiredError(version, self.watchable)
+
+    def narrow(self) -> None:
+        """Let no watch begin before now; exact lists still reach back.
+
+        As after a restart: the watch cache is empty, etcd's history is not.
+        """
+        self.watchable = self.version
+
     def compact(self) -> None:
         """Forget all history up to now."""
-        self.compacted = self.version
+        self.compacted = self.watchable = self.version
         for collection in self._collections.values():
             collection.history.clear()
 
@@ -143,6 +169,15 @@ class Storage:
         self.generation += 1
 
 
+def path_of(key: Key) -> str:
+    """Return where an object lies below its resource, as etcd orders objects."""
+    return "/" + "/".join(filter(None, key))
+
+
 def encode(content: JSON) -> bytes:
-    """Return an object's bytes as an API server writes them."""
-    return json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    """Return an object's bytes as an API server writes them.
+
+    Go's encoder escapes what HTML would take for markup, and two line separators.
+    """
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()

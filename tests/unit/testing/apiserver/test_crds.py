@@ -208,6 +208,47 @@ def test_a_finalizer_of_an_object_keeps_the_crd_with_fewer_verbs():
     world_test(story)
 
 
+def test_settled_waits_for_whatever_is_under_way():
+    async def story(world):
+        settled = world.definitions.settled
+        world.definitions.delays.established = world.definitions.delays.shown = 2
+        world.put(definition())
+        await settled()
+        assert world.shown() == {(X, "v1", "drivers")}
+        changed = dict(world.stored())
+        changed["spec"] = definition(kind="Pilot", versions=("v1", "v2"))["spec"]
+        world.put(changed)
+        await settled()
+        assert world.shown() == {(X, "v1", "drivers"), (X, "v2", "drivers")}
+        assert {each.kind for each in world.definitions.shown.values()} == {"Pilot"}
+        world.put(definition(kind="Pilot", plural="driverz"))
+        await settled()
+        assert world.conditions("driverz") == {"NamesAccepted": "False"}
+        world.storage.delete(CRDS.qualified, ("", f"drivers.{X}"))
+        await settled()
+        assert world.shown() == set()
+
+    world_test(story)
+
+
+def test_settled_does_not_wait_for_finalizers_of_others():
+    async def story(world):
+        world.put(definition())
+        await world.definitions.settled()
+        held = {"metadata": {"name": "a", "namespace": "shop", "finalizers": ["f"]}}
+        world.storage.put(f"drivers.{X}", ("shop", "a"), held)
+        doomed = world.stored()
+        meta = doomed["metadata"] | {"deletionTimestamp": "2026-11-21T00:00:00Z"}
+        world.put({**doomed, "metadata": meta})
+        await world.definitions.settled()
+        assert world.shown() == {(X, "v1", "drivers")}
+        world.storage.delete(f"drivers.{X}", ("shop", "a"))
+        await world.definitions.settled()
+        assert world.shown() == set()
+
+    world_test(story)
+
+
 def test_what_is_there_at_the_start_is_served():
     async def main():
         storage = Storage()

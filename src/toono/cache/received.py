@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came from the cloud, looked at before anything is made of it: which question it
+answers, in which form, how large it is, and whether its objects are those asked for."""
+
+import zlib
+from collections.abc import Mapping
+
+from toono.cache.scope import Question
+from toono.codec.base import Object
+from toono.errors import CodecError
+from toono.kube.request import Call
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+JSON = "application/json"
+MAX_BODY_BYTES = 32 * 1024 * 1024
+"""Of a list that is kept; larger ones pass and are not."""
+MAX_OBJECT_BYTES = 3 * 1024 * 1024
+"""The API server takes no larger object (its limit on a request's body)."""
+NO_DIRECTORIES = (".", "..")
+NO_NAMES = ("", *NO_DIRECTORIES)
+
+
+def question_of(call: Call, media_type: str) -> Question:
+    """Return the question that `call` asks; list and watch ask the same one."""
+    single = call.verb not in ("list", "watch", "deletecollection")
+    return Question(
+        call.component,
+        call.group,
+        call.version,
+        call.resource,
+        call.namespace,
+        call.name if single else "",
+        "" if single else call.label_selector,
+        "" if single else call.field_selector,
+        media_type,
+    )
+
+
+def expected_media_type(call: Call) -> str:
+    """Return the media type that the first clause of Accept will bring."""
+    if call.accept and call.accept[0].media_type == PROTOBUF:
+        return PROTOBUF
+    return JSON
+
+
+def fits(item: Object, *, namespace: str, name: str) -> bool:
+    """Say whether an object is one that was asked for, and can be kept by its name."""
+    return (
+        item.name not in NO_NAMES
+        and item.namespace not in NO_DIRECTORIES
+        and "/" not in item.name
+        and "/" not in item.namespace
+        and "\0" not in item.name
+        and "\0" not in item.namespace
+        and (not namespace or item.namespace in (namespace, ""))
+        and (not name or item.name == name)
+        and len(item.data) <= MAX_OBJECT_BYTES
+    )
+
+
+def media_type_of(fields: Mapping[bytes, bytes]) -> str:
+    """Return the bare media type of an answer, lower-case."""
+    content_type = fields.get(b"content-type", b"").decode("latin-1")
+    return content_type.partition(";")[0].strip().lower()
+
+
+def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+    """Return the body without its content coding, bounded like one without."""
+    coding = fields.get(b"content-encoding", b"").strip().lower()
+    if coding in (b"", b"identity"):
+        return body
+    if coding != b"gzip":
+        raise CodecError(f"content coding {coding!r} is not kept")
+    pieces: list[bytes] = []
+    limit = MAX_BODY_BYTES
+    rest, size = body, 0
+    try:
+        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
+            member = zlib.decompressobj(wbits=31)
+            pieces.append(member.decompress(rest, limit - size + 1))
+            size += len(pieces[-1])
+            if size > limit:
+                raise CodecError(f"body unpacks to more than {limit} bytes")
+            if not member.eof:
+                raise CodecError("body ends within its gzip coding")
+            rest = member.unused_data
+    except zlib.error as exc:
+        raise CodecError("body is not gzip") from exc
+    return b"".join(pieces)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Table that was seen online: taken apart into rows, selected, and joined again.
+
+Rows stay bytes. What is read of a row is the metadata that `includeObject` left in
+it; rows without (`includeObject=None`) have a name at best, from the column of format
+"name", and no label selector can be asked of them. A Table that would not come out
+byte for byte as it came in is refused: CodecError, and the caller does not keep it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from toono.codec.json import END_ANNOTATION
+from toono.codec.json_strict import check, read
+from toono.codec.partial import MetaVersion, Page
+from toono.codec.printers.base import NoRows
+from toono.codec.table import join_table, write_table_event
+from toono.errors import CodecError
+
+_VERSIONS: Mapping[str, MetaVersion] = {
+    "meta.k8s.io/v1": "v1",
+    "meta.k8s.io/v1beta1": "v1beta1",
+}
+
+
+class Row(NamedTuple):
+    """One row: what the hub reads of it, and its bytes."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str] | None
+    """None where the row has no metadata."""
+    data: bytes
+
+
+class SeenTable(NamedTuple):
+    """A Table, taken apart; joined again by `join_table`."""
+
+    version: MetaVersion
+    columns: bytes
+    """columnDefinitions as they came; `null` in all but a watch's first event."""
+    page: Page
+    rows: Sequence[Row]
+    no_rows: NoRows = "[]"
+
+
+class TableEvent(NamedTuple):
+    """A watch frame that carries a Table."""
+
+    type: str
+    table: SeenTable
+    initial_events_end: bool
+    """A bookmark's annotation that ends a burst."""
+
+
+def split_table(body: bytes) -> SeenTable:
+    """Take the answer to a GET or LIST apart."""
+    check(body)
+    table = _seen(body)
+    pieces = join_table(
+        (row.data for row in table.rows),
+        table.page,
+        columns=table.columns,
+        version=table.version,
+        no_rows=table.no_rows,
+    )
+    if b"".join(pieces) != body:
+        raise CodecError("a Table that is not written as API servers do")
+    return table
+
+
+def read_table_event(frame: bytes) -> TableEvent:
+    """Take a watch frame apart; ERROR frames are Statuses, and none of this."""
+    check(frame)
+    event = read(_decode_frame, frame)
+    content = bytes(event.object)
+    table = _seen(content)
+    if len(table.rows) != 1:
+        raise CodecError(f"an event of {len(table.rows)} rows")
+    (row,) = table.rows
+    written = write_table_event(
+        row.data,
+        event_type=event.type,
+        resource_version=table.page.resource_version,
+        columns=table.columns,
+        version=table.version,
+    )
+    if written != frame:
+        raise CodecError("an event that is not written as API servers do")
+    ends = event.type == "BOOKMARK" and _ends_burst(row.data)
+    return TableEvent(event.type, table, ends)
+
+
+def select_rows(
+    rows: Iterable[Row], matches: Callable[[Mapping[str, str]], bool]
+) -> list[Row]:
+    """Return the rows whose labels a selector picks (`kube.selectors.label_matcher`).
+
+    CodecError where a row has no labels to ask.
+    """
+    found = []
+    for row in rows:
+        if row.labels is None:
+            raise CodecError("a row without metadata cannot be selected by labels")
+        if matches(row.labels):
+            found.append(row)
+    return found
+
+
+def without_object(row: bytes) -> bytes:
+    """Return a row as `includeObject=None` wants it."""
+    found = read(_decode_row, row)
+    found.object = _NULL
+    return msgspec.json.encode(found)
+
+
+def _seen(content: bytes) -> SeenTable:
+    table = read(_decode_table, content)
+    version = _VERSIONS.get(table.api_version)
+    if table.kind != "Table" or version is None:
+        raise CodecError(f"a {table.api_version} {table.kind} is no Table")
+    columns = bytes(table.column_definitions)
+    at = _name_column(columns)
+    meta = table.metadata
+    page = Page(meta.resource_version, meta.continue_, meta.remaining_item_count)
+    rows = [_row(bytes(one), at) for one in table.rows or ()]
+    no_rows: NoRows = "null" if table.rows is None else "[]"
+    return SeenTable(version, columns, page, rows, no_rows)
+
+
+def _name_column(columns: bytes) -> int | None:
+    definitions = read(_decode_columns, columns) or ()
+    for index, one in enumerate(definitions):
+        if one.format == "name":
+            return index
+    return None
+
+
+def _row(data: bytes, name_at: int | None) -> Row:
+    meta = _meta(data)
+    if meta is not None:
+        return Row(
+            meta.namespace,
+            meta.name,
+            meta.uid,
+            meta.resource_version,
+            meta.labels or {},
+            data,
+        )
+    cells = read(_decode_cells, data).cells
+    name = ""
+    if name_at is not None and name_at < len(cells):
+        name = read(_decode_text, bytes(cells[name_at]))
+    return Row("", name, "", "", None, data)
+
+
+def _meta(data: bytes) -> "_Meta | None":
+    included = read(_decode_included, data).object
+    return None if included is None else included.metadata
+
+
+def _ends_burst(data: bytes) -> bool:
+    meta = _meta(data)
+    notes = meta.annotations if meta is not None else None
+    return (notes or {}).get(END_ANNOTATION) == "true"
+
+
+_NULL = Raw(b"null")
+
+
+class _ListMeta(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """Strict: what is new here may say that the Table is not whole."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+    remaining_item_count: int | None = None
+
+
+class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    kind: str
+    api_version: str
+    metadata: _ListMeta
+    column_definitions: Raw
+    rows: list[Raw] | None
+
+
+class _Definition(msgspec.Struct):
+    format: str = ""
+
+
+class _Meta(msgspec.Struct, rename="camel", gc=False):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+
+
+class _Included(msgspec.Struct):
+    metadata: _Meta
+
+
+class _OfObject(msgspec.Struct):
+    object: _Included | None = None
+
+
+class _Cells(msgspec.Struct):
+    cells: list[Raw]
+
+
+class _Row(msgspec.Struct, forbid_unknown_fields=True):
+    cells: Raw
+    conditions: Raw | msgspec.UnsetType = msgspec.UNSET
+    object: Raw = _NULL
+
+
+class _Frame(msgspec.Struct, forbid_unknown_fields=True):
+    type: str
+    object: Raw
+
+
+_decode_table = msgspec.json.Decoder(_Table).decode
+_decode_columns = msgspec.json.Decoder(list[_Definition] | None).decode
+_decode_included = msgspec.json.Decoder(_OfObject).decode
+_decode_cells = msgspec.json.Decoder(_Cells).decode
+_decode_row = msgspec.json.Decoder(_Row).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_frame = msgspec.json.Decoder(_Frame).decode

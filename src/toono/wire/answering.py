@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers as bytes on a client's transport: whole at once, or streamed at its pace.
+
+A streamed answer that is not as long as its head promised ends the connection: its
+client must not take it for whole, nor the next answer for its rest.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from toono.errors import BodyCutError
+from toono.wire.heads import framing_of, has_no_body, head_bytes
+from toono.wire.messages import Body, Request, Response
+from toono.wire.streams import Gate
+
+WRITE_HIGH_BYTES = 256 * 1024
+
+
+def write_whole(
+    transport: asyncio.Transport, request: Request, response: Response, *, close: bool
+) -> None:
+    """Write an answer whose content is all there."""
+    content = response.content
+    pieces = content if isinstance(content, list) else [content]
+    size = sum(map(len, pieces))
+    head = head_bytes(response, framing_of(request, response, size, close=close))
+    if has_no_body(request, response):
+        transport.write(head)
+    elif size < WRITE_HIGH_BYTES:
+        transport.write(b"".join([head, *pieces]))
+    else:
+        transport.writelines([head, *pieces])
+
+
+async def write_stream(
+    transport: asyncio.Transport,
+    request: Request,
+    response: Response,
+    body: Body,
+    *,
+    gate: Gate,
+    close: bool,
+    wrote: Callable[[], None],
+) -> None:
+    """Write an answer piece by piece; `wrote` is called after each."""
+    left = body.length
+    chunked = left is None and not request.old
+    transport.write(
+        head_bytes(response, framing_of(request, response, left, close=close))
+    )
+    if has_no_body(request, response):
+        return
+    while piece := await body.read():
+        if chunked:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        elif left is not None:
+            left -= len(piece)
+            if left < 0:
+                raise BodyCutError("an answer longer than its length")
+        transport.write(piece)
+        wrote()
+        await gate.passed()
+    if left:
+        raise BodyCutError("an answer shorter than its length")
+    if chunked:
+        transport.write(b"0\r\n\r\n")

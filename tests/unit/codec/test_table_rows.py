@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toono.codec.partial import Page
+from toono.codec.table import join_table, write_table_event
+from toono.codec.table_rows import (
+    Row,
+    read_table_event,
+    select_rows,
+    split_table,
+    without_object,
+)
+from toono.errors import CodecError
+from toono.kube.selectors import label_matcher
+
+COLUMNS = b'[{"name":"Age"},{"name":"Name","format":"name"}]'
+ROW = (
+    b'{"cells":["1s","a"],"object":{"kind":"PartialObjectMetadata","apiVersion":'
+    b'"meta.k8s.io/v1","metadata":{"name":"a","namespace":"n","uid":"u",'
+    b'"resourceVersion":"5","labels":{"app":"web"}}}}'
+)
+PAGE = Page("7")
+BARE = b'{"cells":["1s","a"],"object":null}'
+
+
+def table(*rows, columns=COLUMNS, page=PAGE, no_rows="[]", version="v1") -> bytes:
+    return b"".join(
+        join_table(rows, page, columns=columns, version=version, no_rows=no_rows)
+    )
+
+
+def event(row, columns=b"null", kind="ADDED") -> bytes:
+    return write_table_event(
+        row, event_type=kind, resource_version="7", columns=columns, version="v1"
+    )
+
+
+def test_rows_keep_their_bytes_and_tell_their_metadata():
+    found = split_table(table(ROW, page=Page("7", "abc", 3)))
+    assert found.rows == [Row("n", "a", "u", "5", {"app": "web"}, ROW)]
+    assert found.page == Page("7", "abc", 3)
+    assert (found.version, found.columns, found.no_rows) == ("v1", COLUMNS, "[]")
+
+
+def test_rows_without_metadata_have_the_name_of_their_cell():
+    (found,) = split_table(table(BARE, version="v1beta1")).rows
+    assert found == Row("", "a", "", "", None, BARE)
+
+
+@pytest.mark.parametrize("columns", [b"[]", b"null", b'[{},{},{"format":"name"}]'])
+def test_rows_without_a_name_column_have_no_name(columns):
+    (found,) = split_table(table(BARE, columns=columns)).rows
+    assert found.name == ""
+
+
+def test_empty_tables_remember_how_they_were_written():
+    assert split_table(table(no_rows="null")).no_rows == "null"
+    assert split_table(table()).no_rows == "[]"
+
+
+def test_labels_may_be_absent():
+    row = ROW.replace(b',"labels":{"app":"web"}', b"")
+    assert split_table(table(row)).rows[0].labels == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"\xff",
+        table(ROW)[:-1],
+        table(ROW) + b" ",
+        table(ROW).replace(b'"Table"', b'"PodList"'),
+        table(ROW).replace(b"meta.k8s.io/v1", b"meta.k8s.io/v2", 1),
+        table(ROW).replace(b'"rows"', b'"more":1,"rows"'),
+        table(ROW).replace(b'{"resource', b'{"shardInfo":{},"resource'),
+        table(ROW).replace(b'"columnDefinitions":', b'"columnDefinitions": '),
+        table(ROW).replace(b'"rows":[', b'"rows":[ '),
+        table(b"3"),
+        table(b'{"object":null}'),
+        table(b'{"cells":[1,2],"object":null}'),
+        table(b'{"cells":[],"object":{"metadata":{"name":3}}}'),
+        table(b'{"cells":[],"object":{}}'),
+        table(ROW, columns=b"3"),
+        table(b'{"cells":[1e999],"object":{"metadata":{}}}'),
+    ],
+)
+def test_what_is_no_table_of_an_api_server_is_refused(body):
+    with pytest.raises(CodecError):
+        split_table(body)
+
+
+def test_rows_are_selected_by_labels():
+    other = Row("n", "b", "", "", {}, b"")
+    rows = [*split_table(table(ROW)).rows, other]
+    assert select_rows(rows, label_matcher("app=web")) == rows[:1]
+    assert select_rows(rows, label_matcher("!app")) == [other]
+
+
+def test_rows_without_labels_cannot_be_selected():
+    rows = split_table(table(BARE)).rows
+    with pytest.raises(CodecError):
+        select_rows(rows, label_matcher("app=web"))
+
+
+def test_objects_can_be_left_out():
+    assert without_object(ROW) == BARE
+    assert without_object(BARE) == BARE
+    row = b'{"cells":[],"conditions":[{"type":"Completed"}],"object":{"metadata":{}}}'
+    assert without_object(row) == (
+        b'{"cells":[],"conditions":[{"type":"Completed"}],"object":null}'
+    )
+
+
+@pytest.mark.parametrize("row", [b"", b"3", b"{}", b'{"cells":[],"more":1}'])
+def test_objects_of_what_is_no_row_cannot(row):
+    with pytest.raises(CodecError):
+        without_object(row)
+
+
+def test_events_are_tables_of_one_row():
+    first = read_table_event(event(ROW, COLUMNS))
+    assert (first.type, first.table.columns) == ("ADDED", COLUMNS)
+    assert first.table.page == Page("7")
+    assert first.table.rows[0].name == "a"
+    assert read_table_event(event(ROW)).table.columns == b"null"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "ends"),
+    [
+        ("BOOKMARK", "true", True),
+        ("BOOKMARK", "false", False),
+        ("ADDED", "true", False),
+    ],
+)
+def test_a_bookmark_may_end_a_burst(kind, value, ends):
+    row = (
+        '{"cells":[],"object":{"metadata":{"annotations":'
+        f'{{"k8s.io/initial-events-end":"{value}"}}}}}}}}'
+    ).encode()
+    assert read_table_event(event(row, kind=kind)).initial_events_end is ends
+
+
+def test_a_bookmark_without_an_object_ends_no_burst():
+    frame = event(b'{"cells":[],"object":null}', kind="BOOKMARK")
+    assert read_table_event(frame).initial_events_end is False
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"{}",
+        event(ROW)[:-1],
+        event(ROW + b"," + ROW),
+        event(b""),
+        event(ROW).replace(b'{"type"', b'{ "type"'),
+        b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1"}}\n',
+    ],
+)
+def test_what_is_no_event_of_an_api_server_is_refused(frame):
+    with pytest.raises(CodecError):
+        read_table_event(frame)
+
+
+@given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 40))
+def test_damaged_tables_are_read_or_refused(noise, at, cut):
+    whole = table(ROW, BARE)
+    damaged = whole[:at] + noise + whole[at + cut :]
+    try:
+        found = split_table(damaged)
+    except CodecError:
+        return
+    rows = [row.data for row in found.rows]
+    again = join_table(
+        rows,
+        found.page,
+        columns=found.columns,
+        version=found.version,
+        no_rows=found.no_rows,
+    )
+    assert b"".join(again) == damaged
