@@ -24,6 +24,9 @@ from toono.store.etcd_messages import Compare, Range, created_at, get, put
 
 log = logging.getLogger(__name__)
 
+RESIGN_SECONDS = 2.0
+"""Of a hub that stops; without an answer its lease runs out by itself."""
+
 
 class Role(Enum):
     """What a hub is in its pool; the values are those of YurtHub's metric."""
@@ -190,8 +193,9 @@ class Election:
     async def _resign(self) -> None:
         lease, self._lease = self._lease, 0
         if lease:
-            with suppress(EtcdError, StoreUnavailableError):
-                await self._etcd.revoke(lease)
+            with suppress(EtcdError, StoreUnavailableError, TimeoutError):
+                async with asyncio.timeout(RESIGN_SECONDS):
+                    await self._etcd.revoke(lease)
 
     def _become(self, what: Leadership) -> None:
         if what == self.now:

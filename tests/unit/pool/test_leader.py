@@ -154,21 +154,3 @@ def test_a_claim_whose_answer_was_lost_is_found_to_be_ours(cluster):
         assert await one.election._campaign() == (leader, guard)
 
     over(cluster, story)
-
-
-def test_without_etcd_a_hub_is_pending_and_comes_back(tmp_path):
-    async def story(cluster):
-        one = Hub(cluster, "one")
-        one.election.start()
-        try:
-            await until(lambda: one.now.role is Role.LEADER)
-            cluster.kill()
-            await until(lambda: one.now.role is Role.PENDING)
-            assert one.now.guards == ()
-            await asyncio.to_thread(cluster.start)
-            await until(lambda: one.now.role is Role.LEADER)
-        finally:
-            await one.close()
-
-    with running_etcd(tmp_path) as cluster:
-        asyncio.run(story(cluster))

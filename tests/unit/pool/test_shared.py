@@ -20,9 +20,8 @@ from toono.pool.shared import (
     version_of,
 )
 from toono.store.component_keys import ComponentKeys
-from toono.store.etcd_cluster import EtcdSettings
 from toono.store.etcd_components import Components
-from toono.store.etcd_errors import EtcdFencedError, EtcdUnavailableError
+from toono.store.etcd_errors import EtcdFencedError
 from toono.store.etcd_messages import created_at
 from toono.store.memory import MemoryStore
 
@@ -176,28 +175,6 @@ def test_a_version_that_is_none_is_never_newer(cluster, text):
         assert await Reader(etcd, KEYS).newest(SLICES, than=0) is None
 
     over(cluster, story)
-
-
-def test_one_member_cut_off_from_the_others_still_tells_what_it_has(tmp_path):
-    async def story(cluster):
-        etcd = cluster.client(settings=EtcdSettings(attempt=1, deadline=3))
-        publisher = await leader(etcd, "one")
-        await publisher.publish(SLICES, FORM, [piece("a", 3)], version=7, guards=())
-        for member in cluster.members[:2]:
-            member.kill()
-        reader = Reader(etcd, KEYS)
-        async with asyncio.timeout(30):
-            found = await reader.newest(SLICES, than=6)
-            assert (found.version, names(found)) == (7, ["a"])
-            assert await reader.newest(SLICES, than=7) is None
-        cluster.members[2].kill()
-        with pytest.raises(EtcdUnavailableError):
-            await reader.newest(SLICES, than=0)
-        etcd.close()
-        await asyncio.sleep(0)
-
-    with running_etcd(tmp_path, members=3) as cluster:
-        asyncio.run(story(cluster))
 
 
 def test_keys_beside_the_objects_are_below_no_api_servers_prefix():
