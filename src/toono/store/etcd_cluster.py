@@ -119,22 +119,30 @@ class Cluster:
             self.requests.reads += 1
         else:
             self.requests.writes += 1
-        failure: StoreError | None = None
         try:
             async with asyncio.timeout(deadline or self._settings.deadline):
-                for node in list(self._nodes):
-                    try:
-                        return await self._ask(
-                            node, path, content, kind, headers, again
-                        )
-                    except (EtcdUnavailableError, WrongClusterError) as exc:
-                        failure = _worse(failure, exc)
-                        self._fail(node, exc)
-                        if isinstance(exc, EtcdUnsureError) and not again:
-                            raise
+                return await self._ask_in_turn(path, content, kind, headers, again)
         except TimeoutError as exc:
-            self._fail(self._nodes[0], failure)
+            self._fail(self._nodes[0], None)
             raise EtcdUnsureError("etcd: no answer within the deadline") from exc
+
+    async def _ask_in_turn(
+        self,
+        path: bytes,
+        content: bytes,
+        kind: type[Message],
+        headers: Headers,
+        again: bool,
+    ) -> Message:
+        failure: StoreError | None = None
+        for node in list(self._nodes):
+            try:
+                return await self._ask(node, path, content, kind, headers, again)
+            except (EtcdUnavailableError, WrongClusterError) as exc:
+                failure = _worse(failure, exc)
+                self._fail(node, exc)
+                if isinstance(exc, EtcdUnsureError) and not again:
+                    raise
         raise failure or EtcdUnavailableError("etcd: no member is configured")
 
     async def _ask(
