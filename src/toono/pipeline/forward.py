@@ -10,6 +10,7 @@ cleanly and its client resumes from the version it has.
 import asyncio
 from collections.abc import Callable, Mapping
 
+from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of
 from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
@@ -62,11 +63,13 @@ class Forward:
         self,
         upstream: Upstream,
         recorder: Recorder,
+        documents: Documents,
         clock: Clock,
         *,
         meter: Meter | None = None,
     ) -> None:
         self._upstream = upstream
+        self._documents = documents
         self._meter = meter
         self._recorder = recorder
         self.barrier = Barrier(clock)
@@ -90,9 +93,9 @@ class Forward:
         *,
         again: bool = False,
     ) -> Response:
-        recording = None
+        recording: Recording | DocumentRecording | None = None
         if credential.is_node and call.verb != "watch":
-            recording = await self._recorder.begin(call)
+            recording = await self._recorder.begin(call) or self._documents.begin(call)
         answer = await self._send(call, request, credential)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
@@ -127,7 +130,9 @@ class Forward:
             upgrade=upgrade.decode("latin-1"),
         )
 
-    async def _small(self, recording: Recording | None, answer: Answer) -> Response:
+    async def _small(
+        self, recording: Recording | DocumentRecording | None, answer: Answer
+    ) -> Response:
         content = await read_all(answer.body)
         if recording is not None:
             kept = await recording.finish(answer.status, answer.fields, content)
@@ -161,10 +166,14 @@ class RecordedBody:
     """
 
     def __init__(
-        self, inner: Body, recording: Recording, answer: Answer, barrier: Barrier
+        self,
+        inner: Body,
+        recording: Recording | DocumentRecording,
+        answer: Answer,
+        barrier: Barrier,
     ) -> None:
         self._inner = inner
-        self._recording: Recording | None = recording
+        self._recording: Recording | DocumentRecording | None = recording
         self._status = answer.status
         self._fields: Mapping[bytes, bytes] = answer.fields
         self._barrier = barrier

@@ -86,7 +86,9 @@ class Scene:
         self.sent: list[tuple] = []
         self.cache = Cache()
         self.metered: list[str] = []
-        self.forward = Forward(self, self.cache.recorder, self.cache.clock)
+        self.forward = Forward(
+            self, self.cache.recorder, self.cache.documents, self.cache.clock
+        )
 
     async def send(self, method, target, headers, body, *, credential, upgrade=""):
         self.sent.append((method, target, headers, body, credential, upgrade))
@@ -156,7 +158,11 @@ def test_a_meter_sees_every_answer() -> None:
             return response
 
         scene.forward = Forward(
-            scene, scene.cache.recorder, scene.cache.clock, meter=meter
+            scene,
+            scene.cache.recorder,
+            scene.cache.documents,
+            scene.cache.clock,
+            meter=meter,
         )
         assert (await scene.ask(POD)).status == 299
         assert scene.metered == ["get"]
