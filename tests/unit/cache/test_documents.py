@@ -143,7 +143,7 @@ def test_the_oldest_go_where_they_are_too_many(monkeypatch) -> None:
         scene = Scene()
         for number in range(4):
             await scene.take(f"/apis/g{number}", b"%d" % number * 100)
-            scene.clock.advance(1.0)
+            await scene.clock.advance(1.0)
         found = [await scene.find(f"/apis/g{number}") for number in range(4)]
         assert [one is not None for one in found] == [False, False, True, True]
         again = Scene(scene.store)

@@ -20,11 +20,11 @@ from toono.codec.protobuf import ProtobufCodec
 from toono.errors import CodecError
 
 
-def row(name: str, **meta) -> dict:
+def row(name: str, /, **meta) -> dict:
     content = {
         "kind": PARTIAL,
         "apiVersion": "meta.k8s.io/v1",
-        "metadata": {"name": name, "namespace": "d", "resourceVersion": "5", **meta},
+        "metadata": {"name": name, "namespace": "d", "resourceVersion": "5"} | meta,
     }
     return {"cells": [name, 1], "object": content}
 
