@@ -58,9 +58,11 @@ def filled() -> tuple[Cache, bytes]:
 
 
 def whole(content: dict) -> dict:
-    """Return a pod with what an API server always writes."""
+    """Return a pod as an API server writes it: what it always has, in its order."""
+    meta = content["metadata"]
+    meta = {k: meta[k] for k in meta if k != "labels"} | {"labels": meta["labels"]}
     spec = {"containers": None, **content["spec"]}
-    return content | {"spec": spec, "status": {}}
+    return content | {"metadata": meta, "spec": spec, "status": {}}
 
 
 def test_json_comes_back_from_protobuf_as_it_went_in() -> None:
