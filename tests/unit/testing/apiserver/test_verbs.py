@@ -245,3 +245,26 @@ def test_custom_resources_are_written_in_their_own_order() -> None:
         assert (await world.patch(CRONTABS + "/a", {}, STRATEGIC)).status == 415
 
     run(scenario)
+
+
+def test_an_end_is_told_in_the_media_type_that_is_wanted() -> None:
+    async def scenario(world: World) -> None:
+        lease = {"metadata": {"name": "a"}}
+        for accept in ("application/json", PROTOBUF):
+            await world.ask("POST", LEASES, lease)
+            gone = await world.respond("DELETE", LEASES + "/a", accept=accept)
+            assert dict(gone.headers)[b"Content-Type"] == accept.encode()
+            assert b"Success" in gone.content
+            assert b"coordination.k8s.io" in gone.content
+
+    run(scenario)
+
+
+def test_a_pod_s_end_is_told_with_the_pod() -> None:
+    async def scenario(world: World) -> None:
+        await world.ask("POST", PODS, pod("a"))
+        gone = await world.ask("DELETE", PODS + "/a?gracePeriodSeconds=0")
+        assert gone.body["metadata"]["deletionGracePeriodSeconds"] == 0
+        assert (await world.ask("GET", PODS + "/a")).status == 404
+
+    run(scenario)
