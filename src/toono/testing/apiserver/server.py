@@ -179,7 +179,13 @@ class APIServer:
             if is_served(place.group, built_ins):
                 raise unknown_resource()
             return page_not_found()
-        asked = Asked(request=request, resource=resource, place=place, query=query)
+        asked = Asked(
+            request=request,
+            resource=resource,
+            place=place,
+            query=query,
+            now=self.clock.wall(),
+        )
         return await self._verbs.answer(asked)
 
 

@@ -53,6 +53,8 @@ class Asked:
     resource: Resource
     place: Place
     query: Query
+    now: float
+    """Seconds since 1970, by the server's clock."""
 
     @property
     def dry_run(self) -> bool:
@@ -71,7 +73,14 @@ class Asked:
     def form(self, *, is_list: bool = False, is_watch: bool = False) -> Encoding:
         """Return the form asked for; 406 where this server does not make it."""
         accept = self.request.fields.get(b"accept", b"").decode("latin-1")
-        return form_of(self.resource, accept, is_list=is_list, is_watch=is_watch)
+        return form_of(
+            self.resource,
+            accept,
+            is_list=is_list,
+            is_watch=is_watch,
+            include=self.query.text("includeObject"),
+            now=self.now,
+        )
 
 
 class Verbs:
