@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from toono.cache.received import question_of
 from toono.cache.scope import Row, RowKey, Scope
 from toono.cache.scopes import Scopes
 from toono.codec.base import Codec
@@ -113,6 +114,8 @@ class Answers:
         scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
         if scope.imported and not scope.rows:
             return Unknown(DAMAGED)
+        if any(_is_lost(one, call) and one.age_order > scope.age_order for one in loaded):
+            return Unknown(DAMAGED)  # who asked this has seen newer than `scope`
         rows = scope.rows
         if call.namespace and not scope.question.namespace:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
@@ -189,6 +192,12 @@ def _covers_name(scope: Scope, call: Call) -> bool:
     return selectors.covers_name(
         question.field_selector, namespace=call.namespace, name=call.name
     )
+
+
+def _is_lost(scope: Scope, call: Call) -> bool:
+    """Say whether `scope` is the question's own, once held, and incomplete now."""
+    own = question_of(call, scope.question.media_type)
+    return scope.question == own and scope.version > 0 and not scope.complete
 
 
 def _contains(scope: Scope, call: Call) -> bool:
