@@ -20,6 +20,7 @@ from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import Scopes
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 
 OWN_RESOURCES = frozenset({"nodes", "csinodes", "leases"})
@@ -84,6 +85,9 @@ class Answers:
             if not newest.complete or self._is_own(call):
                 return Unknown(DAMAGED)
             return Absent(newest)
+        gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
+        if gone is not None:
+            return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
         holding = [
             scope for scope in candidates if key in scope.rows and accepts(scope)
         ]
@@ -214,6 +218,21 @@ def _covers_name(scope: Scope, call: Call) -> bool:
         return False
     return selectors.covers_name(
         question.field_selector, namespace=call.namespace, name=call.name
+    )
+
+
+def _knows_end(scope: Scope, newest: Scope, key: RowKey) -> bool:
+    """Say whether `scope` knows that the object in `newest` is gone since.
+
+    Its version is a lower bound of when the name was away: what was last changed
+    before cannot have come after, though a list that lags may still show it.
+    """
+    return (
+        _single(scope)
+        and scope.complete
+        and not scope.rows
+        and scope.epoch == newest.epoch
+        and (parse_version(newest.rows[key].resource_version) or 0) <= scope.version
     )
 
 

@@ -305,7 +305,7 @@ class Scopes:
         self.counters.dropped_changes += 1
         scope.durable = False
         forget(scope)
-        self._keeper.mark_lost(scope)
+        self._keeper.mark_lost(scope, change)
         for item in change.puts:
             scope.rows.pop((item.namespace, item.name), None)
         log.warning(
