@@ -59,7 +59,7 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     answer = await ask_for(call(target), lambda _: True)
     if isinstance(answer, Absent):
         age = Age(answer.scope.epoch, answer.scope.version)
-        since = cloud.absent_since(target, age, most)
+        since = cloud.first_since(target, age, most, {})
         if since is None:
             raise Wrong(f"{target} is said to be away since {age}, and never was")
         return Seen(since, own=_own(answer.scope, target))
@@ -74,6 +74,11 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     age = Age(answer.scope.epoch, answer.scope.version)
     if age > most:
         raise Wrong(f"{target} is answered at {age}, which is yet to come")
+    if answer.scope.question.name:
+        since = cloud.first_since(target, age, most, pods)
+        if since is None:
+            raise Wrong(f"{target} was never {names} since {age}")
+        return Seen(since, names, _own(answer.scope, target))
     truth = cloud.select(target, age)
     if pods != truth or len(answer.items) != len(truth):
         raise Wrong(f"{target} at {age} is {sorted(truth)}, not {names}")

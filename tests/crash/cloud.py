@@ -71,6 +71,7 @@ class Cloud:
 
     def __init__(self) -> None:
         self.version = 100
+        self._restored = [self.version]
         self.tree: Pods = {}
         """What YurtHub had written at some time before."""
         self._lives: list[list[tuple[int, Pods]]] = [[(self.version, {})]]
@@ -117,6 +118,7 @@ class Cloud:
 
     def restore(self, version: int) -> None:
         """Go back to what was at `version`: a backup was played in."""
+        self._restored.append(version)
         self._lives.append([one for one in self._lives[-1] if one[0] <= version])
         self.version = version
 
@@ -146,12 +148,18 @@ class Cloud:
             first = version
         return Age(age.life, first)
 
-    def absent_since(self, target: str, age: Age, most: Age) -> Age | None:
-        """Return from when on a name was away, at `age` or later; None if never."""
-        last = most.version if most.life == age.life else self._lives[age.life][-1][0]
-        for version in range(age.version, last + 1):
-            if not self.select(target, Age(age.life, version)):
-                return self.since(target, Age(age.life, version))
+    def first_since(self, target: str, age: Age, most: Age, pods: Pods) -> Age | None:
+        """Return from when on a target was `pods`, at `age` or later; None if never.
+
+        What is known of one name is known at a version *or later*.
+        """
+        for life in range(max(age.life, 0), most.life + 1):
+            last = most.version if life == most.life else self._lives[life][-1][0]
+            first = age.version if life == age.life else self._restored[life]
+            for version in range(first, last + 1):
+                here = Age(life, version)
+                if self.select(target, here) == pods:
+                    return self.since(target, here)
         return None
 
     def events(self, question: str, after: int) -> list[bytes]:

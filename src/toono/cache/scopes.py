@@ -339,7 +339,8 @@ class Scopes:
                 count += 1
                 digest ^= name_hash(key)
                 scope.rows[key] = Row(uid, version, content, len(content))
-                scope.version = max(scope.version, parse_version(version) or 0)
+                if not scope.imported:  # that is at no version, older than any
+                    scope.version = max(scope.version, parse_version(version) or 0)
             self._judge(scope, digest=digest, damaged=damaged)
             self._keep(scope, list(scope.rows))
             self._raise_high_water(scope)
