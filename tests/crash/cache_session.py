@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from tests.crash.clock import VirtualClock, eventually
-from tests.crash.cloud import QUESTIONS, TARGETS, Age, Cloud, Key, key_of
+from tests.crash.cloud import (
+    QUESTIONS,
+    TARGETS,
+    Age,
+    Cloud,
+    Key,
+    key_of,
+    version_of,
+)
 from tests.crash.explorer import SETTINGS
 from tests.crash.recording import Recorder, RecordingDisk
 from tests.unit.cache.kit import Cache, call
@@ -37,15 +45,24 @@ class Wrong(AssertionError):
 
 
 class Seen(NamedTuple):
-    """One answer: from when on it was so in the cloud; None where it is unknown."""
+    """One answer, and when it was so in the cloud. Unknown: at no time."""
 
     since: Age | None
+    """From when on, as far as the cache knows: an absence is known from a version on,
+    and may have begun later."""
+    until: Age | None
+    """Up to, and not with, when; None where it is so still."""
     names: tuple[tuple[Key, str], ...] = ()
     own: bool = False
     """The scope that answered is the question's own: it never goes back."""
 
 
-UNKNOWN = Seen(None)
+UNKNOWN = Seen(None, None)
+
+
+def is_older(seen: Seen, floor: Age) -> bool:
+    """Say whether an answer was over before `floor`."""
+    return seen.until is not None and seen.until <= floor
 
 
 async def ask(cache: Cache, cloud: Cloud, most: Age) -> Mapping[str, Seen]:
@@ -57,32 +74,26 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     answers = cache.answers
     ask_for = answers.list if target in QUESTIONS else answers.get
     answer = await ask_for(call(target), lambda _: True)
-    if isinstance(answer, Absent):
-        age = Age(answer.scope.epoch, answer.scope.version)
-        since = cloud.first_since(target, age, most, {})
-        if since is None:
-            raise Wrong(f"{target} is said to be away since {age}, and never was")
-        return Seen(since, own=_own(answer.scope, target))
-    if not isinstance(answer, Found):
+    if not isinstance(answer, Absent | Found):
         return UNKNOWN
-    pods = {key_of(pod): pod for pod in map(json.loads, answer.items)}
-    names = tuple((key, pod["metadata"]["resourceVersion"]) for key, pod in pods.items())
-    if answer.scope.imported:
-        if any(cloud.tree.get(key) != pod for key, pod in pods.items()):
+    scope = answer.scope
+    items = answer.items if isinstance(answer, Found) else ()
+    pods = {key_of(pod): pod for pod in map(json.loads, items)}
+    names = tuple((key, str(version_of(pod))) for key, pod in pods.items())
+    if scope.imported:
+        if not pods or any(cloud.tree.get(key) != pod for key, pod in pods.items()):
             raise Wrong(f"{target} has what was not imported: {names}")
-        return Seen(IMPORTED, names)
-    age = Age(answer.scope.epoch, answer.scope.version)
+        return Seen(IMPORTED, Age(0, 0), names)
+    age = Age(scope.epoch, scope.version)
     if age > most:
         raise Wrong(f"{target} is answered at {age}, which is yet to come")
-    if answer.scope.question.name:
-        since = cloud.first_since(target, age, most, pods)
-        if since is None:
-            raise Wrong(f"{target} was never {names} since {age}")
-        return Seen(since, names, _own(answer.scope, target))
-    truth = cloud.select(target, age)
-    if pods != truth or len(answer.items) != len(truth):
-        raise Wrong(f"{target} at {age} is {sorted(truth)}, not {names}")
-    return Seen(cloud.since(target, age), names, _own(answer.scope, target))
+    # What is known of one name alone is known at a version *or later*.
+    last = most if scope.question.name else age
+    stretch = cloud.stretch(target, age, last, pods)
+    if stretch is None or len(items) != len(pods):
+        raise Wrong(f"{target} was not {names} at {age}")
+    since = min(stretch.since, age) if isinstance(answer, Absent) else stretch.since
+    return Seen(since, stretch.until, names, _own(scope, target))
 
 
 def _own(scope: Scope, target: str) -> bool:
@@ -124,8 +135,8 @@ class Session:
     history: list[Mapping[str, Seen]] = field(default_factory=list)
     ages: list[Age] = field(default_factory=list)
     """How far the cloud was after each step."""
-    kept: list[tuple[str, Age]] = field(default_factory=list)
-    """Removals that were passed on: a target, and since when it was so."""
+    kept: list[tuple[str, int]] = field(default_factory=list)
+    """Removals that were passed on: which target's, and in which step."""
 
 
 class Hub:
@@ -161,7 +172,7 @@ class Hub:
         await self.open()
         after = await ask(self.cache, self.cloud, self.cloud.age)
         for target, seen in before.items():
-            if after[target][:2] != seen[:2]:
+            if after[target].names != seen.names or is_older(after[target], seen.since or IMPORTED):
                 raise Wrong(f"a restart made {after[target]} of {target}: {seen}")
         self.mark("durable", len(self.session.history) - 1)
 
@@ -182,7 +193,7 @@ class Hub:
         for target, answer in seen.items():
             if answer.since is None:
                 continue
-            if answer.since < self._floor.get(target, IMPORTED):
+            if is_older(answer, self._floor.get(target, IMPORTED)):
                 raise Wrong(f"{target} went back to {answer}")
             if answer.own:
                 self._floor[target] = answer.since
@@ -209,16 +220,12 @@ class Hub:
         )
         self.mark("durable", len(self.session.history) - 1)
 
-    def passes_on(
-        self, target: str, age: Age, kept: asyncio.Future[None] | None
-    ) -> None:
-        """Note a removal, at `age`, that a client is told of once `kept` is done."""
-        if kept is None:
-            return
-        since = self.cloud.since(target, age)
-        number = len(self.session.kept)
-        self.session.kept.append((target, since))
-        kept.add_done_callback(lambda _: self.mark("kept", number))
+    def passes_on(self, target: str, kept: asyncio.Future[None] | None) -> None:
+        """Note a removal that a client is told of once `kept` is done."""
+        if kept is not None:
+            number = len(self.session.kept)
+            self.session.kept.append((target, len(self.session.history)))
+            kept.add_done_callback(lambda _: self.mark("kept", number))
 
 
 H = TypeVar("H", bound=Hub)

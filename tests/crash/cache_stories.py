@@ -89,7 +89,7 @@ class Life(Hub):
         body = self.body(question, age)
         await self.late()
         kept = await recording.finish(200, JSON_FIELDS, body)
-        self.passes_on(question, age, kept)
+        self.passes_on(question, kept)
 
     async def old_list(self) -> None:
         """A list of whatever version the server has: it may lag."""
@@ -99,7 +99,7 @@ class Life(Hub):
         separator = "&" if "?" in question else "?"
         recording = await self.begin(f"{question}{separator}resourceVersion=0")
         body = self.body(question, age)
-        self.passes_on(question, age, await recording.finish(200, JSON_FIELDS, body))
+        self.passes_on(question, await recording.finish(200, JSON_FIELDS, body))
 
     async def pages(self, *, hole: bool = False) -> None:
         """A list in three pages, the middle one perhaps lost on its way to us."""
@@ -115,7 +115,7 @@ class Life(Hub):
             body = pod_list(age.version, *mine, **onward)
             if not (hole and number == 1):
                 kept = await recording.finish(200, JSON_FIELDS, body)
-                self.passes_on(question, age, kept)
+                self.passes_on(question, kept)
             await self.late()
 
     # -- watches -----------------------------------------------------------------
@@ -157,7 +157,7 @@ class Life(Hub):
         frames.append(bookmark(age.version, end=whole))
         await self.late()
         fed = recording.feed(b"".join(frames))
-        self.passes_on(question, age, fed.kept)
+        self.passes_on(question, fed.kept)
         if whole:
             self.streams.append(Stream(question, recording, age.version))
 
@@ -181,8 +181,7 @@ class Life(Hub):
                 if fed.ended:
                     self.streams.remove(stream)
                     return
-                age = Age(self.cloud.life, stream.at)
-                self.passes_on(stream.question, age, fed.kept if frame is frames[-1] else None)
+                self.passes_on(stream.question, fed.kept if frame is frames[-1] else None)
 
     def garble(self) -> None:
         """A frame comes that says nothing to us."""
@@ -201,7 +200,7 @@ class Life(Hub):
             kept = await recording.finish(404, JSON_FIELDS, not_found(key[1]))
         else:
             kept = await recording.finish(200, JSON_FIELDS, one(pod))
-        self.passes_on(path_of(key), age, kept)
+        self.passes_on(path_of(key), kept)
 
     async def foreign_404(self) -> None:
         """A 404 that is about something else: the namespace, a webhook."""
@@ -218,7 +217,7 @@ class Life(Hub):
         age = self.cloud.age
         await self.late()
         kept = await recording.finish(200, JSON_FIELDS, SUCCESS)
-        self.passes_on(path_of(key), age, kept)
+        self.passes_on(path_of(key), kept)
 
     async def patch(self) -> None:
         key = self.some_key()

@@ -66,6 +66,13 @@ class Age(NamedTuple):
     version: int
 
 
+class Stretch(NamedTuple):
+    """How long something was so: up to, and not with, `until`."""
+
+    since: Age
+    until: Age | None
+
+
 class Cloud:
     """Pods under one counter, and every state that they were in."""
 
@@ -133,34 +140,38 @@ class Cloud:
 
     def select(self, target: str, age: Age) -> Pods:
         """Return the pods that a target should name, as they were."""
-        picks = TARGETS[target]
-        return {key: pod for key, pod in self.at(age).items() if picks(pod)}
+        return self._picked(target, self.at(age))
 
-    def since(self, target: str, age: Age) -> Age:
-        """Return from when on a target's pods were just what they were at `age`."""
-        state, first = self.select(target, age), age.version
-        for version, pods in reversed(self._lives[age.life]):
-            if version > age.version:
-                continue
-            picked = {key: pod for key, pod in pods.items() if TARGETS[target](pod)}
-            if picked != state:
-                break
-            first = version
-        return Age(age.life, first)
-
-    def first_since(self, target: str, age: Age, most: Age, pods: Pods) -> Age | None:
-        """Return from when on a target was `pods`, at `age` or later; None if never.
-
-        What is known of one name is known at a version *or later*.
-        """
-        for life in range(max(age.life, 0), most.life + 1):
-            last = most.version if life == most.life else self._lives[life][-1][0]
+    def stretch(
+        self, target: str, age: Age, last: Age, pods: Pods
+    ) -> "Stretch | None":
+        """Return when a target was `pods`: the first time from `age` to `last`."""
+        for life in range(max(age.life, 0), last.life + 1):
             first = age.version if life == age.life else self._restored[life]
-            for version in range(first, last + 1):
-                here = Age(life, version)
-                if self.select(target, here) == pods:
-                    return self.since(target, here)
+            end = last.version if life == last.life else self._lives[life][-1][0]
+            for version in range(first, end + 1):
+                if self.select(target, Age(life, version)) == pods:
+                    return self._around(target, Age(life, version), pods)
         return None
+
+    def _around(self, target: str, age: Age, pods: Pods) -> "Stretch":
+        since, until = age, None
+        for version, state in self._lives[age.life]:
+            same = self._picked(target, state) == pods
+            if version <= age.version and not same:
+                since = Age(age.life, age.version + 1)
+            elif version <= age.version:
+                since = min(since, Age(age.life, version))
+            elif not same:
+                until = Age(age.life, version)
+                break
+        if until is None and age.life < self.life:
+            until = Age(age.life + 1, 0)
+        return Stretch(since, until)
+
+    @staticmethod
+    def _picked(target: str, state: Pods) -> Pods:
+        return {key: pod for key, pod in state.items() if TARGETS[target](pod)}
 
     def events(self, question: str, after: int) -> list[bytes]:
         """Return the frames of a watch of this life, from behind a version to now."""

@@ -123,8 +123,6 @@ class Answers:
         if not acceptable:
             return _no_form(whole)
         scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
-        if scope.imported and not scope.rows:
-            return Unknown(DAMAGED)
         if any(_is_lost(one, call) and one.age_order > scope.age_order for one in loaded):
             return Unknown(DAMAGED)  # who asked this has seen newer than `scope`
         rows = scope.rows
@@ -135,6 +133,8 @@ class Answers:
             items = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
+        if scope.imported and not items:
+            return Unknown(DAMAGED)  # a list is empty only if the cloud said so
         return Found(scope, items)
 
     async def definition(self, call: Call) -> bytes | None:
