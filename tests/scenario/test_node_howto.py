@@ -128,6 +128,28 @@ def test_the_steps_lead_a_kubelet_to_the_hub_and_back(tmp_path, monkeypatch) -> 
     asyncio.run(scenario())
 
 
+def test_a_kubelet_inside_k3s_is_answered_cut_off_too(tmp_path) -> None:
+    named = re.compile(rb"(?mi)^User-Agent: .*?\r$")
+    agent = b"User-Agent: k3s/v1.34.2+k3s1 (linux/amd64) kubernetes/8d5b2f1\r"
+    boot = in_order("boot-list")
+    boot = [one._replace(request=named.sub(agent, one.request)) for one in boot]
+
+    async def scenario() -> None:
+        replay = Replay(boot)
+        await replay.start()
+        async with hub_over([replay.address], tmp_path, agents=("k3s",)) as hub:
+            await until(lambda: hub.upstream.online)
+            for one in boot:
+                await hear(hub, one, least=len(one.body))
+            await replay.aclose()
+        async with hub_over([replay.address], tmp_path, agents=("k3s",)) as hub:
+            assert {one.question.component for one in hub.scopes.all()} == {"k3s"}
+            for one in boot:
+                await second_boot(hub, one)
+
+    asyncio.run(scenario())
+
+
 def server_of(kubeconfig: Path) -> str:
     """Return the server of a kubeconfig, as its current context names it."""
     content = yaml.safe_load(kubeconfig.read_text())
