@@ -18,6 +18,7 @@ from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.cache.answer import Answers
+from toono.cache.documents import Documents
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
@@ -110,6 +111,8 @@ class Hub:
         if isinstance(store, SQLiteStore) and store.opened.damaged:
             self.scopes.doubt()
         await self._import_tree()
+        self.documents = Documents(store, clock=clock)
+        await self.documents.open()
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
@@ -196,8 +199,12 @@ class Hub:
         return Chain(
             upstream=self.upstream,
             rights=Rights(node_uids=settings.node_uids),
-            forward=Forward(self.upstream, recorder, clock, meter=meter),
-            local=Local(answers, self.upstream, in_flight, clock, self.back),
+            forward=Forward(
+                self.upstream, recorder, self.documents, clock, meter=meter
+            ),
+            local=Local(
+                answers, self.documents, self.upstream, in_flight, clock, self.back
+            ),
             in_flight=in_flight,
             observe=self._observe,
             clock=clock,

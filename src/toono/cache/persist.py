@@ -326,4 +326,6 @@ def _scope_row(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
         count=len(scope.rows),
         digest=scope.digest,
         garbage=garbage,
+        columns=scope.columns,
+        no_rows=scope.no_rows,
     )

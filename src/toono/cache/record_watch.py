@@ -13,8 +13,9 @@ bookmark that ends it, and is then a complete list.
 import logging
 from typing import NamedTuple
 
-from toono.cache.received import fits, question_of
-from toono.cache.record import FOREIGN_KINDS, Kept, Recorder, describe
+from toono.cache.forms import form_of, split_form
+from toono.cache.received import expected_form, fits, question_of
+from toono.cache.record import Kept, Recorder, describe
 from toono.cache.scope import Scope, accept_event, accept_list, forget
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
@@ -49,9 +50,9 @@ class WatchRecording:
         self._codec = codec
         self._splitter = codec.frames()
         self._torn = False
-        self._scope: Scope | None = self._scopes.ensure(
-            question_of(call, codec.media_type)
-        )
+        as_kind = split_form(expected_form(call))[1]
+        self._form = form_of(codec.media_type, as_kind)
+        self._scope: Scope | None = self._scopes.ensure(question_of(call, self._form))
         self._epoch = self._scope.epoch if self._scope else 0
         start = call.resource_version or "0"
         self._consistent = not call.resource_version
@@ -99,7 +100,8 @@ class WatchRecording:
             return None
         try:
             event = self._codec.read_event(frame)
-            if event.type == "ERROR" or event.kind in FOREIGN_KINDS:
+            other = form_of(self._codec.media_type, event.kind) != self._form
+            if event.type == "ERROR" or other:
                 self._position, self._burst = BLIND, None
                 return None
             version = self._version_of(event)

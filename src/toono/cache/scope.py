@@ -14,7 +14,7 @@ resourceVersions went back. Inside one epoch a scope's version never falls.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from toono.codec.base import Object, Style
 from toono.kube.names import parse_version
@@ -79,6 +79,10 @@ class Scope:
     list_kind: str = ""
     api_version: str = ""
     style: Style = "typed"
+    columns: bytes = b""
+    """Of a Table's scope: its columnDefinitions."""
+    no_rows: Literal["[]", "null"] = "[]"
+    """How a Table of its kind writes that it has no rows."""
     version: int = 0
     epoch: int = 0
     complete: bool = False

@@ -3,6 +3,7 @@
 
 import json
 
+from toono.testing.apiserver.encodings import CODEC
 from toono.testing.apiserver.query import JSON, Refusal
 from toono.testing.apiserver.storage import encode
 from toono.wire.messages import Headers, Response
@@ -27,9 +28,10 @@ VERSION: JSON = {
 }
 
 
-def of_bytes(code: int, content: bytes) -> Response:
-    """Answer with a JSON document that is there as bytes."""
-    return Response(status=code, headers=[JSON_TYPE, PRIVATE], content=content)
+def of_bytes(code: int, content: bytes, media_type: bytes = JSON_TYPE[1]) -> Response:
+    """Answer with a document that is there as bytes."""
+    headers = [(b"Content-Type", media_type), PRIVATE]
+    return Response(status=code, headers=headers, content=content)
 
 
 def of_json(code: int, content: JSON) -> Response:
@@ -37,9 +39,12 @@ def of_json(code: int, content: JSON) -> Response:
     return of_bytes(code, encode(content) + b"\n")
 
 
-def of_refusal(refusal: Refusal) -> Response:
-    """Answer with a Status."""
-    if refusal.pretty:
+def of_refusal(refusal: Refusal, *, protobuf: bool = False) -> Response:
+    """Answer with a Status, in JSON or protobuf."""
+    if protobuf:
+        content = CODEC.write_status(refusal.status())
+        response = of_bytes(refusal.code, content, CODEC.media_type.encode())
+    elif refusal.pretty:
         text = json.dumps(refusal.status(), indent=2, ensure_ascii=False)
         response = of_bytes(refusal.code, text.encode())
     else:
