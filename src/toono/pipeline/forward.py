@@ -24,6 +24,9 @@ from toono.wire.messages import Answer, Body, Request, Response
 
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
+UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
+"""What exec, attach and port-forward speak. A tunnel of h2c would be a way around the
+gate, on a connection that may carry the node's certificate."""
 WATCH_PATIENCE = 10.0
 """Seconds that a watcher may read nothing; then it is cut, and lists again."""
 BARRIER_SECONDS = 0.2
@@ -118,9 +121,9 @@ class Forward:
     async def _send(
         self, call: Call, request: Request, credential: Credential
     ) -> Answer:
-        upgrade = b""
-        if b"upgrade" in request.fields:
-            upgrade = request.fields[b"upgrade"]
+        upgrade = request.fields.get(b"upgrade", b"")
+        if upgrade and upgrade.lower() not in UPGRADES:
+            upgrade = b""  # any server may ignore it (RFC 9110, 7.8)
         return await self._upstream.send(
             request.method,
             request.target,
@@ -128,6 +131,7 @@ class Forward:
             None if request.body.length == 0 else request.body,
             credential=credential,
             upgrade=upgrade.decode("latin-1"),
+            interim=request.interim,
         )
 
     async def _small(
