@@ -117,7 +117,9 @@ def test_the_page_can_be_followed_by_hand(desk: Desk) -> None:
     assert time.monotonic() - started < 6
     unknown = desk.type(block("sh", "curl -s -H 'User-Agent: kubelet'"))
     assert unknown == block("json", "{")
-    assert '"code":503' in desk.type(block("sh", "curl -s http"))
+    narrower = desk.type(block("sh", "curl -s 'http"))
+    assert '"name":"web-1"' in narrower
+    assert '"name":"web-0"' not in narrower
     hub.kill()
     hub.wait()
     desk.hub()
