@@ -15,10 +15,12 @@ from functools import partial
 from typing import NamedTuple
 
 from toono.cache.forms import JSON, Reader, reader_of, split_form
+from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import Scopes
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 
 OWN_RESOURCES = frozenset({"nodes", "csinodes", "leases"})
@@ -83,6 +85,9 @@ class Answers:
             if not newest.complete or self._is_own(call):
                 return Unknown(DAMAGED)
             return Absent(newest)
+        gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
+        if gone is not None:
+            return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
         holding = [
             scope for scope in candidates if key in scope.rows and accepts(scope)
         ]
@@ -118,8 +123,8 @@ class Answers:
         if not acceptable:
             return _no_form(whole)
         scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
-        if scope.imported and not scope.rows:
-            return Unknown(DAMAGED)
+        if any(_is_lost(one, call) and one.age_order > scope.age_order for one in loaded):
+            return Unknown(DAMAGED)  # who asked this has seen newer than `scope`
         rows = scope.rows
         if call.namespace and not scope.question.namespace:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
@@ -128,6 +133,8 @@ class Answers:
             items = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
+        if scope.imported and not items:
+            return Unknown(DAMAGED)  # a list is empty only if the cloud said so
         return Found(scope, items)
 
     async def definition(self, call: Call) -> bytes | None:
@@ -212,6 +219,27 @@ def _covers_name(scope: Scope, call: Call) -> bool:
     return selectors.covers_name(
         question.field_selector, namespace=call.namespace, name=call.name
     )
+
+
+def _knows_end(scope: Scope, newest: Scope, key: RowKey) -> bool:
+    """Say whether `scope` knows that the object in `newest` is gone since.
+
+    Its version is a lower bound of when the name was away: what was last changed
+    before cannot have come after, though a list that lags may still show it.
+    """
+    return (
+        _single(scope)
+        and scope.complete
+        and not scope.rows
+        and scope.epoch == newest.epoch
+        and (parse_version(newest.rows[key].resource_version) or 0) <= scope.version
+    )
+
+
+def _is_lost(scope: Scope, call: Call) -> bool:
+    """Say whether `scope` is the question's own, once held, and incomplete now."""
+    own = question_of(call, scope.question.media_type)
+    return scope.question == own and scope.version > 0 and not scope.complete
 
 
 def _contains(scope: Scope, call: Call) -> bool:

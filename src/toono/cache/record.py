@@ -135,7 +135,7 @@ class Recorder:
 class Recording:
     """One answer on its way: finish it with its body, or let it go."""
 
-    __slots__ = ("_call", "_question", "_reading", "_recorder", "_seen")
+    __slots__ = ("_call", "_epoch", "_question", "_reading", "_recorder", "_seen")
 
     def __init__(
         self, recorder: Recorder, call: Call, question: Question, scope: Scope | None
@@ -144,12 +144,12 @@ class Recording:
         self._call = call
         self._question = question
         self._seen = recorder.scopes.high_water(call.group, call.resource)
+        self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
         if scope is None:
-            epoch = recorder.scopes.epoch
             self._reading = Reading(consistent, 0, epoch, 0)
         else:
-            self._reading = scope.reading(consistent=consistent)
+            self._reading = scope.reading(consistent=consistent, known_epoch=epoch)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -274,7 +274,7 @@ class Recording:
             return None
         consistent = call.verb != "get" or self._reading.consistent
         if call.verb == "get" and consistent:
-            version = max(version, self._seen)
+            version = max(version, self._seen_by_now)
         change = accept_object(
             scope,
             self._reading_of(scope, self._reading)._replace(consistent=consistent),
@@ -316,11 +316,16 @@ class Recording:
         change = accept_absence(
             scope,
             self._reading_of(scope, self._reading),
-            version=max(proven, self._seen) if consistent else proven,
+            version=max(proven, self._seen_by_now) if consistent else proven,
         )
         return None if change is None else self._commit(scope, change)
 
     # -- shared --------------------------------------------------------------
+
+    @property
+    def _seen_by_now(self) -> int:
+        """A version of the epoch that we are in, known as the request was sent."""
+        return self._seen if self._epoch == self._recorder.scopes.epoch else 0
 
     def _name_question(self, form: str, namespace: str, name: str) -> Question:
         return self._question._replace(

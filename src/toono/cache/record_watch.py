@@ -16,7 +16,7 @@ from typing import NamedTuple
 from toono.cache.forms import form_of, split_form
 from toono.cache.received import expected_form, fits, question_of
 from toono.cache.record import Kept, Recorder, describe
-from toono.cache.scope import Scope, accept_event, accept_list, forget
+from toono.cache.scope import Reading, Scope, accept_event, accept_list, forget
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
 from toono.kube import status
@@ -56,18 +56,22 @@ class WatchRecording:
         self._epoch = self._scope.epoch if self._scope else 0
         start = call.resource_version or "0"
         self._consistent = not call.resource_version
-        self._before = self._scope.reading(consistent=True) if self._scope else None
+        self._before = self._reading(self._scope) if self._scope else None
         self._burst: list[Object] | None = None
         self._burst_bytes = 0
         self._position: float = parse_version(start) or 0
         if start == "0" or call.send_initial_events:
             self._burst, self._position = [], BLIND
 
+    def _reading(self, scope: Scope) -> Reading:
+        known = self._scopes.epoch
+        return scope.reading(consistent=self._consistent, known_epoch=known)
+
     async def ready(self) -> None:
         """Have the scope's index in memory before the first frame."""
         if self._scope is not None and not self._scope.loaded:
             await self._scopes.load(self._scope)
-            self._before = self._scope.reading(consistent=True)
+            self._before = self._reading(self._scope)
 
     def feed(self, piece: bytes) -> Fed:
         """Take bytes of the stream; return what of them may go on."""
@@ -154,10 +158,10 @@ class WatchRecording:
         burst, self._burst = self._burst, None
         if event.type != "BOOKMARK" or not event.initial_events_end:
             return None  # a stream without an end to its burst proves no set
-        before = self._before or scope.reading(consistent=True)
+        before = self._before or self._reading(scope)
         change = accept_list(
             scope,
-            before._replace(consistent=self._consistent),
+            before,
             version=version,
             items=burst,
             next_epoch=self._scopes.next_epoch(scope),

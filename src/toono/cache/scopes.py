@@ -305,7 +305,7 @@ class Scopes:
         self.counters.dropped_changes += 1
         scope.durable = False
         forget(scope)
-        self._keeper.mark_lost(scope)
+        self._keeper.mark_lost(scope, change)
         for item in change.puts:
             scope.rows.pop((item.namespace, item.name), None)
         log.warning(
@@ -339,7 +339,8 @@ class Scopes:
                 count += 1
                 digest ^= name_hash(key)
                 scope.rows[key] = Row(uid, version, content, len(content))
-                scope.version = max(scope.version, parse_version(version) or 0)
+                if not scope.imported:  # that is at no version, older than any
+                    scope.version = max(scope.version, parse_version(version) or 0)
             self._judge(scope, digest=digest, damaged=damaged)
             self._keep(scope, list(scope.rows))
             self._raise_high_water(scope)
