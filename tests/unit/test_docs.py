@@ -244,7 +244,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["flags.md", "metrics.md"])
+@pytest.mark.parametrize("name", ["flags.md", "metrics.md", "limits.md"])
 def test_generated_pages_are_up_to_date(name: str) -> None:
     told = "python scripts/generate_reference.py writes it anew"
     page = ROOT / "docs" / "reference" / name
