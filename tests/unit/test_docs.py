@@ -259,3 +259,13 @@ def test_the_fields_of_the_reference_are_those_of_the_file(tmp_path) -> None:
     lines = [f"{module._field(flag)}: {numbers[flag.kind]}" for flag in chosen]
     file.write_text("\n".join(lines))
     assert load({}, {}, file=file).sources.keys() == {flag.name for flag in chosen}
+
+
+def test_the_file_that_is_shown_can_be_read(tmp_path) -> None:
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    file = tmp_path / "config.yaml"
+    file.write_text(shown)
+    options = load({}, {}, file=file)
+    assert len(options.sources) == len(shown.splitlines()) - 4  # head and list items
+    assert options.words("server-addr")[1] == "https://10.0.0.2:6443"
