@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write docs/reference/flags.md and metrics.md from what the hub says of itself.
+"""Write docs/reference/{flags,metrics,limits}.md from what the hub says of itself.
 
     python scripts/generate_reference.py
 
 Flags come from the table that the command line is made of, metrics from a hub that is
-started, asked, and scraped. tests/unit/test_docs.py fails where a page is not what
+started, asked, and scraped, limits from the constants that are obeyed. tests/unit/test_docs.py fails where a page is not what
 this script writes.
 """
 
@@ -17,11 +17,17 @@ from typing import NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from toono.app import Hub, HubSettings
+from toono.app import DRAIN_SECONDS, Hub, HubSettings
+from toono.cache import documents, hot, received, scopes
 from toono.config.flags import FLAGS, Flag, variable
+from toono.pipeline import forward, limits
+from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
+from toono.upstream import health, pool
+from toono.wire import gate
 from toono.wire.client import Origin
 from toono.wire.messages import Answer
+from toono.wire.server import ServerSettings
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -60,6 +66,14 @@ With `--yurthub-metrics` the hub shows these as well, with YurtHub's names, labe
 meanings, for dashboards that were made for it. Their `client` label is the whole
 User-Agent in lower case. A series of a part that toono does not have is always 0 or
 empty.
+"""
+
+
+LIMITS_INTRO = """\
+# Limits
+
+What bounds a hub, and what happens there. None of it can be set by an option today,
+except where one is named.
 """
 
 
@@ -217,6 +231,106 @@ def _series(text: str) -> Iterator[Series]:
         yield Series(name, family.type, sorted(labels - {"le"}), family.documentation)
 
 
+# -- limits -----------------------------------------------------------------------
+
+
+def limits_page() -> str:
+    """Return docs/reference/limits.md."""
+    parts = [NOTE, LIMITS_INTRO]
+    for title, rows in (
+        ("Clients", list(_of_clients())),
+        ("Requests under way", list(_of_requests())),
+        ("The cloud", list(_of_the_cloud())),
+        ("The cache", list(_of_the_cache())),
+    ):
+        parts += [f"## {title}\n", _table(("What", "Limit", "There"), rows)]
+    return "\n".join(parts)
+
+
+Limit = tuple[str, str, str]
+
+
+def _of_clients() -> Iterator[Limit]:
+    wire = ServerSettings()
+    yield "connections", f"{wire.connections:,}", "the one idle for longest is closed"
+    each = wire.connections_loopback
+    yield "connections from loopback", f"{each}", "a further one is closed"
+    each = wire.connections_per_source
+    yield "connections from any other address", f"{each}", "a further one is closed"
+    yield "a request's head", _bytes(gate.MAX_HEAD_BYTES), "431"
+    yield "header fields", f"{gate.MAX_FIELDS}", "431"
+    yield "one header line", _bytes(gate.MAX_LINE_BYTES), "431"
+    yield "path and query", _bytes(gate.MAX_TARGET_BYTES), "414"
+    yield "a head's time", _seconds(wire.head_seconds), "408"
+    slow = f"{_seconds(wire.body_seconds)} below {wire.body_rate} bytes a second"
+    yield "a body that drips", slow, "the connection is closed"
+    yield "an idle connection", _seconds(wire.idle_seconds), "it is closed"
+    unread = _seconds(wire.write_seconds)
+    yield "an answer that is not read", unread, "the connection is closed"
+    unread = _seconds(forward.WATCH_PATIENCE)
+    yield "a watch that is not read", unread, "it is closed; its client lists again"
+    yield "answers under way at a stop", _seconds(DRAIN_SECONDS), "they are cut"
+
+
+def _of_requests() -> Iterator[Limit]:
+    wait = f"waits {_seconds(limits.QUEUE_SECONDS)}, then 429"
+    yield "reads", f"{limits.READ_LIMIT}", wait
+    yield "writes", f"{limits.WRITE_LIMIT}", wait
+    share = f"{limits.KUBELET_SHARE:.0%} of both"
+    yield "kept for the component `kubelet`", share, "others wait before"
+    yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
+    yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
+    yield "watches of one client", f"{limits.CLIENT_WATCH_LIMIT}", "429"
+
+
+def _of_the_cloud() -> Iterator[Limit]:
+    rate = f"{pool.CONNECTIONS_PER_SECOND:g} a second"
+    burst = f"after a burst of {pool.CONNECTION_BURST:g}, they wait their turn"
+    yield "new connections", rate, burst
+    silence = _seconds(health.SILENCE_SECONDS)
+    yield "no head of an answer", silence, "a probe on a fresh connection decides"
+    probe = f"{_seconds(health.PROBE_SECONDS)} (`--heartbeat-timeout-seconds`)"
+    yield "a probe", probe, "the server is down"
+    every = f"{_seconds(health.INTERVAL_SECONDS)} (`--heartbeat-interval-seconds`)"
+    down = f"while it is down every {_seconds(health.DOWN_INTERVAL_SECONDS)}"
+    yield "between probes of a server", every, down
+
+
+def _of_the_cache() -> Iterator[Limit]:
+    store = SQLiteSettings()
+    further = "only the kubelet's further questions are kept"
+    yield "questions", f"{scopes.MAX_SCOPES:,}", further
+    yield "bytes of all objects", _bytes(scopes.MAX_BYTES), further
+    yield "bytes in memory", _bytes(hot.HOT_BYTES), "the rest is read from the disk"
+    passed = "passed on, not kept"
+    yield "a list", _bytes(received.MAX_BODY_BYTES), passed
+    yield "an object", _bytes(received.MAX_OBJECT_BYTES), passed
+    yield "a document", _bytes(documents.MAX_DOCUMENT_BYTES), passed
+    yield "all documents", _bytes(documents.MAX_BYTES), "the oldest go"
+    yield (
+        "changes that wait for the disk",
+        _bytes(store.queue_bytes),
+        "the change is dropped, its question incomplete until it is listed again",
+    )
+    yield "from a change to its sync", _seconds(store.sync_after), "the sync begins"
+    passes = _seconds(forward.BARRIER_SECONDS)
+    rest = _seconds(forward.BARRIER_REST_SECONDS)
+    yield "a removal held for its sync", passes, f"it passes; none is held for {rest}"
+    again = f"{_seconds(store.retry_first)} to {_seconds(store.retry_most)}"
+    yield "a disk that fails is tried again after", again, "meanwhile from memory"
+
+
+def _bytes(number: int) -> str:
+    for unit, size in (("MiB", 1024 * 1024), ("KiB", 1024)):
+        if number % size == 0:
+            return f"{number // size:,} {unit}"
+    return f"{number:,} bytes"
+
+
+def _seconds(number: float) -> str:
+    return f"{number * 1000:g} ms" if number < 1 else f"{number:g} s"
+
+
 # -- pages ------------------------------------------------------------------------
 
 
@@ -225,7 +339,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-PAGES = {"flags.md": flags_page, "metrics.md": metrics_page}
+PAGES = {
+    "flags.md": flags_page,
+    "metrics.md": metrics_page,
+    "limits.md": limits_page,
+}
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ cat > /etc/systemd/system/toono.service <<'UNIT'
 systemctl daemon-reload && systemctl enable --now toono
 
 # 2. Wait until it serves and the cloud answers through it
-until curl -fs http://{address}/readyz; do sleep 1; done
+until curl -fsi http://{address}/readyz | grep -q fwd=; do sleep 1; done
 
 # 3. The kubelet to the hub (its own kubeconfig stays where it is, for the hub)
 cat > /etc/toono/kubelet.conf <<'KUBECONFIG'
