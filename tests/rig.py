@@ -48,8 +48,7 @@ async def hub_over(addresses, directory: Path, **settings):
         node_name="edge-1",
         cache_path=directory,
         listen=(("127.0.0.1", 0),),
-        status_listen=None,
-        **{"health": QUICK, **settings},
+        **{"health": QUICK, "status_listen": None, **settings},
     )
     async with Hub(chosen) as hub:
         yield hub
