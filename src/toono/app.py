@@ -18,11 +18,15 @@ from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.cache.answer import Answers
+from toono.cache.asked import Asked
 from toono.cache.documents import Documents
+from toono.cache.guests import Guests
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
+from toono.config.agents_page import agents_gauges, agents_page
+from toono.config.live import LiveAgents
 from toono.errors import (
     OptionError,
     RejectedRequestError,
@@ -68,6 +72,8 @@ class HubSettings:
     listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
     status_listen: tuple[str, int] | None = ("127.0.0.1", 10267)
     agents: tuple[str, ...] = ()
+    namespace: str = "kube-system"
+    """Where the hub's ConfigMaps are."""
     lb_mode: str = "rr"
     node_uids: frozenset[int] = frozenset({0})
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -116,6 +122,7 @@ class Hub:
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
+        await self._open_agents(store)
         self.chain = self._make_chain()
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
@@ -126,6 +133,7 @@ class Hub:
         if settings.status_listen is not None:
             await self._start_admin(*settings.status_listen)
         self.upstream.start()
+        self._start_duties()
         log.info(
             "serving",
             extra={
@@ -188,9 +196,33 @@ class Hub:
             changed=self._mode_changed,
         )
 
+    async def _open_agents(self, store: Store) -> None:
+        self.asked = Asked()
+        self.recorder = Recorder(self.scopes, Policy.of(*self._settings.agents))
+        self.guests = Guests(self.scopes, self.recorder.policy)
+        self.scopes.has_room = self.guests.has_room
+        self.agents = LiveAgents(
+            store,
+            self.scopes,
+            fixed=self._settings.agents,
+            changed=self._agents_changed,
+        )
+        await self.agents.open()
+
+    def _agents_changed(self, policy: Policy) -> None:
+        self.recorder.policy = self.guests.policy = policy
+
+    def _start_duties(self) -> None:
+        """Begin what the hub does without being asked."""
+        followers = self.agents.followers(
+            self.upstream, namespace=self._settings.namespace, clock=self._clock
+        )
+        tasks = [spawn(one.run(), name="follow-agents") for one in followers]
+        tasks.append(spawn(self.guests.run(self._clock), name="guests"))
+        self._stack.push_async_callback(cancel_and_wait, *tasks)
+
     def _make_chain(self) -> Chain:
         settings, clock = self._settings, self._clock
-        recorder = Recorder(self.scopes, Policy.of(*settings.agents))
         answers = Answers(self.scopes, settings.node_name)
         in_flight = InFlight()
         meter = None
@@ -200,7 +232,7 @@ class Hub:
             upstream=self.upstream,
             rights=Rights(node_uids=settings.node_uids),
             forward=Forward(
-                self.upstream, recorder, self.documents, clock, meter=meter
+                self.upstream, self.recorder, self.documents, clock, meter=meter
             ),
             local=Local(
                 answers, self.documents, self.upstream, in_flight, clock, self.back
@@ -246,13 +278,19 @@ class Hub:
             },
             status=self.status,
             metrics=self.metrics,
+            notes={"cache-agents": lambda: self.agents.problem},
+            pages={"/v1/agents": self._agents_page},
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)
         self._stack.push_async_callback(server.drain, 0.0)
         self.status_address = await _listen(server, host, port, "--serve-port")
 
+    def _agents_page(self) -> Mapping[str, object]:
+        return agents_page(self.agents, self.asked, self.guests)
+
     def _declare_gauges(self) -> None:
         in_flight = self.chain.in_flight
+        self.metrics.gauges(agents_gauges(self.agents, self.guests))
         self.metrics.gauges(
             [
                 (
@@ -320,6 +358,8 @@ class Hub:
         resource = call.resource if call else ""
         component = call.component if call else ""
         self.metrics.observe((verb, resource, component, route, code), seconds)
+        if call is not None and route == "forward":
+            self.asked.note(call, self.recorder.policy, now=self._clock.wall())
 
     def _mode_changed(self, online: bool) -> None:
         if online:

@@ -64,6 +64,7 @@ def settings_of(options: Options) -> HubSettings:
         ),
         status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
         agents=options.words("cache-agents"),
+        namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),

@@ -48,9 +48,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool", "Node", _POOL),
     Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
-    Flag(
-        "namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node", _AUTONOMY
-    ),
+    Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
     Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
     Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
