@@ -10,7 +10,7 @@ import logging
 import ssl
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -22,15 +22,20 @@ from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
+from toono.certs.serving import serving_context
 from toono.errors import (
     OptionError,
     RejectedRequestError,
     StoreInUseError,
     StoreUnavailableError,
 )
-from toono.identity.rights import Rights
+from toono.identity.ahead import Ahead
+from toono.identity.book import Book
+from toono.identity.rights import Rights, RightsSettings
+from toono.identity.sockets import Address, Owner, owner_of
 from toono.kube import status
 from toono.kube.request import Call
+from toono.pipeline.asking import asker
 from toono.pipeline.chain import Chain, refusal
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
@@ -45,7 +50,7 @@ from toono.upstream.health import HealthSettings
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Headers
 from toono.wire.server import Server
-from toono.wire.tls import ClientFiles, Contexts
+from toono.wire.tls import ClientFiles, Contexts, ServerFiles
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +74,10 @@ class HubSettings:
     agents: tuple[str, ...] = ()
     lb_mode: str = "rr"
     node_uids: frozenset[int] = frozenset({0})
+    rights: RightsSettings = field(default_factory=RightsSettings)
+    serving: ServerFiles | None = None
+    """The certificate of the TLS listeners; None: there are none."""
+    listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
 
@@ -76,11 +85,19 @@ class HubSettings:
 class Hub:
     """A running hub. `async with Hub(settings) as hub:` starts and drains it."""
 
-    def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        clock: Clock | None = None,
+        owner: Callable[[Address, Address], Owner] = owner_of,
+    ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._owner = owner
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, int]] = []
+        self.tls_addresses: list[tuple[str, int]] = []
         self.status_address: tuple[str, int] | None = None
         self.back = asyncio.Event()
         self.metrics = Metrics()
@@ -113,6 +130,7 @@ class Hub:
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
+        await self._open_rights(store)
         self.chain = self._make_chain()
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
@@ -120,6 +138,14 @@ class Hub:
             self.addresses.append(
                 await _listen(self.server, host, port, "--proxy-port")
             )
+        if settings.serving is not None:
+            context = serving_context(settings.serving, clock=clock)
+            for host, port in settings.listen_tls:
+                self.tls_addresses.append(
+                    await _listen(
+                        self.server, host, port, "--proxy-secure-port", tls=context
+                    )
+                )
         if settings.status_listen is not None:
             await self._start_admin(*settings.status_listen)
         self.upstream.start()
@@ -162,6 +188,25 @@ class Hub:
         if objects:
             log.info("read in a cache of YurtHub", extra={"objects": objects})
 
+    async def _open_rights(self, store: Store) -> None:
+        """Read what is known of identities; begin to ask ahead for them."""
+        settings = self._settings
+        book = Book(store)
+        await book.open()
+        self.rights = Rights(
+            book,
+            clock=self._clock,
+            settings=replace(
+                settings.rights,
+                node_name=settings.node_name,
+                node_uids=settings.node_uids,
+            ),
+            owner=self._owner,
+        )
+        self.ahead = Ahead(self.rights, asker(self.upstream), clock=self._clock)
+        asking = spawn(self.ahead.run(), name="ask-ahead")
+        self._stack.push_async_callback(cancel_and_wait, asking)
+
     def _make_upstream(self) -> Upstream:
         settings = self._settings
         contexts: dict[bool, Contexts] = {}
@@ -195,7 +240,7 @@ class Hub:
             in_flight, meter = self._show_yurthub_series()
         return Chain(
             upstream=self.upstream,
-            rights=Rights(node_uids=settings.node_uids),
+            rights=self.rights,
             forward=Forward(self.upstream, recorder, clock, meter=meter),
             local=Local(answers, self.upstream, in_flight, clock, self.back),
             in_flight=in_flight,
@@ -330,9 +375,16 @@ def refuse(code: int, message: str) -> tuple[Headers, bytes]:
     return response.headers, content
 
 
-async def _listen(server: Server, host: str, port: int, option: str) -> tuple[str, int]:
+async def _listen(
+    server: Server,
+    host: str,
+    port: int,
+    option: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> tuple[str, int]:
     try:
-        return await server.start(host, port)
+        return await server.start(host, port, tls=tls)
     except OSError as exc:
         raise OptionError(
             option,

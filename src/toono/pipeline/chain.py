@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from toono.codec.registry import for_media_type
 from toono.errors import RequestError, ToonoError, UnreachableError
-from toono.identity.rights import Rights
+from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
@@ -30,7 +30,6 @@ from toono.wire.messages import Body, Request, Response
 
 log = logging.getLogger(__name__)
 
-UNCHECKED = "cut off: this identity cannot be checked"
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
@@ -77,8 +76,7 @@ class Chain:
         route = choose_route(call, facts)
         if route is Route.FORWARD:
             try:
-                credential = await self._credential(call.caller)
-                return "forward", await self.forward(call, request, credential)
+                return "forward", await self._forward(call, request)
             except UnreachableError:
                 if call.verb not in READS:
                     raise
@@ -87,13 +85,25 @@ class Chain:
                 )
         if route is Route.REFUSE:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
-        if not await self.rights.may(call.caller, call):
-            raise RequestError(503, "ServiceUnavailable", UNCHECKED)
+        judgement = await self.rights.judge(call.caller, call)
+        if judgement.verdict is not Verdict.ALLOWED:
+            raise not_allowed(call, judgement)
         if call.problem is not None:
             raise call.problem.with_traceback(None)
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
         return "local", await self.local(call)
+
+    async def _forward(self, call: Call, request: Request) -> Response:
+        """Pass on with the caller's own credential; learn what it was allowed."""
+        caller = call.caller
+        credential = await self._credential(caller)
+        self.rights.before(caller, call)
+        response = await self.forward(call, request, credential)
+        if response.status < 400 or says_status(response):
+            node = credential.is_node
+            self.rights.learn(caller, call, response.status, node=node)
+        return response
 
     async def _credential(self, caller: Caller) -> Credential:
         """Return whose credential goes upstream: the node's only for the node."""
@@ -135,6 +145,31 @@ class Counted:
         if self._over is not None:
             over, self._over = self._over, None
             over()
+
+
+def says_status(response: Response) -> bool:
+    """Say whether an error is the API server's own, and not some proxy's page."""
+    return isinstance(response.content, bytes) and b"Status" in response.content
+
+
+def not_allowed(call: Call, judgement: Judgement) -> RequestError:
+    """Return the refusal that a caller hears offline: the code it would hear online."""
+    match judgement.verdict:
+        case Verdict.UNAUTHENTICATED:
+            message = f"Unauthorized: {judgement.why}"
+            return RequestError(401, "Unauthorized", message)
+        case Verdict.FORBIDDEN:
+            refused = status.forbidden(
+                call.group,
+                call.resource,
+                call.name or call.pinned_name,
+                user=judgement.user,
+                verb=call.verb,
+                namespace=call.namespace,
+            )
+            return status.refuse(refused)
+        case _:
+            return RequestError(503, "ServiceUnavailable", judgement.why)
 
 
 def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
