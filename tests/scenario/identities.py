@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.rig import QUICK, status_of
+from tests.rig import status_of
 from tests.rig import body as body_in
 from toono.app import Hub, HubSettings
 from toono.identity.sockets import Owner
@@ -21,9 +21,11 @@ from toono.testing.apiserver.rbac import Rule
 from toono.testing.apiserver.resources import Resource
 from toono.testing.apiserver.tokens import TokenKeys
 from toono.testing.certificates import Authority
+from toono.upstream.health import HealthSettings
 from toono.wire.messages import BytesBody, Peer, Request
 from toono.wire.tls import ClientFiles, ServerFiles, make_context
 
+QUICK = HealthSettings(interval=0.1, down_interval=0.05, up_after=1)
 HOST = frozenset({"/system.slice/kubelet.service"})
 POD = frozenset({"/kubepods.slice/kubepods-pod1.slice/c"})
 WIDGETS = Resource(
