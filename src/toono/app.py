@@ -22,7 +22,7 @@ from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
-from toono.certs.serving import serving_context
+from toono.certs.serving import check_serving, serving_context
 from toono.errors import (
     OptionError,
     RejectedRequestError,
@@ -139,13 +139,7 @@ class Hub:
                 await _listen(self.server, host, port, "--proxy-port")
             )
         if settings.serving is not None:
-            context = serving_context(settings.serving, clock=clock)
-            for host, port in settings.listen_tls:
-                self.tls_addresses.append(
-                    await _listen(
-                        self.server, host, port, "--proxy-secure-port", tls=context
-                    )
-                )
+            await self._listen_to_pods(settings.serving)
         if settings.status_listen is not None:
             await self._start_admin(*settings.status_listen)
         self.upstream.start()
@@ -156,6 +150,19 @@ class Hub:
                 "cache": str(directory),
             },
         )
+
+    async def _listen_to_pods(self, files: ServerFiles) -> None:
+        """Listen with TLS; say first what pods would find wrong with it."""
+        context = serving_context(files, clock=self._clock)
+        for host, port in self._settings.listen_tls:
+            problems = check_serving(files, address=host, now=self._clock.wall())
+            for problem in problems:
+                log.warning("pods will not believe this hub", extra={"why": problem})
+            self.tls_addresses.append(
+                await _listen(
+                    self.server, host, port, "--proxy-secure-port", tls=context
+                )
+            )
 
     async def _open_store(self, directory: Path) -> Store:
         """Open the cache's store; a disk that cannot be used is no reason to stop."""
@@ -191,17 +198,13 @@ class Hub:
     async def _open_rights(self, store: Store) -> None:
         """Read what is known of identities; begin to ask ahead for them."""
         settings = self._settings
+        chosen = replace(
+            settings.rights, node_name=settings.node_name, node_uids=settings.node_uids
+        )
         book = Book(store)
         await book.open()
         self.rights = Rights(
-            book,
-            clock=self._clock,
-            settings=replace(
-                settings.rights,
-                node_name=settings.node_name,
-                node_uids=settings.node_uids,
-            ),
-            owner=self._owner,
+            book, clock=self._clock, settings=chosen, owner=self._owner
         )
         self.ahead = Ahead(self.rights, asker(self.upstream), clock=self._clock)
         asking = spawn(self.ahead.run(), name="ask-ahead")

@@ -10,8 +10,8 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.rig import status_of
 from tests.rig import body as body_in
+from tests.rig import status_of
 from toono.app import Hub, HubSettings
 from toono.identity.sockets import Owner
 from toono.runtime.clock import SystemClock

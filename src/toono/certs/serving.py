@@ -8,7 +8,6 @@ the old one in place (`wire.tls`).
 
 import ssl
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toono.errors import OptionError
@@ -42,17 +41,18 @@ def serving_context(files: ServerFiles, *, clock: Clock) -> ssl.SSLContext:
     return listening
 
 
-def check_serving(
-    certificate: Path, ca: Path, *, address: str, now: float
-) -> list[str]:
+def check_serving(files: ServerFiles, *, address: str, now: float) -> list[str]:
     """Say what pods would find wrong with a serving certificate, in words.
 
-    Pods believe the CA of kube-root-ca.crt alone, and connect to the address in
-    KUBERNETES_SERVICE_HOST, which must be among the certificate's.
+    Pods believe the CA of kube-root-ca.crt alone, which is the node's for API servers
+    too, and look for the address that they connect to in the certificate.
     """
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
 
+    certificate, ca = files.certificate, files.client_ca
+    if ca is None:
+        return []
     try:
         found = x509.load_pem_x509_certificate(certificate.read_bytes())
         authorities = x509.load_pem_x509_certificates(ca.read_bytes())
@@ -72,7 +72,7 @@ def check_serving(
         problems.append(f"{certificate} ended at {found.not_valid_after_utc}")
     if moment < found.not_valid_before_utc:
         problems.append(f"{certificate} begins at {found.not_valid_before_utc}")
-    if address and address not in names_of(found):
+    if address not in names_of(found):
         problems.append(f"{certificate} is not for {address}")
     return problems
 

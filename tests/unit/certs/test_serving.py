@@ -94,7 +94,10 @@ def test_what_pods_would_find_wrong_is_said_before_they_do(tmp_path) -> None:
 
     def told(certificate, **how) -> list[str]:
         given = {"address": "10.96.0.1", "now": now} | how
-        return check_serving(certificate, authority.file, **given)
+        files = ServerFiles(
+            certificate=certificate, key=pair.key, client_ca=authority.file
+        )
+        return check_serving(files, **given)
 
     assert told(pair.certificate) == []
     [problem] = told(pair.certificate, address="169.254.2.1")
@@ -107,7 +110,7 @@ def test_what_pods_would_find_wrong_is_said_before_they_do(tmp_path) -> None:
     assert "no pod will believe it" in problem
     [problem] = told(authority.node("edge-1").certificate)
     assert problem.endswith("is not for 10.96.0.1")
-    assert told(authority.node("edge-1").certificate, address="") == []
+    assert check_serving(files_of(pair), address="", now=now) == []
     [problem] = told(tmp_path / "none.crt")
     assert "cannot be read" in problem
     os.truncate(pair.certificate, 20)
