@@ -18,14 +18,14 @@ from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.cache.answer import Answers
+from toono.cache.documents import Documents
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
-from toono.certs.serving import check_serving, serving_context
+from toono.certs.serving import serving_context, warn_of_problems
 from toono.errors import (
     OptionError,
-    RejectedRequestError,
     StoreInUseError,
     StoreUnavailableError,
 )
@@ -33,10 +33,9 @@ from toono.identity.ahead import Ahead
 from toono.identity.book import Book
 from toono.identity.rights import Rights, RightsSettings
 from toono.identity.sockets import Address, Owner, owner_of
-from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline.asking import asker
-from toono.pipeline.chain import Chain, refusal
+from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
@@ -48,7 +47,6 @@ from toono.store.memory import MemoryStore
 from toono.store.sqlite import SQLiteStore, open_store
 from toono.upstream.health import HealthSettings
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Headers
 from toono.wire.server import Server
 from toono.wire.tls import ClientFiles, Contexts, ServerFiles
 
@@ -127,6 +125,8 @@ class Hub:
         if isinstance(store, SQLiteStore) and store.opened.damaged:
             self.scopes.doubt()
         await self._import_tree()
+        self.documents = Documents(store, clock=clock)
+        await self.documents.open()
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
@@ -152,17 +152,14 @@ class Hub:
         )
 
     async def _listen_to_pods(self, files: ServerFiles) -> None:
-        """Listen with TLS; say first what pods would find wrong with it."""
-        context = serving_context(files, clock=self._clock)
+        """Listen with TLS; what pods would find wrong with it is said first."""
+        tls = serving_context(files, clock=self._clock)
         for host, port in self._settings.listen_tls:
-            problems = check_serving(files, address=host, now=self._clock.wall())
-            for problem in problems:
-                log.warning("pods will not believe this hub", extra={"why": problem})
-            self.tls_addresses.append(
-                await _listen(
-                    self.server, host, port, "--proxy-secure-port", tls=context
-                )
+            warn_of_problems(files, address=host, now=self._clock.wall())
+            bound = await _listen(
+                self.server, host, port, "--proxy-secure-port", tls=tls
             )
+            self.tls_addresses.append(bound)
 
     async def _open_store(self, directory: Path) -> Store:
         """Open the cache's store; a disk that cannot be used is no reason to stop."""
@@ -198,14 +195,18 @@ class Hub:
     async def _open_rights(self, store: Store) -> None:
         """Read what is known of identities; begin to ask ahead for them."""
         settings = self._settings
-        chosen = replace(
-            settings.rights, node_name=settings.node_name, node_uids=settings.node_uids
-        )
-        book = Book(store)
-        await book.open()
         self.rights = Rights(
-            book, clock=self._clock, settings=chosen, owner=self._owner
+            Book(store),
+            clock=self._clock,
+            settings=replace(
+                settings.rights,
+                node_name=settings.node_name,
+                node_uids=settings.node_uids,
+            ),
+            owner=self._owner,
+            keeps=Policy.of(*settings.agents).allows,
         )
+        await self.rights.book.open()
         self.ahead = Ahead(self.rights, asker(self.upstream), clock=self._clock)
         asking = spawn(self.ahead.run(), name="ask-ahead")
         self._stack.push_async_callback(cancel_and_wait, asking)
@@ -244,8 +245,12 @@ class Hub:
         return Chain(
             upstream=self.upstream,
             rights=self.rights,
-            forward=Forward(self.upstream, recorder, clock, meter=meter),
-            local=Local(answers, self.upstream, in_flight, clock, self.back),
+            forward=Forward(
+                self.upstream, recorder, self.documents, clock, meter=meter
+            ),
+            local=Local(
+                answers, self.documents, self.upstream, in_flight, clock, self.back
+            ),
             in_flight=in_flight,
             observe=self._observe,
             clock=clock,
@@ -368,14 +373,6 @@ class Hub:
         else:
             self.back.clear()
             self.scopes.flush()
-
-
-def refuse(code: int, message: str) -> tuple[Headers, bytes]:
-    """Return the Status of a request that the wire's gate has refused."""
-    response = refusal(None, status.of_error(RejectedRequestError(code, message)))
-    content = response.content
-    assert isinstance(content, bytes)
-    return response.headers, content
 
 
 async def _listen(

@@ -72,6 +72,8 @@ class Book:
         return self._known.get(match[0], match[0])
 
 
+PATIENCE = 0.2
+"""Seconds an answer gets before time is let pass: most need no time at all."""
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/crontabs.x.example.com"
 CRONTABS_V2 = "/apis/x.example.com/v2/crontabs"
 AGENT = "kubelet/v1.34.0 (linux/amd64) kubernetes/f28b4c9"
@@ -161,21 +163,26 @@ class Conversation:
 
     async def _meanwhile(self, exchange: Exchange) -> None:
         """What was done while a watch was open."""
-        made = re.search(rb"w-[a-z]+", exchange.answer.body)
-        pods = "/api/v1/namespaces/default/pods"
-        if "/pods" in exchange.target and made:
-            name = made[0].decode()
-            meta = self._pod["metadata"] | {"name": name}
-            await self.ask("POST", pods, self._pod | {"metadata": meta})
-            labels = {"metadata": {"labels": {"step": "2"}}}
-            await self.ask("PATCH", f"{pods}/{name}", labels)
-            await self.ask("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
+        names = dict.fromkeys(re.findall(rb"w-[a-z]+", exchange.answer.body))
+        if "/pods" in exchange.target:
+            await self._pods_come_and_go([name.decode() for name in names])
         elif exchange.name == "watch-crontabs-json":
             path = "/apis/x.example.com/v1/namespaces/default/crontabs/tick-0"
             await self.ask("PATCH", path, {"spec": {"replicas": 9}})
         elif exchange.name == "watch-single-name":
             path = "/api/v1/namespaces/default/configmaps/settings"
             await self.ask("PATCH", path, {"data": {"a": "9"}})
+
+    async def _pods_come_and_go(self, names: list[str]) -> None:
+        pods = "/api/v1/namespaces/default/pods"
+        for name in names:
+            meta = self._pod["metadata"] | {"name": name}
+            await self.ask("POST", pods, self._pod | {"metadata": meta})
+        for name in names:
+            labels = {"metadata": {"labels": {"step": "2"}}}
+            await self.ask("PATCH", f"{pods}/{name}", labels)
+        for name in names:
+            await self.ask("DELETE", f"{pods}/{name}?gracePeriodSeconds=0")
 
     def _named(self, name: str) -> Exchange:
         return next(each for each in self._exchanges if each.name == name)
@@ -195,23 +202,39 @@ async def ask(
 
 
 async def send(
-    server: Server, method: str, target: str, content: object = None
+    server: Server,
+    method: str,
+    target: str,
+    content: object = None,
+    *,
+    media: str = "",
+    accept: str = "application/json",
 ) -> Answer:
-    """Make a request in JSON."""
-    body = b"" if content is None else json.dumps(content).encode()
-    media = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    """Make a request; what is sent is JSON, or bytes as they are."""
+    body = content if isinstance(content, bytes) else b""
+    if not isinstance(content, bytes | None):
+        body = json.dumps(content).encode()
+    media = media or (
+        "application/merge-patch+json" if method == "PATCH" else "application/json"
+    )
     lines = [
         f"{method} {target} HTTP/1.1",
         "Host: server",
         f"User-Agent: {AGENT}",
-        "Accept: application/json",
+        f"Accept: {accept}",
         f"Content-Type: {media}",
         f"Content-Length: {len(body)}",
         "Connection: close",
     ]
     reader, writer = await server.connect(None)
+    reading = asyncio.ensure_future(reader.read())
     try:
         writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        return answer_of(await reader.read())
+        await asyncio.wait([reading], timeout=PATIENCE)
+        while not reading.done():
+            await server.let_time_pass()
+            await asyncio.wait([reading], timeout=0.001)
+        return answer_of(reading.result())
     finally:
+        reading.cancel()
         writer.close()

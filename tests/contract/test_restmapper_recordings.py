@@ -16,6 +16,7 @@ from toono.restmapper import (
     RESTMapper,
     is_not_served,
 )
+from toono.restmapper.crds import read_definition
 from toono.restmapper.discovery import ACCEPT_AGGREGATED, AggregatedReader
 from toono.restmapper.fetch import Page, read_legacy
 
@@ -277,3 +278,20 @@ def test_every_recorded_document_is_read_without_loss():
             assert [each.resource for each in version.resources] == names
     legacy = read_legacy(Page("/apis"), recording("discovery-apis-legacy").body)
     assert [group.name for group in legacy] == [group.name for group in groups]
+
+
+@pytest.mark.parametrize("document", [AGGREGATED, LEGACY], ids=["aggregated", "legacy"])
+def test_a_recorded_crd_says_what_recorded_discovery_shows(document):
+    """So that nothing changes again once discovery has caught up with a watch."""
+
+    async def main():
+        (content,) = json.loads(recording("list-crds-json").body)["items"]
+        told = read_definition(json.dumps(content).encode())
+        assert told.is_served
+        mapper = RESTMapper(Recorded(**document))
+        ((gv, resource),) = told.resources
+        shown = await mapper.rest_mapping(GroupKind(gv.group, resource.kind.kind))
+        assert shown.api.essence == resource.essence
+        assert shown.api.subresources == resource.subresources
+
+    asyncio.run(main())

@@ -111,7 +111,10 @@ def crd(kind="Driver", plural="drivers", versions=("v1",), scope="Namespaced", *
                 "kind": kind,
                 **names,
             },
-            "versions": [{"name": name, "served": True} for name in versions],
+            "versions": [
+                {"name": name, "served": True, "subresources": {"status": {}}}
+                for name in versions
+            ],
         },
     }
 

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the hub knows of a call: the object, its absence, or that it cannot say.
 
+Any component's scope may answer (the caller was looked at before), each question from
+one scope whole: no two scopes are at one version, so none are ever merged.
+
 Unknown, absent and damaged are three different answers, and clients act on each
 differently: a kubelet kills a pod that is absent, and keeps one that is unknown.
 Rows come out as bytes; the pipeline joins them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from toono.cache.scope import Row, RowKey, Scope
+from toono.cache.forms import JSON, Reader, reader_of, split_form
+from toono.cache.received import question_of
+from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import Scopes
-from toono.codec.base import Codec
-from toono.codec.registry import for_media_type
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 
 OWN_RESOURCES = frozenset({"nodes", "csinodes", "leases"})
@@ -27,7 +31,6 @@ class Found(NamedTuple):
     """Objects, and the scope whose version they are at."""
 
     scope: Scope
-    codec: Codec
     items: Sequence[bytes]
 
 
@@ -47,19 +50,27 @@ class Unacceptable(NamedTuple):
     """It is known, but in no form that the caller accepts: 406."""
 
 
+Accepts = Callable[[Scope], bool]
+"""May an answer to the call be made of this scope's rows, in their form?"""
+
+
 Answer = Found | Absent | Unknown | Unacceptable
+DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 NEVER_ASKED = "nobody on this node asked this question while the link was up"
+ONLY_IN_PART = (
+    "only metadata or a table of it was seen while the link was up, not the objects"
+)
 DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers from the scopes of a call's own component."""
+    """Answers from the scopes of all components of the node."""
 
     scopes: Scopes
     node_name: str
 
-    async def get(self, call: Call, accepts: Callable[[str], bool]) -> Answer:
+    async def get(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a GET by name: of the scopes that cover it, the newest decides."""
         key = (call.namespace, call.name)
         candidates = [
@@ -74,28 +85,29 @@ class Answers:
             if not newest.complete or self._is_own(call):
                 return Unknown(DAMAGED)
             return Absent(newest)
+        gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
+        if gone is not None:
+            return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
         holding = [
-            scope
-            for scope in candidates
-            if key in scope.rows and accepts(scope.question.media_type)
+            scope for scope in candidates if key in scope.rows and accepts(scope)
         ]
         if not holding:
-            return Unacceptable()
+            return _no_form(scope for scope in candidates if key in scope.rows)
         scope = max(holding, key=lambda scope: scope.age_order)
         row = scope.rows[key]
         if row.data is not None:
             self.scopes.touch(scope, key)
-            return Found(scope, _codec(scope), (row.data,))
+            return Found(scope, (row.data,))
         try:
             contents = await self.scopes.contents(scope, {key: row})
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
-        return Found(scope, _codec(scope), (contents[key],))
+        return Found(scope, (contents[key],))
 
     def _is_own(self, call: Call) -> bool:
         return call.resource in OWN_RESOURCES and call.name == self.node_name
 
-    async def list(self, call: Call, accepts: Callable[[str], bool]) -> Answer:
+    async def list(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a LIST, or the start of a WATCH, from one complete scope.
 
         The question's own scope answers; else one that contains the question, its
@@ -107,12 +119,12 @@ class Answers:
         whole = [scope for scope in containing if scope.complete or scope.imported]
         if not whole:
             return Unknown(DAMAGED if containing else NEVER_ASKED)
-        acceptable = [s for s in whole if accepts(s.question.media_type)]
+        acceptable = [s for s in whole if accepts(s)]
         if not acceptable:
-            return Unacceptable()
+            return _no_form(whole)
         scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
-        if scope.imported and not scope.rows:
-            return Unknown(DAMAGED)
+        if any(_is_lost(one, call) and one.age_order > scope.age_order for one in loaded):
+            return Unknown(DAMAGED)  # who asked this has seen newer than `scope`
         rows = scope.rows
         if call.namespace and not scope.question.namespace:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
@@ -121,7 +133,25 @@ class Answers:
             items = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
-        return Found(scope, _codec(scope), items)
+        if scope.imported and not items:
+            return Unknown(DAMAGED)  # a list is empty only if the cloud said so
+        return Found(scope, items)
+
+    async def definition(self, call: Call) -> bytes | None:
+        """Return the CustomResourceDefinition of a call's resource, as stored JSON."""
+        if "." not in call.group or call.group.endswith(".k8s.io"):
+            return None
+        name = f"{call.resource}.{call.group}"
+        for scope in self.scopes.of_all(*DEFINITIONS, name):
+            await self.scopes.load(scope)
+            row = scope.rows.get(("", name))
+            if row is None or scope.question.media_type != JSON:
+                continue
+            try:
+                return (await self.scopes.contents(scope, {("", name): row}))["", name]
+            except (DamagedRowError, CodecError):
+                continue
+        return None
 
     async def _contents(
         self, scope: Scope, rows: Mapping[RowKey, Row]
@@ -136,15 +166,15 @@ class Answers:
     ) -> Sequence[bytes]:
         """Return the bytes, in the API server's order, that the selectors pick."""
         ordered = [contents[key] for key in sorted(contents, key="/".join)]
-        codec = _codec(scope)
+        reader = reader_of(scope.question.media_type)
         question = scope.question
         if call.label_selector and call.label_selector != question.label_selector:
             picks = selectors.label_matcher(call.label_selector)
-            ordered = [item for item in ordered if picks(codec.labels(item))]
+            ordered = [item for item in ordered if picks(reader.labels(item))]
         if call.field_selector and call.field_selector != question.field_selector:
             chosen = selectors.field_matcher(call.field_selector)
             ordered = [
-                item for item in ordered if chosen(partial(_field, codec, scope, item))
+                item for item in ordered if chosen(partial(_field, reader, scope, item))
             ]
         return ordered
 
@@ -152,10 +182,10 @@ class Answers:
         """Return the scopes that may speak of `name` or all, indexes in memory."""
         scopes = [
             scope
-            for scope in self.scopes.about(
-                call.component, call.group, call.resource, name
-            )
+            for scope in self.scopes.of_all(call.group, call.resource, name)
             if scope.question.version == call.version
+            # What was imported is a component's answer to a question nobody knows.
+            and (not scope.imported or scope.question.component == call.component)
         ]
         for scope in scopes:
             if not scope.loaded:
@@ -163,14 +193,14 @@ class Answers:
         return scopes
 
 
-def _codec(scope: Scope) -> Codec:
-    codec = for_media_type(scope.question.media_type)
-    assert codec is not None
-    return codec
+def _no_form(known: Iterable[Scope]) -> Answer:
+    """Return what to say of what is known, but not in a form that was asked for."""
+    parts = [split_form(scope.question.media_type)[1] for scope in known]
+    return Unknown(ONLY_IN_PART) if all(parts) else Unacceptable()
 
 
-def _field(codec: Codec, scope: Scope, item: bytes, path: str) -> str:
-    return codec.field(item, path, kind=scope.kind, api_version=scope.api_version)
+def _field(reader: Reader, scope: Scope, item: bytes, path: str) -> str:
+    return reader.field(item, path, kind=scope.kind, api_version=scope.api_version)
 
 
 def _single(scope: Scope) -> bool:
@@ -191,6 +221,27 @@ def _covers_name(scope: Scope, call: Call) -> bool:
     )
 
 
+def _knows_end(scope: Scope, newest: Scope, key: RowKey) -> bool:
+    """Say whether `scope` knows that the object in `newest` is gone since.
+
+    Its version is a lower bound of when the name was away: what was last changed
+    before cannot have come after, though a list that lags may still show it.
+    """
+    return (
+        _single(scope)
+        and scope.complete
+        and not scope.rows
+        and scope.epoch == newest.epoch
+        and (parse_version(newest.rows[key].resource_version) or 0) <= scope.version
+    )
+
+
+def _is_lost(scope: Scope, call: Call) -> bool:
+    """Say whether `scope` is the question's own, once held, and incomplete now."""
+    own = question_of(call, scope.question.media_type)
+    return scope.question == own and scope.version > 0 and not scope.complete
+
+
 def _contains(scope: Scope, call: Call) -> bool:
     """Say whether every object of the question is in `scope`, if it is complete."""
     question = scope.question
@@ -203,6 +254,14 @@ def _contains(scope: Scope, call: Call) -> bool:
         return (question.namespace, question.name) == asked and bool(scope.rows)
     return (
         question.namespace in ("", call.namespace)
+        and (_has_fields(question, call) or call.field_selector == "")
         and selectors.labels_contain(question.label_selector, call.label_selector)
         and selectors.fields_contain(question.field_selector, call.field_selector)
     )
+
+
+def _has_fields(question: Question, call: Call) -> bool:
+    """Say whether the rows of `question` hold what the call's field selector asks."""
+    whole = not split_form(question.media_type)[1]
+    same = question.field_selector == call.field_selector
+    return whole or same or selectors.is_identity_only(call.field_selector)

@@ -78,6 +78,7 @@ class Keeper:
         self._stored: dict[int, ScopeRow] = {}
         self._ahead: dict[int, WriteAhead] = {}
         self._late: dict[int, Scope] = {}
+        self._gone: dict[int, set[RowKey]] = {}
         self._next_bucket = 1
 
     def new_bucket(self) -> int:
@@ -119,16 +120,24 @@ class Keeper:
     def flush(self) -> None:
         """Write the versions that were left waiting, in one batch."""
         late, self._late = self._late, {}
-        puts = [
-            (scope_key(scope.id), encode_scope(self._row(scope)))
-            for scope in late.values()
-            if scope.id not in self._ahead
-        ]
-        if puts:
-            try:
-                self._store.apply(Batch(puts=puts))
-            except StoreFullError:
-                self._late = late | self._late
+        scopes = [scope for scope in late.values() if scope.id not in self._ahead]
+        batch = Batch(
+            puts=[(scope_key(one.id), encode_scope(self._row(one))) for one in scopes],
+            deletes=[
+                object_key(one.bucket, key)
+                for one in scopes
+                for key in self._gone.get(one.id, ())
+            ],
+        )
+        if not scopes:
+            return
+        try:
+            self._store.apply(batch)
+        except StoreFullError:
+            self._late = late | self._late
+            return
+        for scope in scopes:
+            self._gone.pop(scope.id, None)
 
     async def aclose(self) -> None:
         """Finish what is being written ahead, and flush."""
@@ -148,10 +157,16 @@ class Keeper:
             _scope_row(scope, stored.garbage), version=0, confirmed_at=0.0
         )
 
-    def mark_lost(self, scope: Scope) -> None:
-        """Have the store know, as soon as it takes anything, what it missed."""
+    def mark_lost(self, scope: Scope, change: Change) -> None:
+        """Have the store know, as soon as it takes anything, what it missed.
+
+        Its rows of what the change was about are older than what was shown: they go.
+        """
         if scope.id in self._stored:
             self._late[scope.id] = scope
+            gone = self._gone.setdefault(scope.id, set())
+            gone.update(change.deletes)
+            gone.update((item.namespace, item.name) for item in change.puts)
 
     def _row(self, scope: Scope) -> ScopeRow:
         row = _scope_row(scope)
@@ -198,6 +213,7 @@ class Keeper:
         ahead = WriteAhead(dict(scope.rows), shown, finished, sync)
         self._ahead[scope.id] = ahead
         self._late.pop(scope.id, None)
+        self._gone.pop(scope.id, None)
         if before is None:
             before = msgspec.structs.replace(shown, complete=False, count=0, digest=0)
         elif not scope.durable:
@@ -326,4 +342,6 @@ def _scope_row(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
         count=len(scope.rows),
         digest=scope.digest,
         garbage=garbage,
+        columns=scope.columns,
+        no_rows=scope.no_rows,
     )

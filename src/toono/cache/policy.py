@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 
+from toono.cache.forms import PARTIAL, TABLE
 from toono.kube.request import Call
 
 DEFAULT_AGENTS = frozenset(
@@ -14,10 +15,13 @@ DEFAULT_AGENTS = frozenset(
         "raven-agent-ds",
         "yurttunnel-agent",
         "yurthub",
+        "kubectl",
     }
 )
-"""YurtHub's default agents (`multiplexer-proxy-<node>` is added with the node)."""
+"""YurtHub's default agents (`multiplexer-proxy-<node>` is added with the node), and
+kubectl: who looks at a node that is cut off should see what was seen before."""
 
+FORMS = ("", PARTIAL, PARTIAL + "List")
 VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
 
 NEVER = frozenset(
@@ -49,8 +53,8 @@ class Policy:
         """Say whether the answer to `call` may be kept, and answered from.
 
         The subresource `status` is the object itself; every other one is not. A dry
-        run made nothing. Answers in another form than the
-        plain object (Table, metadata only) are passed on and not kept.
+        run made nothing. Metadata and Tables are kept apart from whole objects; of a
+        Table, what is not as kubectl asks by default is passed on and not kept.
         """
         return (
             call.component != ""
@@ -62,5 +66,13 @@ class Policy:
             and not call.dry_run
             and call.problem is None
             and not call.unknown_options
-            and not (call.accept and call.accept[0].as_kind)
+            and _keeps_form(call)
         )
+
+
+def _keeps_form(call: Call) -> bool:
+    as_kind = call.accept[0].as_kind if call.accept else ""
+    if as_kind == TABLE:
+        # A watch of Tables shows a person what changes; the list before it was kept.
+        return call.verb in ("get", "list") and call.include_object in ("", "Metadata")
+    return as_kind in FORMS

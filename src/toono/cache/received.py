@@ -5,13 +5,12 @@ answers, in which form, how large it is, and whether its objects are those asked
 import zlib
 from collections.abc import Mapping
 
+from toono.cache.forms import JSON, PROTOBUF, form_of
 from toono.cache.scope import Question
 from toono.codec.base import Object
 from toono.errors import CodecError
 from toono.kube.request import Call
 
-PROTOBUF = "application/vnd.kubernetes.protobuf"
-JSON = "application/json"
 MAX_BODY_BYTES = 32 * 1024 * 1024
 """Of a list that is kept; larger ones pass and are not."""
 MAX_OBJECT_BYTES = 3 * 1024 * 1024
@@ -20,7 +19,7 @@ NO_DIRECTORIES = (".", "..")
 NO_NAMES = ("", *NO_DIRECTORIES)
 
 
-def question_of(call: Call, media_type: str) -> Question:
+def question_of(call: Call, form: str) -> Question:
     """Return the question that `call` asks; list and watch ask the same one."""
     single = call.verb not in ("list", "watch", "deletecollection")
     return Question(
@@ -32,15 +31,17 @@ def question_of(call: Call, media_type: str) -> Question:
         call.name if single else "",
         "" if single else call.label_selector,
         "" if single else call.field_selector,
-        media_type,
+        form,
     )
 
 
-def expected_media_type(call: Call) -> str:
-    """Return the media type that the first clause of Accept will bring."""
-    if call.accept and call.accept[0].media_type == PROTOBUF:
-        return PROTOBUF
-    return JSON
+def expected_form(call: Call) -> str:
+    """Return the form that the first clause of Accept will bring."""
+    if not call.accept:
+        return JSON
+    first = call.accept[0]
+    media_type = PROTOBUF if first.media_type == PROTOBUF else JSON
+    return form_of(media_type, first.as_kind)
 
 
 def fits(item: Object, *, namespace: str, name: str) -> bool:

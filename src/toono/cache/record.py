@@ -12,12 +12,20 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+from toono.cache.forms import (
+    Columns,
+    form_of,
+    is_table,
+    read_table,
+    read_table_of_one,
+)
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
-    expected_media_type,
+    expected_form,
     fits,
     media_type_of,
     question_of,
@@ -44,9 +52,6 @@ log = logging.getLogger(__name__)
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-FOREIGN_KINDS = frozenset(
-    {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
-)
 
 Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
@@ -92,7 +97,7 @@ class Recorder:
         """Note what is known as `call` is sent; None where it is not to be kept."""
         if not self.policy.allows(call):
             return None
-        question = question_of(call, expected_media_type(call))
+        question = question_of(call, expected_form(call))
         scope = self.scopes.find(question)
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
@@ -130,7 +135,7 @@ class Recorder:
 class Recording:
     """One answer on its way: finish it with its body, or let it go."""
 
-    __slots__ = ("_call", "_question", "_reading", "_recorder", "_seen")
+    __slots__ = ("_call", "_epoch", "_question", "_reading", "_recorder", "_seen")
 
     def __init__(
         self, recorder: Recorder, call: Call, question: Question, scope: Scope | None
@@ -139,12 +144,12 @@ class Recording:
         self._call = call
         self._question = question
         self._seen = recorder.scopes.high_water(call.group, call.resource)
+        self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
         if scope is None:
-            epoch = recorder.scopes.epoch
             self._reading = Reading(consistent, 0, epoch, 0)
         else:
-            self._reading = scope.reading(consistent=consistent)
+            self._reading = scope.reading(consistent=consistent, known_epoch=epoch)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -163,11 +168,12 @@ class Recording:
             if status == 404:
                 return self._absent(codec, body)
             if self._call.verb == "list":
+                read = partial(_read_list, codec, body)
                 if len(body) > THREAD_BYTES:
-                    parts = await asyncio.to_thread(codec.split_list, body)
+                    parts, columns = await asyncio.to_thread(read)
                 else:
-                    parts = codec.split_list(body)
-                return self._list(codec, parts)
+                    parts, columns = read()
+                return self._list(codec, parts, columns)
             return self._get_or_write(codec, body)
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
@@ -175,13 +181,14 @@ class Recording:
 
     # -- list ----------------------------------------------------------------
 
-    def _list(self, codec: Codec, parts: ListParts) -> Kept:
+    def _list(self, codec: Codec, parts: ListParts, columns: Columns | None) -> Kept:
         version = parse_version(parts.resource_version)
-        if not version or parts.kind in FOREIGN_KINDS:
+        if not version or not self._all_fit(parts):
             return None
-        if not parts.kind.endswith("List") or not self._all_fit(parts):
+        if not parts.kind.endswith("List") and columns is None:
             return None
-        question = self._question._replace(media_type=codec.media_type)
+        form = form_of(codec.media_type, parts.kind)
+        question = self._question._replace(media_type=form)
         whole = self._join_pages(question, parts)
         if whole is None:
             return None
@@ -199,6 +206,7 @@ class Recording:
             return None
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
+        _note_columns(scope, columns)
         self._recorder.scopes.retire_imported(question)
         return self._commit(scope, change)
 
@@ -246,23 +254,27 @@ class Recording:
             status = codec.read_status(body)
             if status is not None:
                 return self._deleted(codec, status)
-        single = codec.read_single(body)
+        columns = None
+        if is_table(body):
+            single, columns = read_table_of_one(body)
+        else:
+            single = codec.read_single(body)
         item = single.object
+        form = form_of(codec.media_type, single.kind)
         name = "" if call.verb == "create" else call.name
-        foreign = single.kind in FOREIGN_KINDS
-        if foreign or not fits(item, namespace=call.namespace, name=name):
+        if not fits(item, namespace=call.namespace, name=name):
             return None
         version = parse_version(item.resource_version)
         if not version:
             return None
         if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
-            return self._mark_absent(codec, proven=version)
-        scope = self._scope(self._name_question(codec, item.namespace, item.name))
+            return self._mark_absent(form, proven=version)
+        scope = self._scope(self._name_question(form, item.namespace, item.name))
         if scope is None or not scope.loaded:
             return None
         consistent = call.verb != "get" or self._reading.consistent
         if call.verb == "get" and consistent:
-            version = max(version, self._seen)
+            version = max(version, self._seen_by_now)
         change = accept_object(
             scope,
             self._reading_of(scope, self._reading)._replace(consistent=consistent),
@@ -273,6 +285,7 @@ class Recording:
         if change is None:
             return None
         self._describe_single(scope, single)
+        _note_columns(scope, columns)
         return self._commit(scope, change)
 
     def _describe_single(self, scope: Scope, single: Single) -> None:
@@ -287,15 +300,15 @@ class Recording:
         details = status.get("details")
         if not isinstance(details, dict) or details.get("name") != self._call.name:
             return None
-        return self._mark_absent(codec)
+        return self._mark_absent(codec.media_type)
 
     def _deleted(self, codec: Codec, status: Mapping[str, object]) -> Kept:
         if status.get("status") != "Success" or not self._call.name:
             return None
-        return self._mark_absent(codec)
+        return self._mark_absent(codec.media_type)
 
-    def _mark_absent(self, codec: Codec, *, proven: int = 0) -> Kept:
-        question = self._name_question(codec, self._call.namespace, self._call.name)
+    def _mark_absent(self, form: str, *, proven: int = 0) -> Kept:
+        question = self._name_question(form, self._call.namespace, self._call.name)
         scope = self._scope(question)
         if scope is None or not scope.loaded:
             return None
@@ -303,19 +316,24 @@ class Recording:
         change = accept_absence(
             scope,
             self._reading_of(scope, self._reading),
-            version=max(proven, self._seen) if consistent else proven,
+            version=max(proven, self._seen_by_now) if consistent else proven,
         )
         return None if change is None else self._commit(scope, change)
 
     # -- shared --------------------------------------------------------------
 
-    def _name_question(self, codec: Codec, namespace: str, name: str) -> Question:
+    @property
+    def _seen_by_now(self) -> int:
+        """A version of the epoch that we are in, known as the request was sent."""
+        return self._seen if self._epoch == self._recorder.scopes.epoch else 0
+
+    def _name_question(self, form: str, namespace: str, name: str) -> Question:
         return self._question._replace(
             namespace=namespace,
             name=name,
             label_selector="",
             field_selector="",
-            media_type=codec.media_type,
+            media_type=form,
         )
 
     def _scope(self, question: Question) -> Scope | None:
@@ -330,6 +348,15 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
+
+
+def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
+    return read_table(body) if is_table(body) else (codec.split_list(body), None)
+
+
+def _note_columns(scope: Scope, columns: Columns | None) -> None:
+    if columns is not None:
+        scope.columns, scope.no_rows = columns
 
 
 def _is_last(verb: str, item: Object) -> bool:

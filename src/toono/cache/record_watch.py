@@ -13,9 +13,10 @@ bookmark that ends it, and is then a complete list.
 import logging
 from typing import NamedTuple
 
-from toono.cache.received import fits, question_of
-from toono.cache.record import FOREIGN_KINDS, Kept, Recorder, describe
-from toono.cache.scope import Scope, accept_event, accept_list, forget
+from toono.cache.forms import form_of, split_form
+from toono.cache.received import expected_form, fits, question_of
+from toono.cache.record import Kept, Recorder, describe
+from toono.cache.scope import Reading, Scope, accept_event, accept_list, forget
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
 from toono.kube import status
@@ -49,24 +50,28 @@ class WatchRecording:
         self._codec = codec
         self._splitter = codec.frames()
         self._torn = False
-        self._scope: Scope | None = self._scopes.ensure(
-            question_of(call, codec.media_type)
-        )
+        as_kind = split_form(expected_form(call))[1]
+        self._form = form_of(codec.media_type, as_kind)
+        self._scope: Scope | None = self._scopes.ensure(question_of(call, self._form))
         self._epoch = self._scope.epoch if self._scope else 0
         start = call.resource_version or "0"
         self._consistent = not call.resource_version
-        self._before = self._scope.reading(consistent=True) if self._scope else None
+        self._before = self._reading(self._scope) if self._scope else None
         self._burst: list[Object] | None = None
         self._burst_bytes = 0
         self._position: float = parse_version(start) or 0
         if start == "0" or call.send_initial_events:
             self._burst, self._position = [], BLIND
 
+    def _reading(self, scope: Scope) -> Reading:
+        known = self._scopes.epoch
+        return scope.reading(consistent=self._consistent, known_epoch=known)
+
     async def ready(self) -> None:
         """Have the scope's index in memory before the first frame."""
         if self._scope is not None and not self._scope.loaded:
             await self._scopes.load(self._scope)
-            self._before = self._scope.reading(consistent=True)
+            self._before = self._reading(self._scope)
 
     def feed(self, piece: bytes) -> Fed:
         """Take bytes of the stream; return what of them may go on."""
@@ -99,7 +104,8 @@ class WatchRecording:
             return None
         try:
             event = self._codec.read_event(frame)
-            if event.type == "ERROR" or event.kind in FOREIGN_KINDS:
+            other = form_of(self._codec.media_type, event.kind) != self._form
+            if event.type == "ERROR" or other:
                 self._position, self._burst = BLIND, None
                 return None
             version = self._version_of(event)
@@ -152,10 +158,10 @@ class WatchRecording:
         burst, self._burst = self._burst, None
         if event.type != "BOOKMARK" or not event.initial_events_end:
             return None  # a stream without an end to its burst proves no set
-        before = self._before or scope.reading(consistent=True)
+        before = self._before or self._reading(scope)
         change = accept_list(
             scope,
-            before._replace(consistent=self._consistent),
+            before,
             version=version,
             items=burst,
             next_epoch=self._scopes.next_epoch(scope),

@@ -9,6 +9,8 @@ and no more: the scope's version is the greater of what its own row says and wha
 objects' rows say.
 """
 
+from typing import Literal
+
 import msgspec
 
 from toono.cache.scope import Question, RowKey
@@ -37,6 +39,8 @@ class ScopeRow(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     digest: int
     garbage: tuple[int, ...] = ()
     """Buckets whose rows nothing points to: a list written ahead, or replaced."""
+    columns: bytes = b""
+    no_rows: Literal["[]", "null"] = "[]"
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -14,7 +14,7 @@ resourceVersions went back. Inside one epoch a scope's version never falls.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from toono.codec.base import Object, Style
 from toono.kube.names import parse_version
@@ -79,6 +79,10 @@ class Scope:
     list_kind: str = ""
     api_version: str = ""
     style: Style = "typed"
+    columns: bytes = b""
+    """Of a Table's scope: its columnDefinitions."""
+    no_rows: Literal["[]", "null"] = "[]"
+    """How a Table of its kind writes that it has no rows."""
     version: int = 0
     epoch: int = 0
     complete: bool = False
@@ -96,9 +100,11 @@ class Scope:
     loaded: bool = True
     """False from a restart until the rows' index has been read from the store."""
 
-    def reading(self, *, consistent: bool) -> "Reading":
+    def reading(self, *, consistent: bool, known_epoch: int = 0) -> "Reading":
         """Note the state of the scope as a request for it is sent."""
-        return Reading(consistent, self.version, self.epoch, self.serial)
+        return Reading(
+            consistent, self.version, self.epoch, self.serial, known_epoch
+        )
 
     @property
     def age_order(self) -> tuple[int, int]:
@@ -115,6 +121,12 @@ class Reading(NamedTuple):
     """The scope's version at that moment."""
     epoch: int
     serial: int
+    known_epoch: int = 0
+    """The newest epoch that was known: a consistent answer belongs to it."""
+
+    def is_of_newer_epoch(self, scope: Scope) -> bool:
+        """Say whether the answer is from after a restore that `scope` missed."""
+        return self.consistent and self.known_epoch > scope.epoch
 
 
 def accept_list(
@@ -134,6 +146,7 @@ def accept_list(
     if reading.epoch != scope.epoch:
         return None
     restored = reading.consistent and version < reading.version
+    restored = restored or reading.is_of_newer_epoch(scope)
     if version < scope.version and not restored and not scope.imported:
         return None
     puts: list[Object] = []
@@ -202,14 +215,24 @@ def accept_object(
     """Remember one object in a scope of one name, from a GET or a write's answer.
 
     `version` is the greatest that this answer proves: the object's own, or what was
-    known when a consistent GET was sent. An object older than the one remembered is
-    taken only from a consistent answer: then the cloud went back (a new epoch).
+    known when a consistent GET was sent. An object older than the one remembered, or
+    than its absence, is taken only from a consistent answer: then the cloud went back
+    (a new epoch), and what was known of versions is worth nothing.
     """
     if reading.epoch != scope.epoch:
         return None
     key = (item.namespace, item.name)
     old = scope.rows.get(key)
     moved = reading.serial != scope.serial
+    own = parse_version(item.resource_version) or 0
+    before = scope.version if scope.complete else 0
+    if old is not None:
+        before = parse_version(old.resource_version) or 0
+    went_back = own < before and reading.consistent
+    if not moved and (went_back or reading.is_of_newer_epoch(scope)):
+        scope.epoch = next_epoch
+        _settle(scope, {key: _row(item)}, name_hash(key), own)
+        return Change((item,), (), True, item.deleting)
     if old is None and scope.complete and moved and version <= scope.version:
         # The name went away while this answer was under way: which came first
         # in the cloud cannot be told, so nothing is known of it any more.
@@ -217,12 +240,8 @@ def accept_object(
     if old is None and version < scope.version and not reading.consistent:
         return None
     if old is not None and not _same(old, item):
-        before = parse_version(old.resource_version) or 0
-        if (parse_version(item.resource_version) or 0) < before:
-            if not reading.consistent or moved:
-                return None
-            scope.epoch = next_epoch
-            scope.version = 0
+        if own < before:
+            return None
     elif old is not None and scope.complete and not scope.imported:
         scope.version = max(scope.version, version)
         return None
@@ -236,7 +255,11 @@ def accept_absence(scope: Scope, reading: Reading, *, version: int) -> Change | 
     `version` is what was known when the request was sent: a lower bound of the
     version at which the name was absent.
     """
-    if reading.epoch != scope.epoch or version < scope.version:
+    if reading.epoch != scope.epoch:
+        return None
+    if reading.is_of_newer_epoch(scope) and reading.serial == scope.serial:
+        scope.epoch, scope.version = reading.known_epoch, 0
+    if version < scope.version:
         return None
     deletes = tuple(scope.rows)
     if not deletes and scope.complete and scope.version == version:

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MAX_SCOPES = 8192
 """Questions remembered; a node asks some hundreds (one a Secret and ConfigMap)."""
+BUDGETS = {"kubectl": 16 * 1024 * 1024}
+"""Bytes of components that look at much and need little: their oldest goes first."""
 MAX_BYTES = 256 * 1024 * 1024
 """Objects' bytes remembered in all; beyond it only the kubelet's are taken."""
 FLUSH_SECONDS = 5.0
@@ -72,6 +74,7 @@ class Scopes:
             store, clock=clock, contents=self.contents, lost=self._lost, kept=self._keep
         )
         self._families: dict[tuple[str, str, str], Family] = {}
+        self._askers: dict[tuple[str, str], list[str]] = {}
         self._high_water: dict[tuple[str, str], int] = {}
         self._loading: dict[int, asyncio.Task[None]] = {}
         self._next_id = 1
@@ -101,6 +104,8 @@ class Scopes:
             list_kind=row.list_kind,
             api_version=row.api_version,
             style=row.style,
+            columns=row.columns,
+            no_rows=row.no_rows,
             version=row.version,
             epoch=row.epoch,
             complete=row.complete,
@@ -141,12 +146,19 @@ class Scopes:
     def about(
         self, component: str, group: str, resource: str, name: str
     ) -> Sequence[Scope]:
-        """Return the scopes of all names, and those of `name` alone if it is set."""
+        """Return a component's scopes of all names, and those of `name` if it is set."""
         family = self._families.get((component, group, resource))
         if family is None:
             return ()
         named = family.named.get(name)
         return family.wide if named is None else [*named, *family.wide]
+
+    def of_all(self, group: str, resource: str, name: str) -> Sequence[Scope]:
+        """Return the same of every component of the node."""
+        found: list[Scope] = []
+        for component in self._askers.get((group, resource), ()):
+            found += self.about(component, group, resource, name)
+        return found
 
     def all(self) -> Iterable[Scope]:
         """Return every scope, by component and resource."""
@@ -179,7 +191,11 @@ class Scopes:
         self._count += 1
         question = scope.question
         place = (question.component, question.group, question.resource)
-        family = self._families.setdefault(place, Family())
+        family = self._families.get(place)
+        if family is None:
+            family = self._families[place] = Family()
+            askers = self._askers.setdefault((question.group, question.resource), [])
+            askers.append(question.component)
         family.questions[question] = scope
         name = question.name or pinned_name(question.field_selector)
         if name:
@@ -233,6 +249,8 @@ class Scopes:
         if scope.epoch > self.epoch:
             self._enter_epoch(scope)
         self._raise_high_water(scope)
+        if change.puts and scope.question.component in BUDGETS:
+            self._keep_to_budget(scope.question.component, scope)
         for key in change.deletes:
             self._hot.drop((scope.id, key))
         if not (change.puts or change.deletes or change.scope):
@@ -240,6 +258,27 @@ class Scopes:
         if scope.question.resource == "leases":
             return None  # not worth a write: a lease is old before it can be read
         return self._keeper.keep(scope, change, sync=sync)
+
+    def _keep_to_budget(self, component: str, newest: Scope) -> None:
+        """Empty a component's oldest scopes until the rest is within its budget."""
+        scopes = [one for one in self.all() if one.question.component == component]
+        sizes = {one.id: sum(r.size for r in one.rows.values()) for one in scopes}
+        left = sum(sizes.values()) - BUDGETS[component]
+        for scope in sorted(scopes, key=lambda one: one.confirmed_at):
+            if left <= 0:
+                return
+            if scope is not newest and scope.rows:
+                left -= sizes[scope.id]
+                self.empty(scope)
+
+    def empty(self, scope: Scope) -> None:
+        """Give up what a scope holds: its question is unknown again."""
+        deletes = tuple(scope.rows)
+        scope.rows, scope.digest = {}, 0
+        forget(scope)
+        for key in deletes:
+            self._hot.drop((scope.id, key))
+        self._keeper.keep(scope, Change((), deletes, True, False), sync=False)
 
     def _enter_epoch(self, scope: Scope) -> None:
         self.epoch = scope.epoch
@@ -266,7 +305,7 @@ class Scopes:
         self.counters.dropped_changes += 1
         scope.durable = False
         forget(scope)
-        self._keeper.mark_lost(scope)
+        self._keeper.mark_lost(scope, change)
         for item in change.puts:
             scope.rows.pop((item.namespace, item.name), None)
         log.warning(
@@ -300,7 +339,8 @@ class Scopes:
                 count += 1
                 digest ^= name_hash(key)
                 scope.rows[key] = Row(uid, version, content, len(content))
-                scope.version = max(scope.version, parse_version(version) or 0)
+                if not scope.imported:  # that is at no version, older than any
+                    scope.version = max(scope.version, parse_version(version) or 0)
             self._judge(scope, digest=digest, damaged=damaged)
             self._keep(scope, list(scope.rows))
             self._raise_high_water(scope)

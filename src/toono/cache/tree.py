@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from toono.cache.received import JSON, MAX_OBJECT_BYTES, fits
+from toono.cache.forms import JSON
+from toono.cache.received import MAX_OBJECT_BYTES, fits
 from toono.cache.scope import Change, Question, Row, name_hash
 from toono.cache.scopes import Scopes
 from toono.codec.base import Object, Single

@@ -6,6 +6,7 @@ is said at the start, before a pod meets it; a later change that cannot be used 
 the old one in place (`wire.tls`).
 """
 
+import logging
 import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from toono.wire.tls import Contexts, ServerFiles
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+log = logging.getLogger(__name__)
 
 
 def serving_context(files: ServerFiles, *, clock: Clock) -> ssl.SSLContext:
@@ -39,6 +42,12 @@ def serving_context(files: ServerFiles, *, clock: Clock) -> ssl.SSLContext:
     # A context holds its callback for ever, so it must not be one of those given out.
     listening.sni_callback = choose
     return listening
+
+
+def warn_of_problems(files: ServerFiles, *, address: str, now: float) -> None:
+    """Log what `check_serving` finds."""
+    for problem in check_serving(files, address=address, now=now):
+        log.warning("pods will not believe this hub", extra={"why": problem})
 
 
 def check_serving(files: ServerFiles, *, address: str, now: float) -> list[str]:

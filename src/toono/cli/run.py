@@ -65,6 +65,7 @@ def settings_of(options: Options) -> HubSettings:
         listen=((address, int(options.number("proxy-port"))),),
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
         serving=serving_of(options, ca=identity.files.ca),
+        node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         rights=RightsSettings(
             lapse=options.number("pod-rights-lapse"),
             leeway=options.number("token-leeway"),
@@ -75,7 +76,6 @@ def settings_of(options: Options) -> HubSettings:
         agents=options.words("cache-agents"),
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
-        node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),

@@ -96,6 +96,11 @@ def read_table_event(frame: bytes) -> TableEvent:
     return TableEvent(event.type, table, ends)
 
 
+def row_of(data: bytes) -> Row:
+    """Read the metadata in a row's bytes; a row without has neither name nor labels."""
+    return _row(data, None)
+
+
 def select_rows(
     rows: Iterable[Row], matches: Callable[[Mapping[str, str]], bool]
 ) -> list[Row]:

@@ -96,6 +96,8 @@ class Ahead:
             self._queue(Errand(caller.token, None))
         if checked.trust is not Trust.VALID or question.subresource:
             return
+        if not question.resource:
+            return
         now = self._clock.monotonic()
         for verb in sorted(READS):
             wide = question._replace(verb=verb, name="")

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MAX_IDENTITIES = 512
 MAX_VERDICTS = 512
 """An identity; the oldest go. A pod that asks for many names pays with its own."""
+MAX_LASTING = 8192
+"""The node's own: a kubelet asks for each pod, secret and config map by its name."""
 MAX_REFUSED = 1024
 MAX_FED = 1024
 REFRESH_SECONDS = 600.0
@@ -131,13 +133,22 @@ class Book:
         return None
 
     def put(
-        self, identity: str, question: Question, *, allowed: bool, at: float
+        self,
+        identity: str,
+        question: Question,
+        *,
+        allowed: bool,
+        at: float,
+        lasts: bool = False,
     ) -> None:
-        """Remember an answer; a refusal ends every wider right that it disproves."""
+        """Remember an answer; a refusal ends every wider right that it disproves.
+
+        What `lasts` does not lapse, and is written again only when it changes.
+        """
         known = self._of(identity)
         old = known.get(question)
         said = old is not None and old.allowed is allowed
-        if said and old is not None and 0 <= at - old.at < REFRESH_SECONDS:
+        if said and old is not None and (lasts or 0 <= at - old.at < REFRESH_SECONDS):
             return
         deletes: list[bytes] = []
         if not allowed:
@@ -148,7 +159,7 @@ class Book:
                     deletes.append(rows.verdict_key(identity, wider))
         known[question] = Verdict(allowed, at)
         known.move_to_end(question)
-        if len(known) > MAX_VERDICTS:
+        if len(known) > (MAX_LASTING if lasts else MAX_VERDICTS):
             oldest, _ = known.popitem(last=False)
             deletes.append(rows.verdict_key(identity, oldest))
         key = rows.verdict_key(identity, question)
@@ -211,20 +222,20 @@ class Book:
         signed = token.rpartition(b".")[0] or token
         return hashlib.blake2b(signed, key=self._salt, digest_size=16).digest()
 
-    # -- components that token owners feed ---------------------------------------------
+    # -- resources that token owners feed ----------------------------------------------
 
-    def feed(self, component: str, group: str, resource: str) -> None:
-        """Remember that answers to token owners are kept under a component."""
-        row = FedRow(component, group, resource)
+    def feed(self, group: str, resource: str) -> None:
+        """Remember that something is kept which a token's owner was told."""
+        row = FedRow(group, resource)
         if row not in self._fed and len(self._fed) < MAX_FED:
             self._fed.add(row)
             self._write(puts=[(rows.fed_key(row), rows.encode(row))])
 
-    def is_fed(self, component: str, group: str, resource: str) -> bool:
-        """Say whether what is kept here may be somebody's with a token."""
+    def is_fed(self, group: str, resource: str) -> bool:
+        """Say whether what is kept of a resource may be somebody's with a token."""
         if self._fed_unknown or len(self._fed) >= MAX_FED:
             return True
-        return FedRow(component, group, resource) in self._fed
+        return FedRow(group, resource) in self._fed
 
     # -- the key set -------------------------------------------------------------------
 

@@ -85,6 +85,7 @@ class Rights:
         clock: Clock,
         settings: RightsSettings | None = None,
         owner: Callable[[Address, Address], Owner] = owner_of,
+        keeps: Callable[[Call], bool] = lambda _: True,
     ) -> None:
         self.settings = settings or RightsSettings()
         self.book = book
@@ -95,6 +96,7 @@ class Rights:
         """Told of each answer to a token, for who asks ahead."""
         self._clock = clock
         self._owner = owner
+        self._keeps = keeps
         self._known: OrderedDict[int, bool] = OrderedDict()
 
     # -- the one gate ------------------------------------------------------------
@@ -107,9 +109,9 @@ class Rights:
         """Say what `caller` gets for `call` while nobody else can be asked."""
         question = question_of(call)
         if await self.is_node(caller):
-            if not self.book.is_fed(call.component, call.group, call.resource):
+            if not self.book.is_fed(call.group, call.resource):
                 return ALLOWED
-            # A token's owner feeds this component: what is kept may not be the node's.
+            # A token's owner was told of these: what is kept may not be the node's.
             return self._remembered(NODE, question, ALWAYS, user=NODE)
         if caller.impersonates:
             return Judgement(Verdict.UNKNOWN, why=IMPERSONATES)
@@ -162,30 +164,23 @@ class Rights:
 
     # -- learning ------------------------------------------------------------------
 
-    def before(self, caller: Caller, call: Call) -> None:
-        """Note, before it is sent, that an answer may be kept for a token's owner."""
-        if caller.token and call.resource and keeps_for_token(call):
-            self.book.feed(call.component, call.group, call.resource)
-
     def learn(self, caller: Caller, call: Call, code: int, *, node: bool) -> None:
         """Take in what the API server answered to this very credential.
 
-        Only 2xx, 401 and 403 say anything of rights, and of reads alone: a write's 403
-        may be an admission's. The kubelet's are not written down: nobody else's
-        answers are kept under its name.
+        Only 2xx, 304, 401 and 403 say anything of rights, and of reads alone: a write's 403
+        may be an admission's.
         """
-        if not call.resource or caller.impersonates:
+        if caller.impersonates:
             return
         if node:
-            if call.component != OWN_COMPONENT:
-                self._put(NODE, call, code)
+            self._put(NODE, call, code)
             return
         if not caller.token:
             return
         if code == 401:
             self._refuse(caller.token)
             return
-        if call.verb not in READS or not (200 <= code < 300 or code == 403):
+        if not says_something(call, code):
             return
         self.book.accept(caller.token)
         checked = self.verifier.check(caller.token, now=self._clock.wall())
@@ -193,16 +188,24 @@ class Rights:
         if checked.trust is Trust.VALID:
             self.book.move(self.book.identity_of(caller.token), identity)
         self._put(identity, call, code)
+        if (
+            code != 403
+            and call.resource
+            and self._keeps(call)
+            and keeps_for_token(call)
+        ):
+            self.book.feed(call.group, call.resource)
         if self.learned is not None:
             self.learned(caller, question_of(call), checked)
 
     def _put(self, identity: str, call: Call, code: int) -> None:
-        if call.verb in READS and (200 <= code < 300 or code == 403):
+        if says_something(call, code):
             self.book.put(
                 identity,
                 question_of(call),
                 allowed=code != 403,
                 at=self._clock.wall(),
+                lasts=identity == NODE,
             )
 
     def _refuse(self, token: bytes) -> None:
@@ -253,13 +256,20 @@ class Rights:
 def question_of(call: Call) -> Question:
     """Return what an authorizer is asked for a call.
 
-    As RequestInfo: a selector that pins a name makes it a question of that name. A
-    Namespace is asked for inside itself, which here is no namespace at all.
+    As RequestInfo: a selector that pins a name makes it a question of that name. What
+    is no resource (discovery, the version) is asked for by its path.
     """
+    if not call.resource:
+        return Question(call.verb, "", "", "", "", call.path)
     name = call.name or call.pinned_name
     return Question(
         call.verb, call.group, call.resource, call.subresource, call.namespace, name
     )
+
+
+def says_something(call: Call, code: int) -> bool:
+    """Say whether an answer tells of the right to read: 304 does, as 200."""
+    return call.verb in READS and (200 <= code < 300 or code in (304, 403))
 
 
 def keeps_for_token(call: Call) -> bool:

@@ -5,7 +5,7 @@
     ik                    → KeySetRow: the cluster's key set
     iv <digest, 16 bytes> → VerdictRow: what one identity was told
     ir <digest, 16 bytes> → RefusedRow: a token that the API server takes no longer
-    il <digest, 16 bytes> → FedRow: token owners' answers are kept under this component
+    il <digest, 16 bytes> → FedRow: answers to token owners are kept of this resource
 
 No row holds a token, nor anything that one could be made from.
 """
@@ -60,9 +60,8 @@ class RefusedRow(msgspec.Struct, array_like=True, frozen=True):
 
 
 class FedRow(msgspec.Struct, array_like=True, frozen=True):
-    """A component and resource that token owners feed."""
+    """A resource of which something is kept that a token's owner was told."""
 
-    component: str
     group: str
     resource: str
 
@@ -85,8 +84,8 @@ def verdict_key(identity: str, question: Question) -> bytes:
 
 
 def fed_key(row: FedRow) -> bytes:
-    """Return the key of a fed component's row."""
-    return FED_PREFIX + _digest(row.component, row.group, row.resource)
+    """Return the key of a fed resource's row."""
+    return FED_PREFIX + _digest(row.group, row.resource)
 
 
 def _digest(*parts: str) -> bytes:

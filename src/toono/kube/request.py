@@ -76,7 +76,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What the API server says to these options, in its own words: it is for whoever
     answers here to raise; online the request passes, and the answer is the server's."""
     dry_run: bool = False
+    include_object: str = ""
+    """Of a Table: what its rows hold of their objects; empty is Metadata."""
     accept: tuple[Form, ...] = ()
+    if_none_match: tuple[str, ...] = ()
+    """Entity tags as given, weak ones with their W/ (RFC 9110, 13.1.2)."""
     content_type: str = ""
     user_agent: str = ""
     component: str = ""
@@ -113,11 +117,18 @@ def parse(
     return msgspec.structs.replace(
         known,
         accept=parse_accept(accept.decode("latin-1")) if accept else (),
+        if_none_match=_tags(fields.get(b"if-none-match", b"")),
         content_type=fields.get(b"content-type", b"").decode("latin-1"),
         user_agent=user_agent,
         component=component_of(user_agent),
         caller=caller,
     )
+
+
+def _tags(field: bytes) -> tuple[str, ...]:
+    if not field:
+        return ()
+    return tuple(tag.strip() for tag in field.decode("latin-1").split(","))
 
 
 _NOBODY = Caller(connection=0, local=("", 0), remote=("", 0))
@@ -146,6 +157,7 @@ def _line(method: str, target: bytes) -> Call:
         name=place.name,
         resource_version=query.get("resourceVersion"),
         dry_run=bool(query.get("dryRun")),
+        include_object=query.get("includeObject", ""),
         caller=_NOBODY,
     )
     if verb not in ("list", "watch", "deletecollection"):

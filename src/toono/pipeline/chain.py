@@ -15,7 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from toono.codec.registry import for_media_type
-from toono.errors import RequestError, ToonoError, UnreachableError
+from toono.errors import (
+    RejectedRequestError,
+    RequestError,
+    ToonoError,
+    UnreachableError,
+)
 from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
@@ -26,7 +31,7 @@ from toono.pipeline.local import MEDIA_TYPES, Local
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, Request, Response
+from toono.wire.messages import Body, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +103,6 @@ class Chain:
         """Pass on with the caller's own credential; learn what it was allowed."""
         caller = call.caller
         credential = await self._credential(caller)
-        self.rights.before(caller, call)
         response = await self.forward(call, request, credential)
         if response.status < 400 or says_status(response):
             node = credential.is_node
@@ -190,6 +194,14 @@ def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
     if code != 503 and isinstance(details, Mapping) and "retryAfterSeconds" in details:
         headers.append((b"Retry-After", b"%d" % details["retryAfterSeconds"]))
     return Response(status=code, headers=headers, content=codec.write_status(failure))
+
+
+def refuse(code: int, message: str) -> tuple[Headers, bytes]:
+    """Return the Status of a request that the wire's gate has refused."""
+    response = refusal(None, status.of_error(RejectedRequestError(code, message)))
+    content = response.content
+    assert isinstance(content, bytes)
+    return response.headers, content
 
 
 def caller_of(request: Request) -> Caller:

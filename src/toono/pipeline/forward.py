@@ -10,11 +10,12 @@ cleanly and its client resumes from the version it has.
 import asyncio
 from collections.abc import Callable, Mapping
 
-from toono.cache.received import media_type_of
+from toono.cache.documents import DocumentRecording, Documents
+from toono.cache.received import MAX_BODY_BYTES, media_type_of
 from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.codec.registry import for_media_type
-from toono.errors import BodyCutError, UpstreamError, WireTimeoutError
+from toono.errors import BodyCutError, UpstreamError, WireError, WireTimeoutError
 from toono.identity.rights import keeps_for_token
 from toono.kube.request import Call
 from toono.pipeline import heads
@@ -24,6 +25,8 @@ from toono.wire.messages import Answer, Body, Request, Response
 
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
+WATCH_PATIENCE = 10.0
+"""Seconds that a watcher may read nothing; then it is cut, and lists again."""
 BARRIER_SECONDS = 0.2
 BARRIER_REST_SECONDS = 10.0
 
@@ -61,11 +64,13 @@ class Forward:
         self,
         upstream: Upstream,
         recorder: Recorder,
+        documents: Documents,
         clock: Clock,
         *,
         meter: Meter | None = None,
     ) -> None:
         self._upstream = upstream
+        self._documents = documents
         self._meter = meter
         self._recorder = recorder
         self.barrier = Barrier(clock)
@@ -82,11 +87,16 @@ class Forward:
         return response if self._meter is None else self._meter(call, response)
 
     async def _forward(
-        self, call: Call, request: Request, credential: Credential
+        self,
+        call: Call,
+        request: Request,
+        credential: Credential,
+        *,
+        again: bool = False,
     ) -> Response:
-        recording = None
+        recording: Recording | DocumentRecording | None = None
         if may_keep(call, credential) and call.verb != "watch":
-            recording = await self._recorder.begin(call)
+            recording = await self._recorder.begin(call) or self._documents.begin(call)
         answer = await self._send(call, request, credential)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
@@ -94,7 +104,13 @@ class Forward:
         if call.verb == "watch" and answer.status == 200:
             return await self._watch(call, credential, answer)
         if answer.body.length is not None and answer.body.length <= SMALL_BYTES:
-            return await self._small(call, request, credential, recording, answer)
+            try:
+                return await self._small(recording, answer)
+            except (BodyCutError, WireTimeoutError) as exc:
+                if again or not _is_replayable(request):
+                    text = "the link broke within the answer"
+                    raise UpstreamError(text) from exc
+            return await self._forward(call, request, credential, again=True)
         body = answer.body
         if recording is not None:
             body = RecordedBody(body, recording, answer, self.barrier)
@@ -116,20 +132,9 @@ class Forward:
         )
 
     async def _small(
-        self,
-        call: Call,
-        request: Request,
-        credential: Credential,
-        recording: Recording | None,
-        answer: Answer,
+        self, recording: Recording | DocumentRecording | None, answer: Answer
     ) -> Response:
-        try:
-            content = await read_all(answer.body)
-        except (BodyCutError, WireTimeoutError) as exc:
-            if call.method not in ("GET", "HEAD"):
-                raise UpstreamError("the link broke within the answer") from exc
-            answer = await self._send(call, request, credential)
-            content = await read_all(answer.body)
+        content = await read_all(answer.body)
         if recording is not None:
             kept = await recording.finish(answer.status, answer.fields, content)
             await self.barrier.wait(kept)
@@ -146,29 +151,35 @@ class Forward:
             or not may_keep(call, credential)
             or not self._recorder.policy.allows(call)
         ):
-            return _response(answer, body=answer.body, stored=False)
+            return _response(answer, body=answer.body, stored=False, watch=True)
         recording = WatchRecording(self._recorder, call, codec)
         await recording.ready()
         body = WatchBody(answer.body, recording, self.barrier)
-        return _response(answer, body=body, stored=True)
+        return _response(answer, body=body, stored=True, watch=True)
 
 
 class RecordedBody:
     """A streamed answer that is kept whole beside the client.
 
     Its last piece is held until the recording has seen all: what it removes must be
-    durable before the client can know the answer is complete.
+    durable before the client can know the answer is complete. One that is too large
+    to be kept is not held in memory either.
     """
 
     def __init__(
-        self, inner: Body, recording: Recording, answer: Answer, barrier: Barrier
+        self,
+        inner: Body,
+        recording: Recording | DocumentRecording,
+        answer: Answer,
+        barrier: Barrier,
     ) -> None:
         self._inner = inner
-        self._recording = recording
+        self._recording: Recording | DocumentRecording | None = recording
         self._status = answer.status
         self._fields: Mapping[bytes, bytes] = answer.fields
         self._barrier = barrier
         self._pieces: list[bytes] = []
+        self._size = 0
         self._held = b""
         self._over = False
         self.length = inner.length
@@ -177,17 +188,26 @@ class RecordedBody:
         if self._over:
             return b""
         while piece := await self._inner.read():
-            self._pieces.append(piece)
+            self._keep(piece)
             held, self._held = self._held, piece
             if held:
                 return held
         self._over = True
         pieces, self._pieces = self._pieces, []
-        kept = await self._recording.finish(
-            self._status, self._fields, b"".join(pieces)
-        )
-        await self._barrier.wait(kept)
+        if self._recording is not None:
+            kept = await self._recording.finish(
+                self._status, self._fields, b"".join(pieces)
+            )
+            await self._barrier.wait(kept)
         return self._held
+
+    def _keep(self, piece: bytes) -> None:
+        if self._recording is None:
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > MAX_BODY_BYTES:
+            self._recording, self._pieces = None, []
 
     def close(self) -> None:
         self._over = True
@@ -212,7 +232,7 @@ class WatchBody:
         while not self._over:
             try:
                 piece = await self._inner.read()
-            except (BodyCutError, WireTimeoutError):
+            except WireError:
                 piece = b""  # a clean end: the client resumes from its version
             if not piece:
                 self._over = True
@@ -256,7 +276,12 @@ async def read_all(body: Body) -> bytes:
 
 
 def _response(
-    answer: Answer, *, stored: bool, content: bytes = b"", body: Body | None = None
+    answer: Answer,
+    *,
+    stored: bool,
+    content: bytes = b"",
+    body: Body | None = None,
+    watch: bool = False,
 ) -> Response:
     status = heads.STORED if stored else heads.BYPASSED
     return Response(
@@ -265,4 +290,9 @@ def _response(
         headers=heads.downstream_headers(answer.headers, status),
         content=content,
         body=body,
+        patience=WATCH_PATIENCE if watch else None,
     )
+
+
+def _is_replayable(request: Request) -> bool:
+    return request.method in ("GET", "HEAD") and request.body.length == 0

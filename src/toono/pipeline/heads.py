@@ -23,7 +23,6 @@ HOP_BY_HOP = frozenset(
     }
 )
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length"}
-_NOT_DOWNSTREAM = HOP_BY_HOP | {b"content-length"}
 
 VIA = (b"Via", b"1.1 toono")
 STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
@@ -45,8 +44,12 @@ def upstream_headers(headers: Headers) -> Headers:
 
 
 def downstream_headers(headers: Headers, cache_status: tuple[bytes, bytes]) -> Headers:
-    """Return what of an answer's fields goes to the client, and where it came from."""
-    kept = [line for line in headers if line[0].lower() not in _NOT_DOWNSTREAM]
+    """Return what of an answer's fields goes to the client, and where it came from.
+
+    Content-Length stays for HEAD, where it tells of another body than the answer's
+    own; everywhere else the wire writes what it counts.
+    """
+    kept = [line for line in headers if line[0].lower() not in HOP_BY_HOP]
     kept.append(VIA)
     kept.append(cache_status)
     return kept

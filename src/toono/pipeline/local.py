@@ -8,29 +8,36 @@ caller hears anything.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
+from toono.cache.documents import Documents, is_document
+from toono.cache.forms import TABLE
 from toono.cache.scope import Scope
 from toono.cache.watch import HeldWatch, lasting
-from toono.codec.base import Codec
-from toono.errors import RequestError
-from toono.kube import accept, status
+from toono.codec.registry import for_media_type
+from toono.errors import CannotTranscodeError, CodecError, RequestError
+from toono.kube import status
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
-from toono.pipeline.route import registers_node
+from toono.pipeline.render import INCLUDES, Rendering, form_for, rendering
+from toono.pipeline.route import READINESS, registers_node
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Upstream
 from toono.wire.messages import Headers, Response
 
 MEDIA_TYPES = ("application/json", "application/vnd.kubernetes.protobuf")
+TEXT = b"text/plain; charset=utf-8"
 TOO_LARGE_SECONDS = 60.0
 RETURN_RATE = 10.0
 """Clients a second that come back to the cloud, as many as it gets connections."""
 MAX_CLIENTS = 4096
+THREAD_BYTES = 64 * 1024
+"""Rows of more than this are turned into another form in a thread."""
 
 
 @dataclass(slots=True)
@@ -47,12 +54,14 @@ class Local:
     def __init__(
         self,
         answers: Answers,
+        documents: Documents,
         upstream: Upstream,
         in_flight: InFlight,
         clock: Clock,
         back: asyncio.Event,
     ) -> None:
         self._answers = answers
+        self._documents = documents
         self._upstream = upstream
         self._in_flight = in_flight
         self._clock = clock
@@ -64,11 +73,42 @@ class Local:
         """Return the hub's own answer; RequestError where it cannot give one."""
         if registers_node(call):
             return await self._register(call)
+        if call.path in READINESS:
+            return self._plain([(b"Content-Type", TEXT)], b"ok")
+        if is_document(call):
+            return await self._document(call)
         if call.verb == "get":
             return await self._get(call)
         if call.verb == "list":
             return await self._list(call)
         return await self._watch(call)
+
+    # -- what is no resource -------------------------------------------------
+
+    async def _document(self, call: Call) -> Response:
+        try:
+            found = await self._documents.find(call)
+        except CodecError as exc:
+            raise RequestError(406, "NotAcceptable", f"cut off: {exc}") from exc
+        if found is None:
+            raise _unavailable("this document was not seen while the link was up")
+        document, content = found
+        age = max(0, int(self._clock.wall() - document.seen_at))
+        headers: Headers = [
+            (b"Content-Type", document.content_type.encode("latin-1")),
+            (b"Vary", b"Accept"),
+            (b"Age", b"%d" % age),
+        ]
+        if document.etag:
+            headers.append((b"Etag", document.etag.encode("latin-1")))
+            if document.etag in call.if_none_match:
+                return self._plain(headers, b"", status=304)
+        return self._plain(headers, content)
+
+    @staticmethod
+    def _plain(headers: Headers, content: bytes, *, status: int = 200) -> Response:
+        added = [(b"Cache-Control", b"no-cache, private"), heads.VIA, heads.HIT]
+        return Response(status=status, headers=[*headers, *added], content=content)
 
     # -- the three questions -------------------------------------------------
 
@@ -77,56 +117,70 @@ class Local:
         if isinstance(answer, Absent):
             raise status.refuse(status.not_found(call.group, call.resource, call.name))
         found = _found(answer)
-        scope, codec = found.scope, found.codec
-        content = codec.write_single(
-            kind=scope.kind,
-            api_version=scope.api_version,
-            style=scope.style,
-            data=found.items[0],
-        )
-        return self._response(call, scope, codec.media_type, content)
+        scope = found.scope
+        written = await self._rendering(call, scope)
+        version = scope.rows[call.namespace, call.name].resource_version
+        (item,) = found.items
+        content = await _made(lambda: [written.single(item, version)], found.items)
+        return self._response(call, scope, written.content_type, content[0])
 
     async def _list(self, call: Call) -> Response:
         if call.continue_token:
             raise status.refuse(status.expired(status.CONTINUE_EXPIRED))
         found = _found(await self._answers.list(call, accepts_of(call)))
-        scope, codec = found.scope, found.codec
+        scope, version = found.scope, _version(found.scope)
         self._check_version(call, scope)
-        content = codec.join_list(
-            kind=scope.list_kind or scope.kind + "List",
-            api_version=scope.api_version,
-            style=scope.style,
-            resource_version=_version(scope),
-            items=found.items,
-        )
-        return self._response(call, scope, codec.media_type, content)
+        written = await self._rendering(call, scope)
+        content = await _made(lambda: written.listed(found.items, version), found.items)
+        return self._response(call, scope, written.content_type, content)
 
     async def _watch(self, call: Call) -> Response:
         found = _found(await self._answers.list(call, accepts_of(call)))
-        scope, codec = found.scope, found.codec
+        scope, version = found.scope, _version(found.scope)
+        written = await self._rendering(call, scope)
         start = parse_version(call.resource_version or "0") or 0
         first: list[bytes] = []
         if call.send_initial_events or start == 0:
             if call.send_initial_events:
                 self._check_version(call, scope)
-            first = [_event(scope, codec, item) for item in found.items]
+            first = await _made(
+                lambda: written.added(found.items, version), found.items
+            )
             if call.send_initial_events:
-                first.append(_bookmark(scope, codec, end=True))
+                first.append(written.bookmark(version, end=True))
         elif start < scope.version:
             text = f"too old resource version: {start} ({scope.version})"
-            gone = codec.write_error(codec.write_status(status.expired(text)))
-            return self._stream(call, scope, codec, [gone], None, seconds=0.0)
+            return self._stream(
+                call, scope, written, [_gone(written, text)], None, seconds=0.0
+            )
         level = start <= scope.version or call.send_initial_events
         bookmark = None
         if call.allow_watch_bookmarks and level:
-            bookmark = _bookmark(scope, codec, end=False)
+            bookmark = written.bookmark(version, end=False)
         seconds = lasting(call.timeout_seconds)
-        return self._stream(call, scope, codec, first, bookmark, seconds=seconds)
+        return self._stream(call, scope, written, first, bookmark, seconds=seconds)
+
+    async def _rendering(self, call: Call, scope: Scope) -> Rendering:
+        """Return what writes the answer in the form that the client likes best."""
+        form = form_for(call, scope)
+        assert form is not None, "a scope that was not acceptable was chosen"
+        definition = None
+        if form.as_kind == TABLE:
+            if call.include_object not in INCLUDES:
+                raise RequestError(
+                    400,
+                    "BadRequest",
+                    f"unrecognized includeObject value: {call.include_object!r}",
+                )
+            definition = await self._answers.definition(call)
+        return rendering(
+            call, scope, form, definition=definition, now=self._clock.wall()
+        )
 
     async def _register(self, call: Call) -> Response:
         """Tell a starting kubelet that its Node exists, if this hub knows it does."""
         node = self._answers.node_name
-        for scope in self._answers.scopes.about(call.component, "", "nodes", node):
+        for scope in self._answers.scopes.of_all("", "nodes", node):
             await self._answers.scopes.load(scope)
             if ("", node) in scope.rows:
                 raise status.refuse(status.already_exists("", "nodes", node))
@@ -194,7 +248,7 @@ class Local:
         self,
         call: Call,
         scope: Scope,
-        codec: Codec,
+        written: Rendering,
         first: list[bytes],
         bookmark: bytes | None,
         *,
@@ -208,8 +262,8 @@ class Local:
             spread=self._spread,
             clock=self._clock,
         )
-        headers = self._headers(call, scope, codec.watch_media_type)
-        return Response(status=200, headers=headers, body=body)
+        headers = self._headers(call, scope, written.watch_content_type)
+        return Response(status=200, headers=headers, body=body, patience=WATCH_PATIENCE)
 
     def end(self) -> None:
         """End held watches without delay: the hub stops."""
@@ -222,9 +276,34 @@ class Local:
         return random.uniform(0.0, most)  # noqa: S311 - spreads load, no secret
 
 
-def accepts_of(call: Call) -> Callable[[str], bool]:
-    """Return the predicate: may a plain object of this media type answer `call`?"""
-    return lambda media_type: accept.choose(call.accept, (media_type,)) is not None
+def accepts_of(call: Call) -> Callable[[Scope], bool]:
+    """Return the predicate: can rows of a scope be given in a form `call` takes?"""
+    return lambda scope: form_for(call, scope) is not None
+
+
+async def _made(make: Callable[[], list[bytes]], items: Sequence[bytes]) -> list[bytes]:
+    """Return what `make` makes of rows, in a thread where they are many bytes.
+
+    What the rows cannot be turned into is not acceptable: 406, and none is lost.
+    """
+    try:
+        if sum(map(len, items)) > THREAD_BYTES:
+            return await asyncio.to_thread(make)
+        return make()
+    except CannotTranscodeError as exc:
+        raise RequestError(406, "NotAcceptable", f"cut off: {exc}") from exc
+    except CodecError as exc:
+        raise _unavailable(f"what was kept cannot be shown so: {exc}") from exc
+
+
+def _gone(written: Rendering, text: str) -> bytes:
+    """Return the frame that ends a watch from a version that is too old."""
+    for codec in map(for_media_type, MEDIA_TYPES):
+        if codec is not None and codec.watch_media_type == written.watch_content_type:
+            return codec.write_error(codec.write_status(status.expired(text)))
+    codec = for_media_type(MEDIA_TYPES[0])
+    assert codec is not None
+    return codec.write_error(codec.write_status(status.expired(text)))
 
 
 def _found(answer: object) -> Found:
@@ -247,23 +326,3 @@ def _version(scope: Scope) -> str:
         return str(scope.version)
     versions = (parse_version(row.resource_version) for row in scope.rows.values())
     return str(max((version or 0 for version in versions), default=0))
-
-
-def _event(scope: Scope, codec: Codec, item: bytes) -> bytes:
-    return codec.write_event(
-        event_type="ADDED",
-        kind=scope.kind,
-        api_version=scope.api_version,
-        style=scope.style,
-        data=item,
-    )
-
-
-def _bookmark(scope: Scope, codec: Codec, *, end: bool) -> bytes:
-    return codec.write_bookmark(
-        kind=scope.kind,
-        api_version=scope.api_version,
-        style=scope.style,
-        resource_version=_version(scope),
-        initial_events_end=end,
-    )

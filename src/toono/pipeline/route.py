@@ -7,6 +7,7 @@ All rules of autonomy are here, as one table read from top to bottom.
 from dataclasses import dataclass
 from enum import Enum
 
+from toono.cache.documents import is_document
 from toono.kube.request import Call
 
 
@@ -30,6 +31,8 @@ class Facts:
     node_name: str
 
 
+READINESS = frozenset({"/readyz", "/livez", "/healthz"})
+"""A node that is cut off is ready: what asks here asks whether it may go on."""
 READS = frozenset({"get", "list", "watch"})
 
 
@@ -37,6 +40,8 @@ def choose_route(call: Call, facts: Facts) -> Route:
     """Say who answers `call`; same call and facts, same route."""
     if facts.online:
         return Route.FORWARD
+    if is_document(call) or call.path in READINESS:
+        return Route.LOCAL
     if call.resource == "" or call.subresource not in ("", "status"):
         return Route.REFUSE
     if call.verb in READS:

@@ -39,8 +39,8 @@ class _Names(msgspec.Struct, rename="camel"):
 
 
 class _Subresources(msgspec.Struct):
-    status: msgspec.Raw | None = None
-    scale: msgspec.Raw | None = None
+    status: dict[str, msgspec.Raw] | None = None
+    scale: dict[str, msgspec.Raw] | None = None
 
 
 class _Version(msgspec.Struct):

@@ -6,7 +6,7 @@ between what it last saw and what is there now, so that nothing queues up.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Change(Enum):
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
-    """Another resource, scope, set of verbs or names."""
+    """Another resource, scope, or set of verbs, names or subresources."""
 
 
 class Event(NamedTuple):
@@ -46,13 +46,20 @@ def differences(before: Snapshot, after: Snapshot) -> Iterator[Event]:
         for kind, mappings in new.items():
             if kind not in old:
                 yield Event(Change.ADDED, kind, mappings[0])
-            elif [each.api for each in mappings] != [each.api for each in old[kind]]:
+            elif _essence(mappings) != _essence(old[kind]):
                 yield Event(Change.CHANGED, kind, mappings[0])
 
 
 def _served(snapshot: Snapshot) -> Iterator[GroupVersion]:
     for group in snapshot.groups:
         yield from snapshot.order(group)
+
+
+def _essence(mappings: Iterable[RESTMapping]) -> list[tuple[object, ...]]:
+    return [
+        (*each.api.essence, frozenset(below.name for below in each.api.subresources))
+        for each in mappings
+    ]
 
 
 def _kinds(

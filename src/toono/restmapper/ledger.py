@@ -136,12 +136,21 @@ class Ledger:
                 state.disbelieve(first, contrary)
             if state.error and not (page.gv and page.gv.version):
                 self.forgive(page.gv.group if page.gv else None)
+            if page.gv is None:
+                self._relieve(page.path)
             state.error, state.since = "", None
             state.backoff.clear()
             state.confirmed_at = self._clock.monotonic()
             self._apply(state, sent)
             self._settle_rows(page, sent)
         self.publish()
+
+    def _relieve(self, root: str) -> None:
+        """A root lists what a group's own page does: that one's failure is past."""
+        for state in self.pages.values():
+            gv = state.page.gv
+            if gv is not None and not gv.version and root_of(gv.group) == root:
+                state.error, state.since = "", None
 
     def _absent_root(self, state: PageState) -> Reading:
         """A server may lack the core group; one that had it does not lose it."""

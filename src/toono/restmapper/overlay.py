@@ -51,7 +51,7 @@ def agrees(row: Row, records: Mapping[GroupVersion, VersionRecord]) -> bool:
         return served is row.resource
     if row.source is not Source.CRD:
         return served.kind.kind == row.resource.kind.kind
-    return _essence(served) == _essence(row.resource)
+    return served.essence == row.resource.essence
 
 
 def lay(
@@ -139,14 +139,3 @@ def _named(record: VersionRecord, plural: str) -> APIResource | None:
         if resource.resource == plural:
             return resource
     return None
-
-
-def _essence(resource: APIResource) -> tuple[object, ...]:
-    return (
-        resource.kind.kind,
-        resource.singular,
-        resource.scope,
-        frozenset(resource.verbs),
-        frozenset(resource.short_names),
-        frozenset(resource.categories),
-    )

@@ -69,6 +69,11 @@ class SyncRESTMapper:
         )
         self._thread.start()
         started.result()
+        try:
+            self._ask(self._begin())
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,17 +83,15 @@ class SyncRESTMapper:
             self._thread.join()
 
     async def _live(self, started: "Future[None]") -> None:
-        try:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            self._mapper = RESTMapper(
-                self._make(), settings=self._settings, clock=self._clock
-            )
-        except BaseException as exc:
-            started.set_exception(exc)
-            raise
-        async with self._mapper:
-            started.set_result(None)
-            await self._stop.wait()
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        started.set_result(None)
+        await self._stop.wait()
+        if self._mapper is not None:
+            await self._mapper.__aexit__()
+
+    async def _begin(self) -> None:
+        mapper = RESTMapper(self._make(), settings=self._settings, clock=self._clock)
+        self._mapper = await mapper.__aenter__()
 
     # -- the calls ---------------------------------------------------------------
 

@@ -113,6 +113,19 @@ class APIResource(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     subresources: tuple[Subresource, ...] = ()
 
+    @property
+    def essence(self) -> tuple[object, ...]:
+        """What a caller would act on; sets come in any order."""
+        return (
+            self.resource,
+            self.kind.kind,
+            self.singular,
+            self.scope,
+            frozenset(self.verbs),
+            frozenset(self.short_names),
+            frozenset(self.categories),
+        )
+
 
 class RESTMapping(msgspec.Struct, frozen=True):
     """A resource and its kind, and how to ask for objects of it."""

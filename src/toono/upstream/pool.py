@@ -77,7 +77,11 @@ class Admission:
         self._at = now
         self._level -= 1
         if self._level < 0:
-            await self._clock.sleep(-self._level / self._rate)
+            try:
+                await self._clock.sleep(-self._level / self._rate)
+            except BaseException:
+                self._level += 1  # whoever gave up frees its place
+                raise
 
 
 class Server:
@@ -113,6 +117,9 @@ class Server:
         """Stop probing and close all connections."""
         if self._task is not None:
             await cancel_and_wait(self._task)
+        self.health.observe(Probe.SILENT)
+        if self._verdict is not None and not self._verdict.done():
+            self._verdict.set_result(False)
         self.origin.close()
 
     async def verdict(self) -> bool:

@@ -22,15 +22,18 @@ from toono.errors import (
     WireTimeoutError,
 )
 from toono.runtime.tasks import spawn
+from toono.wire.heads import request_bytes
 from toono.wire.messages import Answer, Body, Headers
 from toono.wire.response import ResponseReader, Upgraded
-from toono.wire.sockets import watch_over
+from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
 from toono.wire.tunnel import TransportTunnel
 
 CONNECT_SECONDS = 5.0
 USER_TIMEOUT_MS = 4000
 """Design: a link is given up after so long without a word."""
+PATIENT_TIMEOUT_MS = 600_000
+"""Where the server may have its reasons not to read: tunnels, bodies not yet sent."""
 MAX_IDLE = 32
 
 TLS = Callable[[Hashable], ssl.SSLContext | None]
@@ -80,6 +83,7 @@ class Origin:
     ) -> Answer:
         """Send a request; return its answer once the head is here.
 
+        `reuse=False` is for probes: a fresh connection, and it stands in no queue.
         Raises UnreachableError where no connection could be made, WireError where
         the server broke off or answered what is no HTTP.
         """
@@ -87,7 +91,7 @@ class Origin:
             link = self._take(credential) if reuse and not upgrade else None
             fresh = link is None
             if link is None:
-                link = await self._connect(credential)
+                link = await self._connect(credential, queue=reuse)
             try:
                 return await link.send(method, target, headers, body, upgrade=upgrade)
             except BodyCutError:
@@ -143,8 +147,8 @@ class Origin:
             if not links:
                 del self._idle[link.credential]
 
-    async def _connect(self, credential: Hashable) -> "Link":
-        if self._admit is not None:
+    async def _connect(self, credential: Hashable, *, queue: bool) -> "Link":
+        if self._admit is not None and queue:
             await self._admit()
         loop = asyncio.get_running_loop()
         link = Link(self, credential)
@@ -182,6 +186,7 @@ class Link(asyncio.Protocol):
         self._sent = True
         """The request went out whole: else its rest would be read as the next one."""
         self._tunnel: Incoming | None = None
+        self._patient = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
@@ -212,33 +217,17 @@ class Link(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         self.heard = False
+        self._be_patient(body is not None or upgrade != "")
         head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._head = head
         self._reader = ResponseReader(
-            method, upgrade=upgrade, pause=self._pause, on_close=self._closed_early
+            method, upgrade=upgrade, pause=self._pause, on_close=self.drop
         )
-        lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
-        lines += [b"%b: %b" % line for line in headers]
-        chunked = False
-        if body is not None:
-            chunked = body.length is None
-            framing = b"Transfer-Encoding: chunked"
-            lines.append(
-                framing if chunked else b"Content-Length: %d" % (body.length or 0)
-            )
-        elif method in ("POST", "PUT", "PATCH"):
-            lines.append(b"Content-Length: 0")
-        if upgrade:
-            lines.append(b"Connection: Upgrade")
-            lines.append(b"Upgrade: " + upgrade.encode("latin-1"))
-        lines.append(b"\r\n")
-        transport.write(b"\r\n".join(lines))
+        transport.write(request_bytes(method, target, headers, body, upgrade))
         sending = None
         if body is not None:
             self._sent = False
-            sending = spawn(
-                self._send_body(body, head, chunked=chunked), name="request-body"
-            )
+            sending = spawn(self._send_body(body, head), name="request-body")
         try:
             return await head
         except BaseException:
@@ -252,13 +241,19 @@ class Link(asyncio.Protocol):
             if self._head is head:
                 self._head = None
 
-    async def _send_body(
-        self, body: Body, head: asyncio.Future[Answer], *, chunked: bool
-    ) -> None:
+    def _be_patient(self, patient: bool) -> None:
+        if patient is not self._patient:
+            self._patient = patient
+            most = PATIENT_TIMEOUT_MS if patient else USER_TIMEOUT_MS
+            assert self._transport is not None
+            allow(self._transport, unacknowledged_ms=most)
+
+    async def _send_body(self, body: Body, head: asyncio.Future[Answer]) -> None:
         """Send a body beside the wait for the answer, which may come before its end."""
         transport = self._transport
         assert transport is not None
         size = 0
+        chunked = body.length is None
         try:
             while piece := await body.read():
                 size += len(piece)
@@ -359,11 +354,6 @@ class Link(asyncio.Protocol):
             self._failure = BodyCutError("the connection was closed")
         if self._transport is not None:
             self._transport.abort()
-
-    def _closed_early(self) -> None:
-        """The reader of the answer wants no more: the rest cannot be skipped."""
-        if self._reader is not None and not self._reader.is_over:
-            self.drop()
 
     def _pause(self, stop: bool) -> None:
         if self._transport is None or self._transport.is_closing():

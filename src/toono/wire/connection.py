@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._ending = False
         self._tunnel: Incoming | None = None
-        self._source = ""
+        self.source = ""
         self.is_idle = True
         self.since = server.clock.monotonic()
 
@@ -62,8 +62,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)
         remote = transport.get_extra_info("peername") or ("", 0)
         local = transport.get_extra_info("sockname") or ("", 0)
-        self._source = remote[0]
-        number = self._server.admit(self, self._source)
+        self.source = remote[0]
+        number = self._server.admit(self, self.source)
         if number is None:
             transport.abort()
             return
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._gate.lose()
         self._eof = True
         if self._peer is not None:
-            self._server.forget(self._peer.connection, self._source)
+            self._server.forget(self._peer.connection, self.source)
         if self._body is not None:
             self._body.incoming.fail(BodyCutError("the client is gone"))
         if self._tunnel is not None:

@@ -1,17 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The head of an answer as bytes: status line, fields, framing, Date."""
+"""Heads as bytes: the line, the fields, the framing, Date."""
 
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 
 from toono.runtime.clock import SystemClock
-from toono.wire.messages import Request, Response
+from toono.wire.messages import Body, Headers, Request, Response
 
 _HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _CLOCK = SystemClock()
 _NO_BODY = frozenset({204, 304})
+
+
+def request_bytes(
+    method: str, target: bytes, headers: Headers, body: Body | None, upgrade: str
+) -> bytes:
+    """Return a request's head; `headers` hold no framing and no hop-by-hop field."""
+    lines = [b"%b %b HTTP/1.1" % (method.encode(), target)]
+    lines += [b"%b: %b" % line for line in headers]
+    if body is not None:
+        if body.length is None:
+            lines.append(b"Transfer-Encoding: chunked")
+        else:
+            lines.append(b"Content-Length: %d" % body.length)
+    elif method in ("POST", "PUT", "PATCH"):
+        lines.append(b"Content-Length: 0")
+    if upgrade:
+        lines.append(b"Connection: Upgrade")
+        lines.append(b"Upgrade: " + upgrade.encode("latin-1"))
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
 
 
 def has_no_body(request: Request, response: Response) -> bool:

@@ -142,11 +142,12 @@ class Server:
                 del self._sources[source]
 
     def _close_idlest(self) -> bool:
-        idle = [one for one in self.connections.values() if one.is_idle]
+        """Make room for one; it is counted out at once, so that a burst finds none."""
+        idle = [item for item in self.connections.items() if item[1].is_idle]
         if not idle:
             return False
-        oldest = min(idle, key=lambda one: one.since)
-        oldest.is_idle = False  # it makes room for one only
+        number, oldest = min(idle, key=lambda item: item[1].since)
+        self.forget(number, oldest.source)
         oldest.abort()
         return True
 

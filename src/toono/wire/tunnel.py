@@ -2,11 +2,13 @@
 """Upgraded connections: bytes both ways, each direction with its own half-close."""
 
 import asyncio
+import logging
 
 from toono.errors import WireError
-from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.messages import Tunnel
 from toono.wire.streams import Gate, Incoming
+
+log = logging.getLogger(__name__)
 
 
 class TransportTunnel:
@@ -46,16 +48,12 @@ async def splice(a: Tunnel, b: Tunnel) -> None:
             await sink.write(piece)
         sink.write_eof()
 
-    ways = (
-        spawn(one_way(a, b), name="splice-out"),
-        spawn(one_way(b, a), name="splice-in"),
-    )
     try:
-        done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
-        for way in done:
-            if not way.cancelled() and isinstance(way.exception(), OSError | WireError):
-                break
+        async with asyncio.TaskGroup() as ways:
+            ways.create_task(one_way(a, b), name="splice-out")
+            ways.create_task(one_way(b, a), name="splice-in")
+    except* (OSError, WireError) as broken:
+        log.debug("a tunnel broke", extra={"err": str(broken.exceptions[0])})
     finally:
-        await cancel_and_wait(*ways)
         a.close()
         b.close()

@@ -5,6 +5,7 @@ import asyncio
 import json
 
 from toono.cache.answer import Answers
+from toono.cache.documents import Documents
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.record_watch import WatchRecording
@@ -88,6 +89,7 @@ class Cache:
         self.scopes = Scopes(self.store, clock=self.clock)
         self.recorder = Recorder(self.scopes, Policy.of("agent"))
         self.answers = Answers(self.scopes, "edge-1")
+        self.documents = Documents(self.store, clock=self.clock)
 
     async def take(
         self,

@@ -37,6 +37,9 @@ def test_the_wildcard_allows_everyone_who_says_who_it_is() -> None:
     assert not Policy.of("*").allows(call(component=""))
 
 
+TABLE = (Form(media_type="application/json", as_kind="Table"),)
+
+
 def test_an_empty_name_allows_nobody() -> None:
     assert not Policy.of("").allows(call(component=""))
 
@@ -52,11 +55,21 @@ def test_an_empty_name_allows_nobody() -> None:
         {"subresource": "token"},
         {"subresource": "log"},
         {"dry_run": True},
-        {"accept": (Form(media_type="application/json", as_kind="Table"),)},
+        {"accept": (Form(media_type="application/json", as_kind="Secret"),)},
+        {"accept": TABLE, "verb": "watch"},
+        {"accept": TABLE, "include_object": "Object"},
+        {"accept": TABLE, "include_object": "None"},
     ],
 )
 def test_what_is_no_plain_lasting_answer_is_not_kept(fields) -> None:
     assert not Policy.of("*").allows(call(**fields))
+
+
+@pytest.mark.parametrize("verb", ["get", "list", "watch"])
+def test_tables_and_metadata_are_kept_as_kubectl_and_informers_ask(verb: str) -> None:
+    metadata = (Form(media_type="application/json", as_kind="PartialObjectMetadata"),)
+    assert Policy.of().allows(call(verb=verb, accept=metadata))
+    assert Policy.of().allows(call(verb="list", accept=TABLE))
 
 
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch"])

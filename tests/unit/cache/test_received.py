@@ -13,7 +13,9 @@ def named(namespace: str, name: str) -> Object:
     return Object(namespace, name, "u", "5", False, b"{}")
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"x" * 100)[:-4]])
+@pytest.mark.parametrize(
+    "body", [b"plain", gzip.compress(b"x" * 100)[:-4]], ids=["plain", "cut"]
+)
 def test_a_gzip_lie_is_an_error(body: bytes) -> None:
     with pytest.raises(CodecError):
         unpacked(body, {b"content-encoding": b"gzip"})

@@ -212,12 +212,15 @@ def test_a_list_that_names_an_object_twice_is_not_kept() -> None:
     run(scenario)
 
 
-def test_another_component_s_answer_is_another_s() -> None:
+def test_what_one_component_asked_answers_another() -> None:
     async def scenario() -> None:
         cache = Cache()
         await cache.take(PODS, pod_list(20, pod("a", 5)), agent="agent/1")
-        assert await cache.list(PODS) == "Unknown"
-        assert await cache.list(PODS, agent="agent/1") == (20, ["a"])
+        assert await cache.list(PODS) == (20, ["a"])
+        assert await cache.get(POD_A) == "5"
+
+        await cache.take(PODS, pod_list(30, pod("a", 5), pod("b", 25)))
+        assert await cache.list(PODS, agent="agent/1") == (30, ["a", "b"])
 
     run(scenario)
 

@@ -93,6 +93,14 @@ def test_what_is_no_table_of_an_api_server_is_refused(body):
         split_table(body)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"Table", b"Pod"), (b"meta.k8s.io/v1", b"meta.k8s.io/v2")]
+)
+def test_what_is_no_table_is_told_what_it_is(old, new):
+    with pytest.raises(CodecError, match="is no Table"):
+        split_table(table(ROW).replace(old, new, 1))
+
+
 def test_rows_are_selected_by_labels():
     other = Row("n", "b", "", "", {}, b"")
     rows = [*split_table(table(ROW)).rows, other]
@@ -158,6 +166,8 @@ def test_a_bookmark_without_an_object_ends_no_burst():
         event(ROW)[:-1],
         event(ROW + b"," + ROW),
         event(b""),
+        event(b'{"cells":["\xff"],"object":{"metadata":{}}}'),
+        event(b'{"cells":[1e999],"object":{"metadata":{}}}'),
         event(ROW).replace(b'{"type"', b'{ "type"'),
         b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1"}}\n',
     ],

@@ -189,14 +189,29 @@ def test_a_refused_token_is_known_by_what_was_signed() -> None:
 
 def test_what_token_owners_feed_is_marked_for_good() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
-        book.feed("coredns", "", "services")
-        book.feed("coredns", "", "services")
+        book.feed("", "services")
+        book.feed("", "services")
         for one in (book, await reopened(store)):
-            assert one.is_fed("coredns", "", "services")
-            assert not one.is_fed("coredns", "", "pods")
+            assert one.is_fed("", "services")
+            assert not one.is_fed("", "pods")
         for number in range(1200):
-            book.feed(str(number), "", "pods")
-        assert book.is_fed("nobody", "", "knows")  # too many: every one is doubted
+            book.feed("", str(number))
+        assert book.is_fed("nobody", "knows")  # too many: every one is doubted
+
+    play(scenario)
+
+
+def test_what_lasts_is_written_once_and_there_may_be_more_of_it() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        for number in range(600):
+            one = GET._replace(name=str(number))
+            book.put("node", one, allowed=True, at=1.0, lasts=True)
+        assert len(list((await reopened(store)).told("node"))) == 600
+        book.put("node", SHOP, allowed=True, at=1.0, lasts=True)
+        book.put("node", SHOP, allowed=True, at=9999.0, lasts=True)
+        assert book.find("node", SHOP) == Verdict(True, 1.0)
+        book.put("node", SHOP, allowed=False, at=9999.0, lasts=True)
+        assert book.find("node", SHOP) == Verdict(False, 9999.0)
 
     play(scenario)
 
@@ -231,7 +246,7 @@ def test_damage_is_a_lost_right_and_never_a_gained_one(caplog) -> None:
         store = Damaged(rows.FED_PREFIX + b"x")
         book = await reopened(store)
         assert book.lost_rows == 1
-        assert book.is_fed("any", "", "thing")
+        assert book.is_fed("any", "thing")
 
     asyncio.run(scenario())
     assert "remembered rights are lost" in caplog.text

@@ -295,9 +295,8 @@ def test_only_reads_and_plain_words_teach() -> None:
         learn(rights, one, method="POST", code=403)
         learn(rights, one, code=404)
         learn(rights, one, code=500)
-        learn(rights, one, "/version")
         learn(rights, holder(impersonates=True))
-        learn(rights, caller(), code=403)
+        learn(rights, caller(remote=("10.0.0.9", 1)), code=403)
         assert await judged(rights, one) is Verdict.UNKNOWN
         assert list(rights.book.told(NODE)) == []
 
@@ -336,14 +335,15 @@ def test_the_operator_s_list_lets_reads_through_and_no_more() -> None:
     asyncio.run(scenario())
 
 
-def test_the_node_reads_what_a_pod_s_agent_keeps_only_by_its_own_right() -> None:
+def test_the_node_reads_what_a_token_s_owner_was_told_only_by_its_own_right() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         node, one = caller(), holder()
         assert await judged(rights, node) is Verdict.ALLOWED
-        rights.before(one, call(PODS, one))
+        learn(rights, one, code=403)
+        assert await judged(rights, node) is Verdict.ALLOWED
+        learn(rights, one)
         assert await judged(rights, node) is Verdict.UNKNOWN
         assert await judged(rights, node, "/api/v1/nodes") is Verdict.ALLOWED
-        assert await judged(rights, node, agent=b"kubelet/1") is Verdict.ALLOWED
         learn(rights, node, node=True)
         await clock.advance(1_000_000)
         assert await judged(rights, node) is Verdict.ALLOWED  # it does not lapse
@@ -353,16 +353,27 @@ def test_the_node_reads_what_a_pod_s_agent_keeps_only_by_its_own_right() -> None
     play(scenario)
 
 
-def test_no_token_feeds_what_the_kubelet_lives_by() -> None:
+def test_what_is_not_kept_feeds_nothing() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        learn(rights, holder(), agent=b"kubelet/v1.34")
+        learn(rights, holder(), "/version")
+        assert await judged(rights, caller()) is Verdict.ALLOWED
+        rights._keeps = lambda call: call.component == "coredns"
+        learn(rights, holder())
+        assert await judged(rights, caller()) is Verdict.ALLOWED
+        learn(rights, holder(), agent=b"coredns/1")
+        assert await judged(rights, caller()) is Verdict.UNKNOWN
+
+    play(scenario)
+
+
+def test_discovery_is_a_question_of_its_path() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         one = holder()
-        rights.before(one, call(PODS, one, agent=b"kubelet/v1.34"))
-        rights.before(caller(), call(PODS, caller()))
-        rights.before(one, call("/version", one))
-        assert await judged(rights, caller(), agent=b"kubelet/v1.34") is Verdict.ALLOWED
-        assert await judged(rights, caller()) is Verdict.ALLOWED
-        learn(rights, caller(), agent=b"kubelet/v1.34", node=True)
-        assert list(rights.book.told(NODE)) == []
+        learn(rights, one, "/apis?x=1", code=304)
+        assert await judged(rights, one, "/apis") is Verdict.ALLOWED
+        assert await judged(rights, one, "/apis/apps/v1") is Verdict.UNKNOWN
+        assert await judged(rights, holder(token("other")), "/apis") is Verdict.UNKNOWN
 
     play(scenario)
 

@@ -14,7 +14,7 @@ LIST = Question("list", "", "pods", "", "shop")
         VerdictRow("user/uid", LIST, True, 5.0),
         KeySetRow("https://issuer", b"{}", 5.0),
         RefusedRow(5.0),
-        FedRow("coredns", "", "services"),
+        FedRow("discovery.k8s.io", "endpointslices"),
     ],
     ids=lambda row: type(row).__name__,
 )
@@ -32,8 +32,8 @@ def test_no_two_questions_share_a_key() -> None:
         rows.verdict_key("a", LIST._replace(verb="watch")),
         rows.verdict_key("a", LIST._replace(namespace="", name="shop")),
         rows.verdict_key("", Question("a", *LIST[:5])),
-        rows.fed_key(FedRow("a", "b", "c")),
-        rows.fed_key(FedRow("ab", "", "c")),
+        rows.fed_key(FedRow("a", "bc")),
+        rows.fed_key(FedRow("ab", "c")),
     }
     assert len(keys) == 7
     assert all(key.startswith(rows.PREFIX) for key in keys)

@@ -58,9 +58,6 @@ class Scene:
     async def judge(self, caller: Caller, call) -> Judgement:
         return self.judgement or (ALLOWED if self.node else UNKNOWN)
 
-    def before(self, caller: Caller, call) -> None:
-        self.learned.append(("before", call.verb))
-
     def learn(self, caller: Caller, call, code: int, *, node: bool) -> None:
         self.learned.append((code, node))
 
@@ -182,17 +179,17 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
 def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
     scene = Scene()
     scene.serve()
-    assert scene.learned == [("before", "list"), (200, True)]
+    assert scene.learned == [(200, True)]
     refused = Response(status=403, content=b'{"kind":"Status","code":403}')
     scene = Scene(node=False, forward=refused)
     scene.serve(request(authorization="Bearer abc"))
-    assert scene.learned == [("before", "list"), (403, False)]
+    assert scene.learned == [(403, False)]
 
 
 def test_a_proxy_s_page_says_nothing_of_rights() -> None:
     scene = Scene(forward=Response(status=403, content=b"<html>pay for the wifi"))
     assert scene.serve().status == 403
-    assert scene.learned == [("before", "list")]
+    assert scene.learned == []
 
 
 @pytest.mark.parametrize(

@@ -373,7 +373,16 @@ def crd(
             "group": group,
             "scope": scope,
             "names": told,
-            "versions": [{"name": each, "served": True} for each in versions],
+            "versions": [
+                {
+                    "name": each,
+                    "served": True,
+                    "storage": each == versions[0],
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                    "subresources": {"status": {}},
+                }
+                for each in versions
+            ],
         },
         "status": {"acceptedNames": told, "conditions": conditions},
     }

@@ -120,6 +120,22 @@ def test_a_legacy_groups_own_document(fault):
     run(main())
 
 
+def test_the_failure_of_a_groups_own_document_ends_with_its_root():
+    """Nobody asks for it again once the version in question is listed."""
+
+    async def main():
+        wire = Wire(cluster("legacy"))
+        mapper = mapper_over(wire)
+        await mapper.rest_mapping(DRIVER)
+        wire.faults[f"/apis/{X}"] = BAD["503"]
+        await refused(mapper, gk(X, "Absent"))
+        await mapper.refresh()
+        with pytest.raises(NoMatchError):
+            await mapper.rest_mapping(gk(X, "Absent"), "v1")
+
+    run(main())
+
+
 @both_modes
 def test_an_empty_list_of_groups_at_the_start_is_unavailable(mode):
     async def main():

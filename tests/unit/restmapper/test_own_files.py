@@ -388,8 +388,9 @@ def test_x_39_five_thousand_crds(mode):
         return first, min(later)
 
     first, later = run(main())
-    assert later < (0.1 if mode == "aggregated" else 0.3)
-    assert first < 1
+    traced = 1 if sys.gettrace() is None else 10
+    assert later < (0.1 if mode == "aggregated" else 0.4) * traced
+    assert first < 1 * traced
 
 
 def test_x_39_memory_does_not_grow_with_changes_or_questions():

@@ -264,6 +264,8 @@ def test_x_40_after_quiet_any_history_equals_a_fresh_mapper(mode):
         lambda: Life(mode),
         settings=settings(
             max_examples=25 * TIMES,
+            derandomize=TIMES == 1,
+            database=None,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -257,7 +257,7 @@ def test_x_32_a_list_that_lags_behind_its_documents_makes_no_events(known):
             listening = asyncio.ensure_future(collected(mapper, events))
             for path in ("/apis", f"/apis/{X}"):
                 wire.faults[path] = before.answer(path, "")[:3]
-            cluster.add(X, "v2", "Rider")
+            cluster.add(X, "v2", "Rider", subresources={"status": "Rider"})
             wire.tell("ADDED", crd("Rider", versions=["v2"]))
             await asyncio.sleep(2)
             assert mapper.lookup(gvk(X, "v2", "Rider"))

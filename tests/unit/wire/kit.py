@@ -59,8 +59,11 @@ async def serving(handler, *, clock=None, tls=None, **settings):
 
 
 @asynccontextmanager
-async def upstream(serve, *, tls=None, **options):
-    """A raw server: `serve(reader, writer)` has each connection; yields an Origin."""
+async def upstream(serve, *, tls=None, tls_of=None):
+    """A raw server: `serve(reader, writer)` has each connection; yields an Origin.
+
+    `tls` is the server's context, `tls_of` the client's.
+    """
     tasks: set[asyncio.Task] = set()
 
     async def kept(reader, writer) -> None:
@@ -74,7 +77,7 @@ async def upstream(serve, *, tls=None, **options):
 
     server = await asyncio.start_server(kept, "127.0.0.1", 0, ssl=tls)
     host, port = server.sockets[0].getsockname()[:2]
-    origin = Origin(host, port, **{"tls": lambda _: None, **options})
+    origin = Origin(host, port, tls=lambda _: tls_of)
     try:
         yield origin
     finally:

@@ -2,19 +2,22 @@
 """The JSONPath of additionalPrinterColumns: the first value that a path leads to.
 
 Fields, indices, slices, `*`, `..`, unions and filters (`[?(@.type=="Ready")]`) as
-k8s.io/client-go/util/jsonpath reads them, with missing keys allowed. Templates around
-a path (text, range, several braces) no column can use. Keys of an object are walked
-in alphabetical order, where Go takes them as they come.
+k8s.io/client-go/util/jsonpath reads them, with missing keys allowed. As there, one
+value that a step cannot be taken from (an index beyond the end, a number compared
+with a text) spoils the whole path. Templates around a path (text, range, several
+braces) no column can use. Keys of an object are walked in alphabetical order, where
+Go takes them as they come.
 """
 
+import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from toono.errors import CodecError
 
-Walk = Callable[[Any], Iterator[Any]]
-"""From one value to those that a step leads to."""
+Walk = Callable[[Any], Sequence[Any]]
+"""From one value to those that a step leads to; CodecError where it cannot be taken."""
 
 _FIELD = re.compile(r"(?:[^.\[\]()\s,\"'{}|?*@$\\]|\\.)+")
 _INTEGER = re.compile(r"-?[0-9]{1,9}\Z")
@@ -22,9 +25,17 @@ _SLICE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::(-?[0-9]{1,9}))?\Z")
 _QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'\Z|"((?:[^"\\]|\\.)*)"\Z""")
 _FILTER = re.compile(r"\?\((.*)\)\Z", re.DOTALL)
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
-_OPERATORS = ("==", "!=", "<=", ">=", "<", ">")
+_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+}
 MAX_STEPS = 64
-_NOTHING = object()
+MAX_VALUES = 10_000
+"""A path through more is given up: `..` can be asked many times over."""
 
 
 class JSONPath(NamedTuple):
@@ -34,8 +45,11 @@ class JSONPath(NamedTuple):
 
     def first(self, value: Any) -> tuple[bool, Any]:
         """Return whether the path leads anywhere in a value, and what is there."""
-        found = next(_walk(value, self.steps), _NOTHING)
-        return (False, None) if found is _NOTHING else (True, found)
+        try:
+            found = _walk(value, self.steps)
+        except (CodecError, RecursionError):
+            return False, None
+        return (True, found[0]) if found else (False, None)
 
 
 def parse_path(text: str) -> JSONPath:
@@ -43,12 +57,13 @@ def parse_path(text: str) -> JSONPath:
     return JSONPath(_parse(text.strip()))
 
 
-def _walk(value: Any, steps: tuple[Walk, ...]) -> Iterator[Any]:
-    if steps:
-        for one in steps[0](value):
-            yield from _walk(one, steps[1:])
-    else:
-        yield value
+def _walk(value: Any, steps: tuple[Walk, ...]) -> list[Any]:
+    values = [value]
+    for step in steps:
+        values = [found for one in values for found in step(one)]
+        if len(values) > MAX_VALUES:
+            raise CodecError(f"a path through more than {MAX_VALUES} values")
+    return values
 
 
 # -- reading -------------------------------------------------------------------
@@ -112,7 +127,8 @@ def _bracket(content: str) -> Walk:
     if len(parts) > 1:
         return _union(tuple(_bracket(part.strip()) for part in parts))
     if content == "*":
-        return _children
+        # Of lists alone, other than `.*`: it is short for [::].
+        return _slice(None, None, 1)
     if match := _QUOTED.match(content):
         name = match[1] if match[1] is not None else match[2]
         return _field(re.sub(r"\\(.)", r"\1", name))
@@ -132,18 +148,16 @@ def _split(content: str) -> list[str]:
 
 
 def _filter(condition: str) -> Walk:
-    left, operator, right = _comparison(condition.strip())
-    if not operator:
+    left, sign, right = _comparison(condition.strip())
+    if not sign:
         steps = _parse(left)
-        return lambda value: (
-            one for one in _elements(value) if _operand(steps, one) is not _NOTHING
-        )
+        return lambda value: [one for one in _elements(value) if _exists(steps, one)]
     one, other = _side(left), _side(right)
-    return lambda value: (
-        item
-        for item in _elements(value)
-        if _holds(_operand(one, item), operator, _operand(other, item))
-    )
+
+    def walk(value: Any) -> Sequence[Any]:
+        return [item for item in _elements(value) if _holds(one, sign, other, item)]
+
+    return walk
 
 
 def _comparison(condition: str) -> tuple[str, str, str]:
@@ -167,82 +181,94 @@ def _side(text: str) -> _Side:
     return _parse(text)
 
 
-def _operand(side: _Side, item: Any) -> Any:
-    return next(_walk(item, side), _NOTHING) if isinstance(side, tuple) else side
+def _exists(steps: tuple[Walk, ...], item: Any) -> bool:
+    try:
+        return bool(_walk(item, steps))
+    except CodecError:
+        return False
 
 
-def _holds(left: Any, operator: str, right: Any) -> bool:
-    if left is _NOTHING or right is _NOTHING:
-        return False
-    if isinstance(left, bool) is not isinstance(right, bool):
-        return False
-    if isinstance(left, (dict, list)) or isinstance(right, (dict, list)):
-        return False
-    if operator in ("==", "!="):
-        return (left == right) is (operator == "==")
-    numbers = isinstance(left, (int, float)) and isinstance(right, (int, float))
-    if not numbers and not (isinstance(left, str) and isinstance(right, str)):
-        return False
-    match operator:
-        case "<":
-            return bool(left < right)
-        case "<=":
-            return bool(left <= right)
-        case ">":
-            return bool(left > right)
-        case _:
-            return bool(left >= right)
+def _holds(one: _Side, sign: str, other: _Side, item: Any) -> bool:
+    operands = []
+    for side in (one, other):
+        found = _walk(item, side) if isinstance(side, tuple) else [side]
+        if not found:
+            return False
+        if len(found) > 1:
+            raise CodecError("a comparison of more than one value")
+        operands.append(found[0])
+    left, right = operands
+    kind = _kind(left)
+    if kind is not _kind(right) or (kind is bool and sign not in ("==", "!=")):
+        raise CodecError("a comparison of what cannot be compared")
+    return _OPERATORS[sign](left, right)
+
+
+def _kind(value: Any) -> type:
+    """Return what may be compared with each other; integers never with fractions."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind
+    raise CodecError("a comparison of what has no order")
 
 
 # -- walking -------------------------------------------------------------------
 
 
 def _field(name: str) -> Walk:
-    def walk(value: Any) -> Iterator[Any]:
-        if isinstance(value, dict) and name in value:
-            yield value[name]
+    def walk(value: Any) -> Sequence[Any]:
+        return [value[name]] if isinstance(value, dict) and name in value else ()
 
     return walk
 
 
 def _index(number: int) -> Walk:
-    def walk(value: Any) -> Iterator[Any]:
-        if isinstance(value, list) and -len(value) <= number < len(value):
-            yield value[number]
+    def walk(value: Any) -> Sequence[Any]:
+        if value is None:
+            return ()
+        items = _elements(value)
+        if not -len(items) <= number < len(items):
+            raise CodecError(f"no item {number} of {len(items)}")
+        return [items[number]]
 
     return walk
 
 
 def _slice(start: int | None, end: int | None, step: int) -> Walk:
-    def walk(value: Any) -> Iterator[Any]:
-        if isinstance(value, list) and step > 0:
-            yield from value[start:end:step]
+    def walk(value: Any) -> Sequence[Any]:
+        if value is None:
+            return ()
+        items = _elements(value)
+        first, last = start or 0, len(items) if end is None else end
+        first += len(items) if first < 0 else 0
+        last += len(items) if last < 0 else 0
+        if first == last:
+            return ()
+        if not 0 <= first < last <= len(items) or step <= 0:
+            raise CodecError(f"no items {first} to {last} of {len(items)}")
+        return items[first:last:step]
 
     return walk
 
 
 def _union(walks: tuple[Walk, ...]) -> Walk:
-    def walk(value: Any) -> Iterator[Any]:
-        for one in walks:
-            yield from one(value)
-
-    return walk
+    return lambda value: [found for one in walks for found in one(value)]
 
 
 def _elements(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    if not isinstance(value, list):
+        raise CodecError("an index into what is no list")
+    return value
 
 
-def _children(value: Any) -> Iterator[Any]:
+def _children(value: Any) -> Sequence[Any]:
     if isinstance(value, list):
-        yield from value
-    elif isinstance(value, dict):
-        yield from (value[key] for key in sorted(value))
+        return value
+    return [value[key] for key in sorted(value)] if isinstance(value, dict) else ()
 
 
-def _descend(value: Any) -> Iterator[Any]:
-    """Yield a value and all below it that hold others, those above first."""
-    if isinstance(value, (dict, list)) and value:
-        yield value
-        for one in _children(value):
-            yield from _descend(one)
+def _descend(value: Any) -> list[Any]:
+    """Return a value and all below it that hold others, those above first."""
+    if not isinstance(value, (dict, list)) or not value:
+        return []
+    return [value, *(found for one in _children(value) for found in _descend(one))]

@@ -21,6 +21,8 @@ from toono.codec.printers.reading import (
 )
 
 _UNKNOWN = "<unknown>"
+_NIL = "<nil>"
+"""What Go prints of a quantity that is not there."""
 _SHOWN = 2
 _SOURCES = {
     "External": "external",
@@ -84,13 +86,20 @@ def _metric(wanted: Json, measured: Json) -> str:
         return _values(wanted, measured, source, "averageValue")
     if at(wanted, *target, "averageValue") is None:
         return _values(wanted, measured, source, "value")
+    if at(measured, *current, "averageValue") is None:
+        measured = {}
     return f"{_values(wanted, measured, source, 'averageValue')} (avg)"
 
 
 def _values(wanted: Json, measured: Json, source: str, field: str) -> str:
-    path = (source, "current", field)
-    now = _UNKNOWN if at(measured, *path) is None else quantity(measured, *path)
-    return f"{now}/{quantity(wanted, source, 'target', field)}"
+    now = _UNKNOWN
+    if at(measured, source) is not None:
+        now = _quantity(measured, source, "current", field)
+    return f"{now}/{_quantity(wanted, source, 'target', field)}"
+
+
+def _quantity(value: Json, *path: str) -> str:
+    return _NIL if at(value, *path) is None else quantity(value, *path)
 
 
 def _percent(value: Json, *path: str, unset: str) -> str:

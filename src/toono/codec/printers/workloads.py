@@ -118,7 +118,8 @@ def _controller(obj: Json) -> str:
         if flag(owner, "controller"):
             group, slash, _ = text(owner, "apiVersion").partition("/")
             kind = text(owner, "kind") + (f".{group}" if slash else "")
-            return f"{kind.lower()}/{text(owner, 'name')}"
+            name = text(owner, "name")
+            return f"{kind.lower()}/{name}" if kind else name
     return "<none>"
 
 

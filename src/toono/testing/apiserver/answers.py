@@ -3,6 +3,7 @@
 
 import json
 
+from toono.testing.apiserver.encodings import CODEC
 from toono.testing.apiserver.query import JSON, Refusal
 from toono.testing.apiserver.storage import encode
 from toono.wire.messages import Headers, Response
@@ -27,9 +28,10 @@ VERSION: JSON = {
 }
 
 
-def of_bytes(code: int, content: bytes) -> Response:
-    """Answer with a JSON document that is there as bytes."""
-    return Response(status=code, headers=[JSON_TYPE, PRIVATE], content=content)
+def of_bytes(code: int, content: bytes, media_type: bytes = JSON_TYPE[1]) -> Response:
+    """Answer with a document that is there as bytes."""
+    headers = [(b"Content-Type", media_type), PRIVATE]
+    return Response(status=code, headers=headers, content=content)
 
 
 def of_json(code: int, content: JSON) -> Response:
@@ -37,13 +39,20 @@ def of_json(code: int, content: JSON) -> Response:
     return of_bytes(code, encode(content) + b"\n")
 
 
-def of_refusal(refusal: Refusal) -> Response:
-    """Answer with a Status."""
-    if refusal.pretty:
+def of_status(code: int, status: JSON, *, protobuf: bool) -> Response:
+    """Answer with a Status that is no refusal, in JSON or protobuf."""
+    if not protobuf:
+        return of_json(code, status)
+    return of_bytes(code, CODEC.write_status(status), CODEC.media_type.encode())
+
+
+def of_refusal(refusal: Refusal, *, protobuf: bool = False) -> Response:
+    """Answer with a Status, in JSON or protobuf."""
+    if refusal.pretty and not protobuf:
         text = json.dumps(refusal.status(), indent=2, ensure_ascii=False)
         response = of_bytes(refusal.code, text.encode())
     else:
-        response = of_json(refusal.code, refusal.status())
+        response = of_status(refusal.code, refusal.status(), protobuf=protobuf)
     if refusal.retry_after:
         response.headers.append((b"Retry-After", b"%d" % refusal.retry_after))
     return response

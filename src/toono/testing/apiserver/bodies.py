@@ -6,10 +6,15 @@ from typing import Any
 
 import yaml
 
+from toono.codec.transcode import to_json
+from toono.codec.wireformat import tag_of, text, walk
+from toono.errors import CodecError
 from toono.testing.apiserver.query import JSON
 from toono.testing.apiserver.refusals import bad_request
 from toono.testing.apiserver.resources import Resource
 from toono.wire.messages import Body
+
+MAGIC = b"k8s\x00"
 
 
 async def body_of(body: Body) -> bytes:
@@ -23,12 +28,12 @@ async def body_of(body: Body) -> bytes:
 def object_of(resource: Resource, body: bytes) -> JSON:
     """Return the object that a body holds; 400 where it holds none."""
     try:
-        content = json.loads(body)
+        content = _plain(body)
     except ValueError as exc:
-        text = body.decode("utf-8", "replace").strip()
+        shown = body.decode("utf-8", "replace").strip()
         raise bad_request(
             f"the object provided is unrecognized (must be of type {resource.kind}): "
-            f"couldn't get version/kind; json parse error: {_complaint(exc)} ({text})"
+            f"couldn't get version/kind; json parse error: {_complaint(exc)} ({shown})"
         ) from exc
     if not isinstance(content, dict):
         raise bad_request(
@@ -41,7 +46,12 @@ def object_of(resource: Resource, body: bytes) -> JSON:
 
 def options_of(body: bytes) -> JSON:
     """Return DeleteOptions, empty where none were sent."""
-    content = json_of(body) if body else {}
+    if not body:
+        return {}
+    try:
+        content = _plain(body)
+    except ValueError as exc:
+        raise bad_request(f"error decoding: {_complaint(exc)}") from exc
     return content if isinstance(content, dict) else {}
 
 
@@ -59,6 +69,27 @@ def yaml_of(body: bytes) -> Any:
         return yaml.safe_load(body)
     except yaml.YAMLError as exc:
         raise bad_request(f"error decoding YAML: {exc}") from exc
+
+
+def _plain(body: bytes) -> Any:
+    """Return JSON's value, or what a protobuf body tells."""
+    if not body.startswith(MAGIC):
+        return json.loads(body)
+    try:
+        head, data = _opened(body)
+        content = json.loads(to_json(data, **head))
+    except CodecError as exc:
+        raise bad_request(f"the protobuf object cannot be read: {exc}") from exc
+    return {"kind": head["kind"], "apiVersion": head["api_version"], **content}
+
+
+def _opened(body: bytes) -> tuple[dict[str, str], bytes]:
+    """Take the envelope off: {1: {1 apiVersion, 2 kind}, 2: the object}."""
+    parts = {tag: (a, b) for tag, a, b in walk(body, len(MAGIC), len(body))}
+    types = {tag: text(body, a, b) for tag, a, b in walk(body, *parts[tag_of(1)])}
+    start, end = parts.get(tag_of(2), (0, 0))
+    kind, api_version = types.get(tag_of(2), ""), types.get(tag_of(1), "")
+    return {"kind": kind, "api_version": api_version}, body[start:end]
 
 
 def _complaint(exc: ValueError) -> str:

@@ -35,6 +35,8 @@ def created(resource: Resource, content: JSON) -> JSON:
 
 def written(resource: Resource, content: JSON) -> JSON:
     """Return any object that is written with its defaults."""
+    if not resource.custom:
+        content = _full(resource.zero, _sparse(content))
     order = _CONDITIONS.get(resource.qualified)
     status = content.get("status")
     if order is None or not isinstance(status, dict) or not status.get("conditions"):
@@ -42,6 +44,34 @@ def written(resource: Resource, content: JSON) -> JSON:
     times = {key: None for key in order if key.endswith("Time")}
     conditions = [_in_order(times | each, order) for each in status["conditions"]]
     return {**content, "status": {**status, "conditions": conditions}}
+
+
+def _full(zero: JSON, content: JSON) -> JSON:
+    """Fill in what an object of this kind always has: fields without omitempty."""
+    missing = {
+        key: value
+        for key, value in zero.items()
+        if key not in content and value is not None
+    }
+    both = zero.keys() & content.keys()
+    deep = {
+        key: _full(zero[key], content[key])
+        for key in both
+        if isinstance(zero[key], dict) and isinstance(content[key], dict)
+    }
+    return {**content, **missing, **deep}
+
+
+def _sparse(content: JSON) -> JSON:
+    """Leave out maps and lists that are empty, where Go leaves them out."""
+    meta = content["metadata"]
+    meta = {key: value for key, value in meta.items() if value not in ({}, [], None)}
+    content = {**content, "metadata": meta}
+    return {
+        key: value
+        for key, value in content.items()
+        if not (key in ("data", "binaryData") and not value)
+    }
 
 
 def _definition(content: JSON) -> JSON:

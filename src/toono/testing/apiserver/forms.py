@@ -1,123 +1,101 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which form an answer is given: whole objects, or their metadata alone.
+"""In which form an answer is given: whole objects or their metadata alone, in JSON or
+protobuf.
 
-Every form is JSON here. A clause of Accept that asks for another media type, or for a
-form that this server does not make, is passed over for the next one, as the API server
-does; where none is left the answer is 406.
+A clause of Accept that asks for a media type or a form that this server does not make
+is passed over for the next one, as the API server does; where none is left the answer
+is 406.
 """
 
-from dataclasses import dataclass
-from typing import Protocol
-
-from toono.testing.apiserver.query import JSON, Refusal
+from toono.codec.partial import MetaVersion
+from toono.testing.apiserver.encodings import Encoding, JSONEncoding, ProtobufEncoding
+from toono.testing.apiserver.query import Refusal
 from toono.testing.apiserver.refusals import not_acceptable
-from toono.testing.apiserver.resources import Resource, in_version, ordered_metadata
-from toono.testing.apiserver.storage import encode
+from toono.testing.apiserver.resources import Resource
+from toono.testing.apiserver.shapes import META, PARTIAL, Metadata, Shape, Whole
+from toono.testing.apiserver.tables import TableEncoding
 
-META = "meta.k8s.io"
-PARTIAL = "PartialObjectMetadata"
-
-
-class Form(Protocol):
-    """How objects of one resource are written."""
-
-    def one(self, content: JSON) -> JSON:
-        """Return an object as GET and a watch's frame give it."""
-        ...
-
-    def bookmark(self, meta: JSON) -> JSON:
-        """Return the object of a bookmark."""
-        ...
-
-    def listed(self, contents: list[JSON], meta: JSON) -> bytes:
-        """Return the document of a list."""
-        ...
-
-
-class Whole:
-    """Objects as they are."""
-
-    def __init__(self, resource: Resource) -> None:
-        self._resource = resource
-
-    def one(self, content: JSON) -> JSON:
-        return in_version(self._resource, content)
-
-    def bookmark(self, meta: JSON) -> JSON:
-        resource = self._resource
-        head: JSON = {"kind": resource.kind, "apiVersion": resource.api_version}
-        if resource.custom:
-            return dict(sorted(head.items())) | {"metadata": dict(sorted(meta.items()))}
-        return head | {"metadata": meta} | resource.zero
-
-    def listed(self, contents: list[JSON], meta: JSON) -> bytes:
-        """Items of built-in kinds carry no type of their own; custom ones do."""
-        resource = self._resource
-        head = {"kind": resource.list_kind, "apiVersion": resource.api_version}
-        if resource.custom:
-            items = [in_version(resource, each) for each in contents]
-            meta = {"continue": "", **meta}
-            whole = {**head, "items": items, "metadata": dict(sorted(meta.items()))}
-            return encode(dict(sorted(whole.items()))) + b"\n"
-        items = [_untyped(each) for each in contents]
-        return encode({**head, "metadata": meta, "items": items}) + b"\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """Objects' metadata alone (KEP-1693), in meta.k8s.io `version`."""
-
-    resource: Resource
-    version: str
-
-    def one(self, content: JSON) -> JSON:
-        return self._typed({"metadata": ordered_metadata(content["metadata"])})
-
-    def bookmark(self, meta: JSON) -> JSON:
-        return self._typed({"metadata": meta})
-
-    def listed(self, contents: list[JSON], meta: JSON) -> bytes:
-        items = [self.one(each) for each in contents]
-        head = {"kind": PARTIAL + "List", "apiVersion": f"{META}/{self.version}"}
-        return encode({**head, "metadata": meta, "items": items}) + b"\n"
-
-    def _typed(self, content: JSON) -> JSON:
-        return {"kind": PARTIAL, "apiVersion": f"{META}/{self.version}", **content}
+JSON_TYPES = frozenset({"*/*", "application/*", "application/json"})
+META_VERSIONS: dict[str, MetaVersion] = {"v1": "v1", "v1beta1": "v1beta1"}
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 def form_of(
-    resource: Resource, accept: str, *, is_list: bool = False, is_watch: bool = False
-) -> Form:
-    """Return the form that an Accept asks for; raises 406 where there is none.
+    resource: Resource,
+    accept: str,
+    *,
+    is_list: bool = False,
+    is_watch: bool = False,
+    include: str = "",
+    now: float = 0.0,
+) -> Encoding:
+    """Return how an Accept wants its answer written; raises 406 where in no way.
 
-    `is_list` and `is_watch` say what is asked for; else it is one object.
+    `is_list` and `is_watch` say what is asked for; else it is one object. Of a Table,
+    `include` is its includeObject and `now` the time that ages are counted to.
     """
-    for clause in _clauses(accept or "*/*"):
-        kind = clause.get("as", "")
-        if clause["type"] not in ("*/*", "application/*", "application/json"):
+    for clause in clauses(accept or "*/*"):
+        encoding = _encoding(resource, clause["type"])
+        if encoding is None:
             continue
+        kind = clause.get("as", "")
         if not kind:
-            return Whole(resource)
-        known = clause.get("g") == META and clause.get("v") in ("v1", "v1beta1")
-        if known and kind in (PARTIAL, PARTIAL + "List"):
-            return _metadata(resource, kind, clause["v"], is_list=is_list)
+            return encoding(Whole(resource))
+        version = META_VERSIONS.get(clause.get("v", ""))
+        is_table = kind == "Table" and clause.get("g") == META
+        if is_table and version and encoding is JSONEncoding:
+            return TableEncoding(resource, version, include=include, now=now)
+        known = clause.get("g") == META and kind in (PARTIAL, PARTIAL + "List")
+        if known and version:
+            return encoding(_metadata(resource, kind, version, is_list=is_list))
     raise not_acceptable(resource, accept, streams=is_list or is_watch)
 
 
+def wants_protobuf(accept: str) -> bool:
+    """Say whether a Status goes out in protobuf: it is what is wanted most."""
+    for clause in clauses(accept):
+        if clause["type"] == PROTOBUF:
+            return True
+        if clause["type"] in JSON_TYPES:
+            return False
+    return False
+
+
+def _encoding(
+    resource: Resource, media_type: str
+) -> type[JSONEncoding] | type[ProtobufEncoding] | None:
+    if media_type in JSON_TYPES:
+        return JSONEncoding
+    if media_type == PROTOBUF and not resource.custom:
+        return ProtobufEncoding
+    return None
+
+
 def _metadata(
-    resource: Resource, kind: str, version: str, *, is_list: bool
-) -> Metadata:
+    resource: Resource, kind: str, version: MetaVersion, *, is_list: bool
+) -> Shape:
     if is_list and kind == PARTIAL:
-        what = f"the requested object is a list ({resource.list_kind})"
-        raise Refusal(406, "NotAcceptable", f"you requested {PARTIAL}, but {what}")
+        what = f"the requested object is a list ({_go_type(resource)}List)"
+        raise _not_of_form(f"you requested {PARTIAL}, but {what}")
     if not is_list and kind != PARTIAL:
-        what = f"the requested object is not a list ({resource.kind})"
-        raise Refusal(406, "NotAcceptable", f"you requested {kind}, but {what}")
+        what = f"the requested object is not a list ({_go_type(resource)})"
+        raise _not_of_form(f"you requested {kind}, but {what}")
     return Metadata(resource, version)
 
 
-def _clauses(accept: str) -> list[dict[str, str]]:
-    """Return the clauses, the most wanted first, equals in their order."""
+def _not_of_form(message: str) -> Refusal:
+    return Refusal(406, "NotAcceptable", message, pretty=True)
+
+
+def _go_type(resource: Resource) -> str:
+    """Of the objects within the API server."""
+    if resource.custom:
+        return "*unstructured.Unstructured"
+    return f"*{resource.group.partition('.')[0] or 'core'}.{resource.kind}"
+
+
+def clauses(accept: str) -> list[dict[str, str]]:
+    """Return the clauses of an Accept, the most wanted first, equals in their order."""
     found = []
     for text in accept.split(","):
         media_type, *parameters = (part.strip() for part in text.split(";"))
@@ -134,7 +112,3 @@ def _quality(text: str) -> float:
         return float(text)
     except ValueError:
         return 1.0
-
-
-def _untyped(content: JSON) -> JSON:
-    return {k: v for k, v in content.items() if k not in ("kind", "apiVersion")}

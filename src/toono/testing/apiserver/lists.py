@@ -43,6 +43,10 @@ def page_of(
     start = _Start(storage.version, "")
     if token:
         start = _opened(token, prefix)
+        if version:
+            raise bad_request(
+                "specifying resource version is not allowed when using continue"
+            )
         if start.version == INCONSISTENT:
             start = _Start(storage.version, start.path)
         elif start.version < storage.compacted:
@@ -54,7 +58,10 @@ def page_of(
             raise ExpiredError(version, storage.compacted)
     limit = query.number("limit") if version != 0 or token else 0
     found = _selected(storage, resource, start, selects)
-    return _cut(found, limit, start.version, prefix)
+    page, meta = _cut(found, limit, start.version, prefix)
+    if query.text("labelSelector") or query.text("fieldSelector"):
+        meta.pop("remainingItemCount", None)  # nobody counts what a selector leaves
+    return page, meta
 
 
 def _selected(

@@ -5,7 +5,6 @@ judges them before it looks at anything else: all that is wrong is told at once.
 from toono.testing.apiserver.query import Query
 from toono.testing.apiserver.refusals import (
     Cause,
-    bad_request,
     forbidden,
     invalid_options,
     unsupported,
@@ -28,10 +27,6 @@ def check_options(query: Query) -> None:
         causes = []
     if causes:
         raise invalid_options(*causes)
-    if query.text("continue") and query.text("resourceVersion") not in ("", "0"):
-        raise bad_request(
-            "specifying resource version is not allowed when using continue"
-        )
 
 
 def _of_initial(match: str, *, watch: bool) -> list[Cause]:

@@ -174,9 +174,9 @@ def _label_test(part: str) -> Callable[[Mapping[str, str]], bool]:
         if words[1] == "in":
             return lambda labels: labels.get(words[0]) in values
         return lambda labels: labels.get(words[0]) not in values
+    if part.startswith("!") and len(part[1:].split()) == 1 and "=" not in part:
+        return lambda labels: part[1:].strip() not in labels
     if len(words) == 1 and "=" not in part:
-        if part.startswith("!"):
-            return lambda labels: part[1:].strip() not in labels
         return lambda labels: part in labels
     raise Refusal(400, "BadRequest", f"unable to parse requirement: {part!r}")
 

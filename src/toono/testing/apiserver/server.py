@@ -17,6 +17,7 @@ from toono.testing.apiserver.discovery import (
     page_not_found,
     unavailable,
 )
+from toono.testing.apiserver.forms import wants_protobuf
 from toono.testing.apiserver.query import JSON, Place, Query, Refusal, place_of
 from toono.testing.apiserver.refusals import unknown_resource
 from toono.testing.apiserver.resources import Resource, built_in, shaped
@@ -155,12 +156,12 @@ class APIServer:
             path, _, raw = target.partition("?")
             place, query = place_of(path), Query(raw)
             if place is None:
-                return self._plain(path.rstrip("/"), request, query)
+                return self._plain(path, request, query)
             return await self._of_resource(request, place, query)
         except ExpiredError as exc:
-            return answers.of_refusal(Refusal(410, "Expired", str(exc)))
+            return _refused(request, Refusal(410, "Expired", str(exc)))
         except Refusal as refusal:
-            return answers.of_refusal(refusal)
+            return _refused(request, refusal)
 
     def _plain(self, path: str, request: Request, query: Query) -> Response:
         """Answer what is no resource: health, version, discovery."""
@@ -184,5 +185,16 @@ class APIServer:
             if is_served(place.group, built_ins):
                 raise unknown_resource()
             return page_not_found()
-        asked = Asked(request=request, resource=resource, place=place, query=query)
+        asked = Asked(
+            request=request,
+            resource=resource,
+            place=place,
+            query=query,
+            now=self.clock.wall(),
+        )
         return await self._verbs.answer(asked)
+
+
+def _refused(request: Request, refusal: Refusal) -> Response:
+    accept = request.fields.get(b"accept", b"").decode("latin-1")
+    return answers.of_refusal(refusal, protobuf=wants_protobuf(accept))

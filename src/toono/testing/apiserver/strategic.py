@@ -67,13 +67,15 @@ def _merged_object(target: JSON, patch: JSON) -> JSON:
     for key, value in patch.items():
         field = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and isinstance(result.get(field), list):
-            result[field] = _ordered(result[field], value, field)
+            before = target.get(field) or []
+            result[field] = _ordered(result[field], value, before, field)
     return result
 
 
 def _merged_list(target: list[Any], patch: list[Any], field: str) -> list[Any]:
     if field in _SETS:
-        return [*target, *(one for one in patch if one not in target)]
+        both = [*target, *(one for one in patch if one not in target)]
+        return _ordered(both, patch, target, field)
     replaces = {"$patch": "replace"} in patch
     items = [one for one in patch if one != {"$patch": "replace"}]
     key = _key_of(field, [*target, *items])
@@ -85,7 +87,7 @@ def _merged_list(target: list[Any], patch: list[Any], field: str) -> list[Any]:
             merged.pop(one[key], None)
         else:
             merged[one[key]] = _merged_object(merged.get(one[key], {}), one)
-    return list(merged.values())
+    return _ordered(list(merged.values()), items, target, field)
 
 
 def _key_of(field: str, items: list[Any]) -> str:
@@ -98,16 +100,30 @@ def _key_of(field: str, items: list[Any]) -> str:
     return ""
 
 
-def _ordered(found: list[Any], order: list[Any], field: str) -> list[Any]:
-    """Put the items named in `order` into its order; others keep their places after."""
-    key = _key_of(field, [*found, *order])
-    names = [one[key] if key else one for one in order]
-    places = {name: place for place, name in enumerate(names)}
+def _ordered(
+    found: list[Any], order: list[Any], before: list[Any], field: str
+) -> list[Any]:
+    """Put the items that `order` names into its order, among the others as they were.
 
-    def place(one: Any) -> int:
-        return places.get(one[key] if key else one, len(places))
+    A named item that was not there `before` comes ahead of the next unnamed one; for
+    those that were, the old order says which of the two goes first.
+    """
+    key = _key_of(field, [*found, *order, *before])
 
-    return sorted(found, key=place)
+    def name(one: Any) -> Any:
+        return one[key] if key else one
+
+    old = {name(one): place for place, one in enumerate(before)}
+    wanted = {name(one): place for place, one in enumerate(order)}
+    named = sorted(
+        (one for one in found if name(one) in wanted), key=lambda one: wanted[name(one)]
+    )
+    others = [one for one in found if name(one) not in wanted]
+    result = []
+    while named and others:
+        ahead = old.get(name(named[0]), -1) < old.get(name(others[0]), -1)
+        result.append((named if ahead else others).pop(0))
+    return [*result, *named, *others]
 
 
 def _cleaned(value: Any) -> Any:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from toono.runtime.clock import Clock
 from toono.testing.apiserver import answers
 from toono.testing.apiserver.bodies import body_of, object_of, options_of
-from toono.testing.apiserver.forms import Form, form_of
+from toono.testing.apiserver.encodings import Encoding
+from toono.testing.apiserver.forms import form_of, wants_protobuf
 from toono.testing.apiserver.lists import page_of
 from toono.testing.apiserver.options import check_options
 from toono.testing.apiserver.patches import APPLY, applied, check_kind, patched
@@ -52,6 +53,8 @@ class Asked:
     resource: Resource
     place: Place
     query: Query
+    now: float
+    """Seconds since 1970, by the server's clock."""
 
     @property
     def dry_run(self) -> bool:
@@ -67,10 +70,17 @@ class Asked:
         """The predicate of the path's namespace and the query's selectors."""
         return selection(self.place, self.query, self.resource.fields)
 
-    def form(self, *, is_list: bool = False, is_watch: bool = False) -> Form:
+    def form(self, *, is_list: bool = False, is_watch: bool = False) -> Encoding:
         """Return the form asked for; 406 where this server does not make it."""
         accept = self.request.fields.get(b"accept", b"").decode("latin-1")
-        return form_of(self.resource, accept, is_list=is_list, is_watch=is_watch)
+        return form_of(
+            self.resource,
+            accept,
+            is_list=is_list,
+            is_watch=is_watch,
+            include=self.query.text("includeObject"),
+            now=self.now,
+        )
 
 
 class Verbs:
@@ -116,7 +126,7 @@ class Verbs:
         form = asked.form()
         await self._wait_for(asked.query.version())
         found = self._existing(asked)
-        return answers.of_json(200, form.one(found.object))
+        return answers.of_bytes(200, form.one(found.object), form.media_type)
 
     async def _many(self, asked: Asked) -> Response:
         is_watch = asked.query.true("watch")
@@ -136,10 +146,10 @@ class Verbs:
             version=version,
         )
         document = form.listed([one.object for one in found], meta)
-        return answers.of_bytes(200, document)
+        return answers.of_bytes(200, document, form.media_type)
 
     async def _watch(
-        self, asked: Asked, form: Form, selects: Selects, version: int | None
+        self, asked: Asked, form: Encoding, selects: Selects, version: int | None
     ) -> Response:
         query = asked.query
         initial = query.true("sendInitialEvents")
@@ -155,7 +165,7 @@ class Verbs:
             seconds=query.number("timeoutSeconds") or WATCH_SECONDS,
         )
         body = Watch(self._storage, asked.resource, terms=terms, clock=self._clock)
-        headers = [answers.JSON_TYPE, answers.PRIVATE]
+        headers = [(b"Content-Type", form.stream_type), answers.PRIVATE]
         return Response(status=200, headers=headers, body=body)
 
     async def _wait_for(self, version: int | None) -> None:
@@ -177,11 +187,11 @@ class Verbs:
         content = object_of(asked.resource, await body_of(asked.request.body))
         return self._made(asked, form, content)
 
-    def _made(self, asked: Asked, form: Form, content: JSON) -> Response:
+    def _made(self, asked: Asked, form: Encoding, content: JSON) -> Response:
         made = self.writes.create(
             asked.resource, asked.place.namespace, content, dry_run=asked.dry_run
         )
-        return answers.of_json(201, form.one(made.object))
+        return answers.of_bytes(201, form.one(made.object), form.media_type)
 
     async def _update(self, asked: Asked) -> Response:
         form = asked.form()
@@ -217,13 +227,13 @@ class Verbs:
         return self._replaced(asked, form, old, content)
 
     def _replaced(
-        self, asked: Asked, form: Form, old: Stored, content: JSON
+        self, asked: Asked, form: Encoding, old: Stored, content: JSON
     ) -> Response:
         check_update(asked.resource, old, content)
         new = self.writes.replace(
             asked.resource, old, content, part=asked.part, dry_run=asked.dry_run
         )
-        return answers.of_json(200, form.one(new.object))
+        return answers.of_bytes(200, form.one(new.object), form.media_type)
 
     async def _delete(self, asked: Asked) -> Response:
         form, resource = asked.form(), asked.resource
@@ -232,8 +242,8 @@ class Verbs:
         options = delete_options(options_of(body), grace, dry_run=asked.dry_run)
         done = self.writes.delete(resource, self._existing(asked), options)
         if done.whole:
-            return answers.of_json(200, form.one(done.last.object))
-        return answers.of_json(200, _gone(resource, done.last))
+            return answers.of_bytes(200, form.one(done.last.object), form.media_type)
+        return _told(asked, 200, _gone(resource, done.last))
 
     async def _clear(self, asked: Asked) -> Response:
         """Delete a collection: all that the selectors choose."""
@@ -252,7 +262,7 @@ class Verbs:
         for one in found:
             self.writes.delete(asked.resource, one, options)
         document = form.listed([one.object for one in found], meta)
-        return answers.of_bytes(200, document)
+        return answers.of_bytes(200, document, form.media_type)
 
     async def _evict(self, asked: Asked) -> Response:
         """A deletion that disruption budgets may refuse; this server has none."""
@@ -261,12 +271,21 @@ class Verbs:
         body = options_of(await body_of(asked.request.body))
         if body.get("kind") not in (None, "Eviction"):
             raise bad_request("an Eviction is expected")
+        if (body.get("metadata") or {}).get("name") != asked.place.name:
+            raise bad_request("name in URL does not match name in Eviction object")
         options = delete_options(
             body.get("deleteOptions") or {}, "", dry_run=asked.dry_run
         )
         self.writes.delete(asked.resource, self._existing(asked), options)
         success = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
-        return answers.of_json(201, success | {"status": "Success", "code": 201})
+        return _told(asked, 201, success | {"status": "Success", "code": 201})
+
+
+def _told(asked: Asked, code: int, status: JSON) -> Response:
+    """Answer with a Status in the media type that is wanted most."""
+    accept = asked.request.fields.get(b"accept", b"").decode("latin-1")
+    protobuf = wants_protobuf(accept)
+    return answers.of_status(code, status, protobuf=protobuf)
 
 
 def _gone(resource: Resource, last: Stored) -> JSON:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import spawn
-from toono.testing.apiserver.forms import Form
+from toono.testing.apiserver.encodings import Encoding
 from toono.testing.apiserver.query import JSON, Refusal, Selects
 from toono.testing.apiserver.resources import Resource
 from toono.testing.apiserver.storage import (
@@ -18,11 +18,9 @@ from toono.testing.apiserver.storage import (
     ExpiredError,
     Storage,
     Stored,
-    encode,
     path_of,
 )
 
-END = {"k8s.io/initial-events-end": "true"}
 BEFORE_END = 2.0
 """Seconds before its end when a watch gets a last bookmark, as in the watch cache."""
 
@@ -32,7 +30,7 @@ class Terms:
     """What a watch was asked for, and how long it lasts."""
 
     selects: Selects
-    form: Form
+    form: Encoding
     start: int | None
     """The version to go on from; None and 0 send every object first."""
     initial: bool = False
@@ -70,14 +68,13 @@ class Watch:
                 if terms.selects(one.object):
                     self._push("ADDED", one.object)
             if terms.bookmarks and (terms.initial or terms.start == 0):
-                self._push_bookmark(END)
+                self._push_bookmark(ends_burst=True)
             return
         try:
             self._storage.check_watch(terms.start)
         except ExpiredError as exc:
-            self._frames.append(
-                _frame("ERROR", Refusal(410, "Expired", str(exc)).status())
-            )
+            status = Refusal(410, "Expired", str(exc)).status()
+            self._frames.append(terms.form.error(status))
             self._over = True
             return
         for change in collection.since(terms.start):
@@ -102,14 +99,12 @@ class Watch:
             self._push("DELETED", _at(before, change.version))
 
     def _push(self, event: str, content: JSON) -> None:
-        self._frames.append(_frame(event, self._terms.form.one(content)))
+        self._frames.append(self._terms.form.event(event, content))
         self._something.set()
 
-    def _push_bookmark(self, annotations: dict[str, str] | None = None) -> None:
-        meta: JSON = {"resourceVersion": str(self._storage.version)}
-        if annotations:
-            meta["annotations"] = annotations
-        self._frames.append(_frame("BOOKMARK", self._terms.form.bookmark(meta)))
+    def _push_bookmark(self, *, ends_burst: bool = False) -> None:
+        version = str(self._storage.version)
+        self._frames.append(self._terms.form.bookmark(version, ends_burst=ends_burst))
 
     def _next_bookmark(self) -> float:
         now, last = self._clock.monotonic(), self._until - BEFORE_END
@@ -154,10 +149,6 @@ class Watch:
             self._alarm.cancel()
         self._stop()
         self._stop = _nothing
-
-
-def _frame(event: str, content: JSON) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (event.encode(), encode(content))
 
 
 def _nothing() -> None:

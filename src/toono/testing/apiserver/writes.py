@@ -154,7 +154,7 @@ class Writes:
         """
         before = old.object
         if part == "status":
-            content = {**before, "status": content.get("status")}
+            content = _with_status(resource, before, content)
         elif part == "spec" and resource.has_status:
             content = {k: v for k, v in content.items() if k != "status"}
             if "status" in before:
@@ -277,6 +277,17 @@ def _is_freed(before: JSON, meta: JSON) -> bool:
     """Whether this write took the last finalizer of an object that is to go."""
     waits = meta.get("finalizers") or meta.get("deletionGracePeriodSeconds")
     return "deletionTimestamp" in meta and bool(before.get("finalizers")) and not waits
+
+
+def _with_status(resource: Resource, before: JSON, content: JSON) -> JSON:
+    """What a write to the status changes: of built-in kinds the metadata too."""
+    if resource.custom:
+        return {**before, "status": content.get("status")}
+    return {
+        **before,
+        "status": content.get("status") or {},
+        "metadata": content["metadata"],
+    }
 
 
 def _wanted(content: JSON) -> JSON:

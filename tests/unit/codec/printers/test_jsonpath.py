@@ -13,7 +13,7 @@ OBJECT = {
         "null": None,
         "list": [
             {"type": "Synced", "n": 1, "on": True},
-            {"type": "Ready", "n": 2, "status": "yes"},
+            {"type": "Ready", "n": 2, "status": "yes", "f": 1.5, "deep": [1]},
             "text",
         ],
     },
@@ -54,11 +54,13 @@ OBJECT = {
         ('.a.list[?(@.type!="Synced")].n', 2),
         (".a.list[?(@.n>1)].type", "Ready"),
         (".a.list[?(@.n>=2)].type", "Ready"),
-        (".a.list[?(@.n<1.5)].type", "Synced"),
+        (".a.list[?(@.f<1.75)].type", "Ready"),
         (".a.list[?(@.n<=1)].type", "Synced"),
         ('.a.list[?(@.type<"S")].type', "Ready"),
         (".a.list[?(@.on==true)].type", "Synced"),
         (".a.list[?(@.on!=false)].type", "Synced"),
+        (".a.list[?(@.deep[0])].type", "Ready"),
+        (".a.list[-2:-1].type", "Ready"),
         (".a.list[?(@.status)].type", "Ready"),
         (".a.list[?(@.status==@.status)].type", "Ready"),
         ('.a.list[?(@["type"]=="Ready")].n', 2),
@@ -78,6 +80,15 @@ def test_path_leads_to_a_value(path, value):
         ".a.list[-4]",
         ".a[0]",
         ".a[0:1]",
+        ".a[*]",
+        ".a.list[0:4]",
+        ".a.list[3:]",
+        ".a.list[1:1]",
+        ".a.list[2:1]",
+        ".a.list[-4:]",
+        ".a.null[0]",
+        ".a.null[0:1]",
+        ".a.null[?(@.x)]",
         ".a.list[0:1:0]",
         ".a.list[0:1:-1]",
         ".z.type.deeper",
@@ -87,9 +98,15 @@ def test_path_leads_to_a_value(path, value):
         '.a.list[?(@.n=="1")]',
         ".a.list[?(@.n==true)]",
         ".a.list[?(@.on==1)]",
+        ".a.list[?(@.on<true)]",
+        ".a.list[?(@.n<1.5)]",
+        ".a.list[?(@.deep==1)]",
+        ".a.list[?(@.*==1)]",
+        ".a['list','d/e'][0]",
         ".a.list[?(@.type>1)]",
         ".a.list[?(@.gone!=1)]",
         ".a.list[?(@.gone)]",
+        ".a.list[?(@.type[0])]",
         ".a.list[?(@.n>5)]",
     ],
 )
@@ -150,3 +167,18 @@ def test_any_text_is_a_path_or_refused(path, value):
     except CodecError:
         return
     assert found or what is None
+
+
+def test_values_are_bounded():
+    value: object = 1
+    for _ in range(8):
+        value = [value] * 8
+    assert parse_path("[*][*]").first(value)[0]
+    assert parse_path("[*]" * 8).first(value) == (False, None)
+
+
+def test_what_is_too_deep_leads_nowhere():
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    assert parse_path("..x").first(deep) == (False, None)

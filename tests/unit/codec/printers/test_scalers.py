@@ -76,9 +76,12 @@ def test_values_from_elsewhere(kind, source):
     one = {"type": kind, source: {"target": {"value": "10"}}}
     now = {source: {"current": {"value": "7", "averageValue": "3"}}}
     assert targets(one) == "<unknown>/10"
+    assert targets(one, measured=[{source: {}}]) == "<nil>/10"
+    assert targets({"type": kind}) == "<unknown>/<nil>"
     assert targets(one, measured=[now]) == "7/10"
     one = {"type": kind, source: {"target": {"averageValue": "5"}}}
     assert targets(one, measured=[now]) == "3/5 (avg)"
+    assert targets(one, measured=[{source: {}}]) == "<unknown>/5 (avg)"
 
 
 def test_values_of_pods():

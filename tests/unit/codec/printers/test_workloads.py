@@ -97,6 +97,7 @@ def test_daemon_sets():
     [
         ({"apiVersion": "apps/v1", "kind": "DaemonSet"}, "daemonset.apps/o"),
         ({"apiVersion": "v1", "kind": "Pod"}, "pod/o"),
+        ({}, "o"),
     ],
 )
 def test_controller_revisions(owner, shown):

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents of the API server that are no resources: discovery, OpenAPI, the version.
+
+Kept as they came, one for each path and form, so that a client that starts with them
+finds while cut off what it found before. They are the same for everybody who may log
+in, and what they say of a resource is never taken for the resource itself.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from functools import partial
+from hashlib import blake2b
+
+import msgspec
+
+from toono.cache.received import unpacked
+from toono.errors import CodecError, StoreFullError, StoreUnavailableError
+from toono.kube.accept import choose_form, parse_accept
+from toono.kube.request import Call
+from toono.runtime.clock import Clock
+from toono.store.base import Batch, Store
+
+PREFIX = b"d"
+BODY_PREFIX = b"D"
+THREAD_BYTES = 64 * 1024
+"""Above this a document is unpacked and summed in a thread."""
+MAX_DOCUMENT_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024
+_PATHS = re.compile(
+    r"/(?:version|api|api/[^/]+|apis|apis/[^/]+|apis/[^/]+/[^/]+|openapi/v2|openapi/v3"
+    r"|openapi/v3/.+)/?\Z"
+)
+
+
+class Document(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """One document in one form, without its bytes."""
+
+    target: str
+    """Path and query: OpenAPI's parts are asked for by their hash."""
+    content_type: str
+    etag: str
+    seen_at: float
+    digest: bytes
+    size: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Document).decode
+
+
+class Documents:
+    """The documents that were seen. Their bytes are in the store, not in memory."""
+
+    def __init__(self, store: Store, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, dict[str, Document]] = {}
+
+    async def open(self) -> None:
+        """Read what there is; what cannot be read is asked for again."""
+        for key, value in (await self._store.scan(PREFIX)).rows:
+            try:
+                document = _decode(value)
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                continue
+            if key == _key(PREFIX, document):
+                self._note(document)
+
+    def begin(self, call: Call) -> "DocumentRecording | None":
+        """Return who keeps the answer to `call`; None where it is no document."""
+        return DocumentRecording(self, call) if is_document(call) else None
+
+    async def find(self, call: Call) -> tuple[Document, bytes] | None:
+        """Return what answers `call`; None where no document was seen, or is damaged.
+
+        CodecError where it was seen, but in no form that the client takes.
+        """
+        known = self._known.get(target_of(call))
+        if not known:
+            return None
+        forms = {
+            form: document
+            for document in known.values()
+            for form in parse_accept(document.content_type)[:1]
+        }
+        chosen = choose_form(call.accept, list(forms))
+        if chosen is None:
+            raise CodecError("it was seen in another form only")
+        document = forms[chosen]
+        body = await self._store.get(_key(BODY_PREFIX, document))
+        if body is None or _digest(body) != document.digest:
+            return None
+        return document, body
+
+    def take(self, document: Document, body: bytes) -> None:
+        """Keep a document; the oldest go where they are too many bytes."""
+        before = self._known.get(document.target, {}).get(document.content_type)
+        if before is not None and before.digest == document.digest:
+            return
+        row = (_key(PREFIX, document), _encode(document))
+        try:
+            self._store.apply(Batch(puts=[row, (_key(BODY_PREFIX, document), body)]))
+        except (StoreFullError, StoreUnavailableError):
+            return
+        self._note(document)
+        self._make_room()
+
+    def _note(self, document: Document) -> None:
+        self._known.setdefault(document.target, {})[document.content_type] = document
+
+    def _make_room(self) -> None:
+        kept = [one for forms in self._known.values() for one in forms.values()]
+        size = sum(one.size for one in kept)
+        for one in sorted(kept, key=lambda document: document.seen_at):
+            if size <= MAX_BYTES:
+                return
+            size -= one.size
+            del self._known[one.target][one.content_type]
+            keys = [_key(PREFIX, one), _key(BODY_PREFIX, one)]
+            self._store.apply(Batch(deletes=keys))
+
+    def now(self) -> float:
+        """Return the time that a document is seen at."""
+        return self._clock.wall()
+
+
+class DocumentRecording:
+    """One answer on its way, as `record.Recording` is for resources."""
+
+    __slots__ = ("_call", "_documents")
+
+    def __init__(self, documents: Documents, call: Call) -> None:
+        self._documents = documents
+        self._call = call
+
+    async def finish(
+        self, status: int, fields: Mapping[bytes, bytes], body: bytes
+    ) -> None:
+        """Take a whole answer. Never raises for what it holds."""
+        if status != 200 or not body or len(body) > MAX_DOCUMENT_BYTES:
+            return
+        read = partial(_read, target_of(self._call), fields, body)
+        try:
+            if len(body) > THREAD_BYTES or b"content-encoding" in fields:
+                document, body = await asyncio.to_thread(read)
+            else:
+                document, body = read()
+        except CodecError:
+            return
+        if document.size <= MAX_DOCUMENT_BYTES:
+            now = self._documents.now()
+            self._documents.take(msgspec.structs.replace(document, seen_at=now), body)
+
+
+def _read(
+    target: str, fields: Mapping[bytes, bytes], body: bytes
+) -> tuple[Document, bytes]:
+    body = unpacked(body, fields)
+    document = Document(
+        target=target,
+        content_type=fields.get(b"content-type", b"").decode("latin-1"),
+        etag=fields.get(b"etag", b"").decode("latin-1"),
+        seen_at=0.0,
+        digest=_digest(body),
+        size=len(body),
+    )
+    return document, body
+
+
+def _key(prefix: bytes, document: Document) -> bytes:
+    name = f"{document.target}\0{document.content_type}".encode()
+    return prefix + blake2b(name, digest_size=16).digest()
+
+
+def _digest(body: bytes) -> bytes:
+    return blake2b(body, digest_size=16).digest()
+
+
+def is_document(call: Call) -> bool:
+    """Say whether a call asks for a document."""
+    return (
+        call.method in ("GET", "HEAD")
+        and call.resource == ""
+        and _PATHS.match(call.path) is not None
+    )
+
+
+def target_of(call: Call) -> str:
+    """Return what names a document: the path, and of OpenAPI v3 its hash."""
+    path, _, query = call.target.decode("latin-1").partition("?")
+    path = path.rstrip("/")
+    return f"{path}?{query}" if query.startswith("hash=") else path

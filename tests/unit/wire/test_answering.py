@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+
+import pytest
+
+from tests.unit.wire.kit import Pieces
+from tests.unit.wire.test_heads import request
+from toono.errors import BodyCutError
+from toono.testing.clock import settle
+from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
+from toono.wire.messages import Response
+from toono.wire.streams import Gate
+
+
+class Sink(asyncio.Transport):
+    """A transport that keeps what is written, and how."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.joined = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(bytes(data))
+
+    def writelines(self, list_of_data) -> None:
+        self.joined += 1
+        self.writes += list_of_data
+
+    def content(self) -> bytes:
+        return b"".join(self.writes).partition(b"\r\n\r\n")[2]
+
+
+def test_a_small_answer_is_one_write() -> None:
+    sink = Sink()
+    write_whole(
+        sink, request(), Response(status=200, content=[b"a", b"b"]), close=False
+    )
+    assert len(sink.writes) == 1
+    assert sink.content() == b"ab"
+    assert b"Content-Length: 2" in sink.writes[0]
+
+
+def test_a_large_answer_is_not_copied() -> None:
+    sink, piece = Sink(), b"x" * WRITE_HIGH_BYTES
+    write_whole(sink, request(), Response(status=200, content=piece), close=True)
+    assert sink.joined == 1
+    assert sink.writes[1] is piece
+    assert b"Connection: close" in sink.writes[0]
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 304)])
+def test_nothing_follows_a_head_that_is_all(method: str, status: int) -> None:
+    sink, body = Sink(), Pieces(b"x")
+    response = Response(status=status, content=b"x", body=body)
+    write_whole(sink, request(method), response, close=False)
+    asyncio.run(stream(sink, request(method), response))
+    assert len(sink.writes) == 2
+    assert body.given == 0
+
+
+async def stream(sink, asked, response, gate: Gate | None = None) -> list[int]:
+    marks: list[int] = []
+    await write_stream(
+        sink,
+        asked,
+        response,
+        response.body,
+        gate=gate or Gate(),
+        close=False,
+        wrote=lambda: marks.append(len(sink.writes)),
+    )
+    return marks
+
+
+@pytest.mark.parametrize(
+    ("length", "old", "content"),
+    [
+        (None, False, b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"),
+        (3, False, b"abc"),
+        (None, True, b"abc"),
+    ],
+)
+def test_a_stream_is_framed_as_its_head_says(length, old, content) -> None:
+    sink = Sink()
+    response = Response(status=200, body=Pieces(b"ab", b"c", length=length))
+    assert asyncio.run(stream(sink, request(old=old), response)) == [2, 3]
+    assert sink.content() == content
+
+
+def test_a_stream_waits_while_its_client_is_full() -> None:
+    async def scenario() -> None:
+        sink, gate = Sink(), Gate()
+        body = Pieces(b"a", b"b")
+        gate.shut()
+        writing = asyncio.create_task(
+            stream(sink, request(), Response(status=200, body=body), gate)
+        )
+        await settle()
+        assert body.given == 1
+        gate.open()
+        await writing
+        assert body.given == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("length", [1, 3])
+def test_an_answer_of_another_length_breaks_off(length: int) -> None:
+    sink = Sink()
+    response = Response(status=200, body=Pieces(b"a", b"b", length=length))
+    with pytest.raises(BodyCutError):
+        asyncio.run(stream(sink, request(), response))
+    assert len(sink.content()) <= length
