@@ -172,7 +172,9 @@ class Hub:
         await self.open()
         after = await ask(self.cache, self.cloud, self.cloud.age)
         for target, seen in before.items():
-            if after[target].names != seen.names or is_older(after[target], seen.since or IMPORTED):
+            if after[target].names != seen.names or is_older(
+                after[target], seen.since or IMPORTED
+            ):
                 raise Wrong(f"a restart made {after[target]} of {target}: {seen}")
         self.mark("durable", len(self.session.history) - 1)
 

@@ -39,7 +39,12 @@ class Scene:
         self.back = asyncio.Event()
         self.in_flight = InFlight()
         self.local = Local(
-            self.cache.answers, self, self.in_flight, self.clock, self.back
+            self.cache.answers,
+            self.cache.documents,
+            self,
+            self.in_flight,
+            self.clock,
+            self.back,
         )
 
     async def ask(self, target: str, *, method="GET", accept=JSON, source="127.0.0.1"):
@@ -94,7 +99,7 @@ def test_absent_unknown_and_unacceptable_are_three_answers() -> None:
         unknown = await scene.refused("/api/v1/namespaces/default/secrets/a")
         assert (unknown.code, unknown.reason) == (503, "ServiceUnavailable")
         assert "retryAfterSeconds" not in (unknown.details or {})
-        form = await scene.refused(POD, accept="application/yaml")
+        form = await scene.refused(POD, accept="application/cbor")
         assert (form.code, form.reason) == (406, "NotAcceptable")
 
     play(scenario)
@@ -414,7 +419,15 @@ def test_who_was_told_what_is_forgotten_of_the_oldest() -> None:
 
 
 def test_a_form_is_acceptable_as_accept_says() -> None:
-    fields = {b"user-agent": b"kubelet/v1", b"accept": b"application/json;q=0.5"}
-    accepts = accepts_of(parse("GET", PODS.encode(), fields, CALLER))
-    assert accepts("application/json")
-    assert not accepts("application/vnd.kubernetes.protobuf")
+    async def scenario() -> None:
+        (scope,) = (await known()).cache.scopes.all()
+        for accept, takes in (
+            (b"application/json;q=0.5", True),
+            (b"application/cbor", False),
+            (b"application/cbor,*/*;q=0.1", True),
+        ):
+            fields = {b"user-agent": b"kubelet/v1", b"accept": accept}
+            accepts = accepts_of(parse("GET", PODS.encode(), fields, CALLER))
+            assert accepts(scope) is takes
+
+    play(scenario)

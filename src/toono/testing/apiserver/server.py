@@ -168,7 +168,7 @@ class APIServer:
         if path in HEALTH:
             verbose = query.given("verbose")
             return answers.health(path, ready=self.ready, verbose=verbose)
-        if path == "/version":
+        if path in ("/version", "/version/"):  # kr8s asks for the latter
             return answers.version()
         shown = self.definitions.all_shown()
         found = self.discovery.answer(path.rstrip("/"), request.fields, shown)
