@@ -41,9 +41,7 @@ NEVER = frozenset(
 
 
 EVERYONE = "*"
-_ESCAPED = re.compile(
-    r"(?=[^%]*%)(?:[a-z0-9._-]|%[0-9A-F]{2}|%[0-9A-F]?(?=%-)|%-)+\Z"
-)
+_ESCAPED = re.compile(r"(?=[^%]*%)(?:[a-z0-9._-]|%[0-9A-F]{2}|%[0-9A-F]?(?=%-)|%-)+\Z")
 """A component that `component_of` had to make safe, written out as lists show it."""
 
 

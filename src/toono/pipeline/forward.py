@@ -16,6 +16,7 @@ from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.codec.registry import for_media_type
 from toono.errors import BodyCutError, UpstreamError, WireError, WireTimeoutError
+from toono.identity.rights import keeps_for_token
 from toono.kube.request import Call
 from toono.pipeline import heads
 from toono.runtime.clock import Clock
@@ -97,7 +98,7 @@ class Forward:
         again: bool = False,
     ) -> Response:
         recording: Recording | DocumentRecording | None = None
-        if credential.is_node and call.verb != "watch":
+        if may_keep(call, credential) and call.verb != "watch":
             recording = await self._recorder.begin(call) or self._documents.begin(call)
         answer = await self._send(call, request, credential)
         if answer.tunnel is not None:
@@ -151,7 +152,7 @@ class Forward:
         if (
             codec is None
             or not plain
-            or not credential.is_node
+            or not may_keep(call, credential)
             or not self._recorder.policy.allows(call)
         ):
             return _response(answer, body=answer.body, stored=False, watch=True)
@@ -252,6 +253,17 @@ class WatchBody:
     def close(self) -> None:
         self._over = True
         self._inner.close()
+
+
+def may_keep(call: Call, credential: Credential) -> bool:
+    """Say whether this answer may be remembered: whoever reads it needs the right.
+
+    What nobody is told is nobody's, and a token's owner feeds no component that the
+    node itself lives by.
+    """
+    if credential.is_node:
+        return True
+    return credential != Credential.ANONYMOUS and keeps_for_token(call)
 
 
 async def read_all(body: Body) -> bytes:

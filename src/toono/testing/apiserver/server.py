@@ -49,6 +49,8 @@ class APIServer:
         self.ready = True
         self.fault: Fault | None = None
         """Asked first: an answer of its own replaces the server's."""
+        self.authorizer: Fault | None = None
+        """Asked next: who may do what (`access.Access`); None: everybody everything."""
         self.requests: list[tuple[str, str]] = []
         self.address = ("", 0)
         self._verbs = Verbs(
@@ -145,6 +147,10 @@ class APIServer:
         try:
             if self.fault is not None:
                 answer = await self.fault(request)
+                if answer is not None:
+                    return answer
+            if self.authorizer is not None:
+                answer = await self.authorizer(request)
                 if answer is not None:
                     return answer
             path, _, raw = target.partition("?")
