@@ -208,6 +208,7 @@ class RecordedBody:
     def _keep(self, piece: bytes) -> None:
         if self._recording is None:
             return
+        self._recording.feed(piece)
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > MAX_BODY_BYTES:
