@@ -37,6 +37,16 @@ BARS = (
     Bar("crash states of the store, 200,000", "tests/crash", {"TOONO_PROVE": "1"}),
     Bar("every recorded exchange", "tests/scenario/test_exchanges.py", {}),
     Bar("a recorded kubelet boots twice", "tests/scenario/test_kubelet_boot.py", {}),
+    Bar(
+        "one writer on the node's Lease, an hour of virtual time in every order",
+        "tests/unit/autonomy/test_lease.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "one writer on the node's Lease, three minutes, the hub as a process",
+        "tests/scenario/test_lease_shapes.py",
+        {"TOONO_LEASE_SECONDS": "180"},
+    ),
     Bar("must-reject vectors", "tests/unit/wire/test_gate.py", {}),
     Bar("fuzz, 20 times the usual counts", "tests/fuzz", {"TOONO_PROVE": "20"}),
 )

@@ -18,6 +18,7 @@ from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import open_agents
 from toono.app.board import Board
 from toono.app.identities import ask_ahead, open_rights
+from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
 from toono.app.storage import open_storage
@@ -154,6 +155,7 @@ class Hub:
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
+            lease=open_lease(settings, self.board, self.upstream, clock=clock),
         )
 
     def _show_yurthub_series(self) -> tuple[InFlight, Meter]:

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.autonomy.lease import DURATION_SECONDS, Interception
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
@@ -30,4 +31,7 @@ class HubSettings:
     """The certificate of the TLS listeners; None: there are none."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
+    lease_interception: Interception = "auto"
+    kubelet_grace: float = DURATION_SECONDS
+    """How long a kubelet may not renew until the hub lets its Lease run out, too."""
     yurthub_metrics: bool = False

@@ -12,7 +12,7 @@ import click
 from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
-from toono.config.options import Options, parse_reader
+from toono.config.options import Options, interception_of, parse_reader
 from toono.identity.rights import RightsSettings
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
@@ -76,6 +76,8 @@ def settings_of(options: Options) -> HubSettings:
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
+        lease_interception=interception_of(options),
+        kubelet_grace=options.number("kubelet-health-grace-period"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),

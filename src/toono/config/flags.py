@@ -132,7 +132,21 @@ FLAGS: tuple[Flag, ...] = (
         _IDENTITY,
     ),
     Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
-    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
+    Flag(
+        "lease-interception",
+        "text",
+        "auto",
+        "who renews the node's Lease: auto (the hub, where the kubelet renews through"
+        " it and nobody else does), always, never",
+        "Autonomy",
+    ),
+    Flag(
+        "kubelet-health-grace-period",
+        "duration",
+        40.0,
+        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "Autonomy",
+    ),
     Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
     Flag("disabled-resource-filters", "list", (), "", "Filters", _FILTERS),
     Flag("enable-node-pool", "flag", True, "", "Filters", _FILTERS),

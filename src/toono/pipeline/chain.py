@@ -4,10 +4,11 @@
 1. the wire's gate has refused what no request may be;
 2. the head becomes one `Call`;
 3. it is counted in, or told to come again (429);
-4. the caller is looked at: the node, a token's owner, or nobody;
-5. `route` says who answers: the API server, the hub, nobody;
-6. a link that fails on the way sends reads back to 5, as one that is cut off;
-7. whatever goes wrong becomes a v1 Status here, and only here.
+4. the node's calls about its own Lease are answered by who renews it;
+5. the caller is looked at: the node, a token's owner, or nobody;
+6. `route` says who answers: the API server, the hub, nobody;
+7. a link that fails on the way sends reads back to 6, as one that is cut off;
+8. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -26,6 +27,7 @@ from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.forward import Forward
+from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
 from toono.pipeline.route import READS, Facts, Route, choose_route
@@ -51,6 +53,7 @@ class Chain:
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
+    lease: LeaseGate | None = None
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -63,7 +66,7 @@ class Chain:
             )
             await self.in_flight.enter(call)
             try:
-                route, response = await self._answer(call, request)
+                route, response = await self._admit(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -75,6 +78,13 @@ class Chain:
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
+
+    async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
+        if self.lease is not None:
+            self.lease.hear(call)
+            if self.lease.concerns(call) and await self.rights.is_node(call.caller):
+                return await self.lease(call, request, self._answer)
+        return await self._answer(call, request)
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
         facts = Facts(online=self.upstream.online, node_name=self.node_name)
