@@ -17,6 +17,7 @@ from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import open_agents
 from toono.app.board import Board
+from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
@@ -146,7 +147,12 @@ class Hub:
             upstream=self.upstream,
             rights=self.rights,
             forward=Forward(
-                self.upstream, self.recorder, self.documents, clock, meter=meter
+                self.upstream,
+                self.recorder,
+                self.documents,
+                clock,
+                meter=meter,
+                guard=open_guard(settings, self.board, self.upstream),
             ),
             local=Local(
                 answers, self.documents, self.upstream, in_flight, clock, self.back
