@@ -53,6 +53,8 @@ class Seen(NamedTuple):
     until: Age | None
     """Up to, and not with, when; None where it is so still."""
     names: tuple[tuple[Key, str], ...] = ()
+    age: Age | None = None
+    """What the answer itself names."""
     own: bool = False
     """The scope that answered is the question's own: it never goes back."""
 
@@ -83,7 +85,7 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     if scope.imported:
         if not pods or any(cloud.tree.get(key) != pod for key, pod in pods.items()):
             raise Wrong(f"{target} has what was not imported: {names}")
-        return Seen(IMPORTED, Age(0, 0), names)
+        return Seen(IMPORTED, Age(0, 0), names, IMPORTED)
     age = Age(scope.epoch, scope.version)
     if age > most:
         raise Wrong(f"{target} is answered at {age}, which is yet to come")
@@ -93,7 +95,7 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     if stretch is None or len(items) != len(pods):
         raise Wrong(f"{target} was not {names} at {age}")
     since = min(stretch.since, age) if isinstance(answer, Absent) else stretch.since
-    return Seen(since, stretch.until, names, _own(scope, target))
+    return Seen(since, stretch.until, names, age, _own(scope, target))
 
 
 def _own(scope: Scope, target: str) -> bool:
@@ -246,6 +248,7 @@ def record(
     async def run() -> None:
         hub = kind(session, disk, random.Random(seed))
         await hub.open()
+        await hub.note()
         try:
             await tell(hub)
         finally:

@@ -363,7 +363,7 @@ async def _live(
     actions, weights = list(steps), list(steps.values())
     for number in range(count):
         await hub.step(chance.choices(actions, weights)[0])
-        if chance.random() < 0.3:
+        if chance.random() < 0.6:
             await hub.settle()
         if chance.random() < 0.15:
             await hub.fall_due()

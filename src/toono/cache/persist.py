@@ -215,7 +215,9 @@ class Keeper:
         self._late.pop(scope.id, None)
         self._gone.pop(scope.id, None)
         if before is None:
-            before = msgspec.structs.replace(shown, complete=False, count=0, digest=0)
+            before = msgspec.structs.replace(
+                shown, complete=False, version=0, count=0, digest=0
+            )
         elif not scope.durable:
             before = msgspec.structs.replace(before, complete=False)
         ahead.task = spawn(

@@ -349,8 +349,11 @@ class Scopes:
             del self._loading[scope.id]
 
     def _judge(self, scope: Scope, *, digest: int, damaged: int) -> None:
-        """Mark the scope incomplete unless every name it had is there, undamaged."""
-        lost = digest != scope.digest
+        """Mark the scope incomplete unless every name it had is there, undamaged.
+
+        Of one that is incomplete already nobody claims to know all names.
+        """
+        lost = digest != scope.digest and (scope.complete or scope.imported)
         scope.digest = digest
         if not (damaged or lost):
             return
