@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.crash.cache_session import Seen, Session, Wrong, ask, is_older
-from tests.crash.cloud import Age
+from tests.crash.cache_session import UNKNOWN, Seen, Session, Wrong, ask, is_older
 from tests.crash.explorer import PLANS, Plan, Rows, laid_out, open_and_read
 from tests.crash.power import Chooser, Files, Platter
 from tests.crash.recording import Op
@@ -136,22 +135,20 @@ class Explorer:
                 if all(one.age is not None for one in since):
                     return f"{target} is unknown, and was known since step {least}"
                 continue
-            floor = self._floors[least].get(target)
-            if floor is not None and is_older(seen, floor):
+            floor = self._floors[least].get(target, UNKNOWN)
+            if is_older(seen, floor):
                 return f"{target} is {seen}, and was durable at {floor}"
             if session.ages and seen.age > session.ages[known.begun]:
                 return f"{target} is {seen}, from after the crash"
         return None
 
 
-def _floors(session: Session) -> list[Mapping[str, Age]]:
-    """Return, for each step, since when what its questions' own scopes said was so."""
-    floors: list[Mapping[str, Age]] = []
-    floor: dict[str, Age] = {}
+def _floors(session: Session) -> list[Answers]:
+    """Return, for each step, the last that its questions' own scopes said."""
+    floors: list[Answers] = []
+    floor: dict[str, Seen] = {}
     for seen in session.history:
-        for target, one in seen.items():
-            if one.own and one.since is not None:
-                floor[target] = max(one.since, floor.get(target, one.since))
+        floor.update((target, one) for target, one in seen.items() if one.own)
         floors.append(dict(floor))
     return floors
 

@@ -62,9 +62,14 @@ class Seen(NamedTuple):
 UNKNOWN = Seen(None, None)
 
 
-def is_older(seen: Seen, floor: Age) -> bool:
-    """Say whether an answer was over before `floor`."""
-    return seen.until is not None and seen.until <= floor
+def is_older(seen: Seen, floor: Seen) -> bool:
+    """Say whether an answer was over before another one, and shows it.
+
+    A version that brought nothing new is written late: it may be lost in a crash.
+    """
+    if floor.since is None or seen.names == floor.names:
+        return False
+    return seen.until is not None and seen.until <= floor.since
 
 
 async def ask(cache: Cache, cloud: Cloud, most: Age) -> Mapping[str, Seen]:
@@ -150,7 +155,7 @@ class Hub:
         self.chance = chance
         self.clock = VirtualClock()
         self._disk = disk
-        self._floor: dict[str, Age] = {}
+        self._floor: dict[str, Seen] = {}
 
     async def open(self) -> None:
         directory = self.session.recorder.directory
@@ -174,7 +179,7 @@ class Hub:
         await self.open()
         after = await ask(self.cache, self.cloud, self.cloud.age)
         for target, seen in before.items():
-            if after[target].names != seen.names or is_older(after[target], seen.since or IMPORTED):
+            if after[target].names != seen.names or is_older(after[target], seen):
                 raise Wrong(f"a restart made {after[target]} of {target}: {seen}")
         self.mark("durable", len(self.session.history) - 1)
 
@@ -195,10 +200,10 @@ class Hub:
         for target, answer in seen.items():
             if answer.since is None:
                 continue
-            if is_older(answer, self._floor.get(target, IMPORTED)):
+            if is_older(answer, self._floor.get(target, UNKNOWN)):
                 raise Wrong(f"{target} went back to {answer}")
             if answer.own:
-                self._floor[target] = answer.since
+                self._floor[target] = answer
         self.session.history.append(seen)
         self.session.ages.append(self.cloud.age)
 
