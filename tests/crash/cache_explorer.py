@@ -130,8 +130,11 @@ class Explorer:
         session = self._session
         for target, seen in answers.items():
             least = min(known.least(target, plan), len(session.history) - 1)
-            since = [one[target] for one in session.history[least : known.begun + 1]]
             if seen.age is None:
+                # One step on: what was imported goes once a list beside it is kept.
+                since = (
+                    one[target] for one in session.history[least : known.begun + 2]
+                )
                 if all(one.age is not None for one in since):
                     return f"{target} is unknown, and was known since step {least}"
                 continue

@@ -181,7 +181,9 @@ class Life(Hub):
                 if fed.ended:
                     self.streams.remove(stream)
                     return
-                self.passes_on(stream.question, fed.kept if frame is frames[-1] else None)
+                self.passes_on(
+                    stream.question, fed.kept if frame is frames[-1] else None
+                )
 
     def garble(self) -> None:
         """A frame comes that says nothing to us."""

@@ -142,9 +142,7 @@ class Cloud:
         """Return the pods that a target should name, as they were."""
         return self._picked(target, self.at(age))
 
-    def stretch(
-        self, target: str, age: Age, last: Age, pods: Pods
-    ) -> "Stretch | None":
+    def stretch(self, target: str, age: Age, last: Age, pods: Pods) -> "Stretch | None":
         """Return when a target was `pods`: the first time from `age` to `last`."""
         for life in range(max(age.life, 0), last.life + 1):
             first = age.version if life == age.life else self._restored[life]

@@ -123,7 +123,9 @@ class Answers:
         if not acceptable:
             return _no_form(whole)
         scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
-        if any(_is_lost(one, call) and one.age_order > scope.age_order for one in loaded):
+        if any(
+            _is_lost(one, call) and one.age_order > scope.age_order for one in loaded
+        ):
             return Unknown(DAMAGED)  # who asked this has seen newer than `scope`
         rows = scope.rows
         if call.namespace and not scope.question.namespace:

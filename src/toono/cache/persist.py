@@ -26,7 +26,12 @@ from toono.cache.rows import (
 )
 from toono.cache.scope import Change, Row, RowKey, Scope
 from toono.codec.base import Object
-from toono.errors import DamagedRowError, StoreFullError
+from toono.errors import (
+    CodecError,
+    DamagedRowError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch, Store
@@ -48,6 +53,10 @@ class WriteAhead:
     shown: ScopeRow
     finished: asyncio.Future[None]
     sync: bool
+    gone: Sequence[RowKey] = ()
+    """Rows of before that are known to be old: they go before anything is written."""
+    whole: bool = False
+    """It is on disk, and is the scope."""
     backlog: list[Change] = field(default_factory=list)
     backlog_sync: bool = False
     backlog_done: list[asyncio.Future[None]] = field(default_factory=list)
@@ -210,10 +219,10 @@ class Keeper:
         before = self._stored.get(scope.id)
         shown = _scope_row(scope)
         finished = asyncio.get_running_loop().create_future()
-        ahead = WriteAhead(dict(scope.rows), shown, finished, sync)
+        gone = tuple(self._gone.pop(scope.id, ()))
+        ahead = WriteAhead(dict(scope.rows), shown, finished, sync, gone)
         self._ahead[scope.id] = ahead
         self._late.pop(scope.id, None)
-        self._gone.pop(scope.id, None)
         if before is None:
             before = msgspec.structs.replace(
                 shown, complete=False, version=0, count=0, digest=0
@@ -242,20 +251,19 @@ class Keeper:
         shown = msgspec.structs.replace(
             ahead.shown, bucket=new, garbage=(*before.garbage, old)
         )
+        gone = [object_key(old, key) for key in ahead.gone]
+        note = scope_key(scope.id)
         try:
             contents = await self._contents(scope, ahead.rows)
-            await self._put([(scope_key(scope.id), encode_scope(marked))])
+            await self._put(Batch(puts=[(note, encode_scope(marked))], deletes=gone))
             for piece in _pieces(new, ahead.rows, contents):
-                await self._put(piece)
-            scope.bucket = new
-            scope.durable = True
-            await self._put(
-                [(scope_key(scope.id), encode_scope(shown))], sync=ahead.sync
-            )
+                await self._put(Batch(puts=piece))
+            await self._put(Batch(puts=[(note, encode_scope(shown))]), sync=ahead.sync)
+            scope.bucket, scope.durable, ahead.whole = new, True, True
             self._stored[scope.id] = shown
-        except DamagedRowError as exc:
-            log.warning("a row was damaged while its list was kept", exc_info=exc)
-            self._lost(scope, Change((), (), True, False))
+        except (DamagedRowError, CodecError, StoreUnavailableError) as exc:
+            log.warning("a list could not be kept", exc_info=exc)
+            self._lost(scope, Change((), ahead.gone, True, False))
         finally:
             self._finish(scope, ahead, old)
 
@@ -263,9 +271,9 @@ class Keeper:
         del self._ahead[scope.id]
         self._kept(scope, list(scope.rows))
         future = None
-        if ahead.backlog and scope.durable:
-            future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
-        if scope.bucket != old:
+        if ahead.whole:
+            if ahead.backlog:
+                future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
             self._sweep(scope, (old,))
         _settle(ahead.finished)
         for waiting in ahead.backlog_done:
@@ -289,13 +297,11 @@ class Keeper:
             return  # the note stays: the next start deletes them
         self._stored[scope.id] = clean
 
-    async def _put(
-        self, puts: Sequence[tuple[bytes, bytes]], *, sync: bool = False
-    ) -> None:
+    async def _put(self, batch: Batch, *, sync: bool = False) -> None:
         """Write, waiting for room in the store's queue."""
         while True:
             try:
-                await self._store.apply(Batch(puts=puts), sync=sync)
+                await self._store.apply(batch, sync=sync)
             except StoreFullError:
                 await self._clock.sleep(FULL_RETRY_SECONDS)
             else:

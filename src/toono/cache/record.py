@@ -207,8 +207,7 @@ class Recording:
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
         _note_columns(scope, columns)
-        self._recorder.scopes.retire_imported(question)
-        return self._commit(scope, change)
+        return commit_list(self._recorder.scopes, scope, change)
 
     def _join_pages(self, question: Question, parts: ListParts) -> Chain | None:
         """Return the whole list once its last page is here, None until then."""
@@ -348,6 +347,22 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
+
+
+def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
+    """Take a whole list; what was imported goes once it is kept, not before."""
+
+    def retire(kept: Kept) -> None:
+        done = kept is None or not (kept.cancelled() or kept.exception())
+        if done and scope.complete:
+            scopes.retire_imported(scope.question)
+
+    future = scopes.commit(scope, change, sync=change.removes)
+    if future is None:
+        retire(None)
+    else:
+        future.add_done_callback(retire)
+    return future if change.removes else None
 
 
 def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:

@@ -102,9 +102,7 @@ class Scope:
 
     def reading(self, *, consistent: bool, known_epoch: int = 0) -> "Reading":
         """Note the state of the scope as a request for it is sent."""
-        return Reading(
-            consistent, self.version, self.epoch, self.serial, known_epoch
-        )
+        return Reading(consistent, self.version, self.epoch, self.serial, known_epoch)
 
     @property
     def age_order(self) -> tuple[int, int]:
