@@ -40,18 +40,21 @@ def in_order(mode: str) -> list[Recorded]:
 
 
 @asynccontextmanager
-async def hub_over(addresses, directory: Path, **settings):
+async def hub_over(addresses, directory: Path, *, clock=None, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""
+    defaults = {
+        "tls": None,
+        "listen": (("127.0.0.1", 0),),
+        "status_listen": None,
+        "health": QUICK,
+    }
     chosen = HubSettings(
         servers=tuple(addresses),
-        tls=None,
         node_name="edge-1",
         cache_path=directory,
-        listen=(("127.0.0.1", 0),),
-        status_listen=None,
-        **{"health": QUICK, **settings},
+        **(defaults | settings),
     )
-    async with Hub(chosen) as hub:
+    async with Hub(chosen, clock=clock) as hub:
         yield hub
 
 

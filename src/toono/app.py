@@ -10,7 +10,7 @@ import logging
 import ssl
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,21 +18,28 @@ from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.cache.answer import Answers
+from toono.cache.asked import Asked
 from toono.cache.documents import Documents
+from toono.cache.guests import Guests
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
+from toono.certs.serving import serving_context, warn_of_problems
+from toono.config.agents_page import agents_gauges, agents_page
+from toono.config.live import LiveAgents
 from toono.errors import (
     OptionError,
-    RejectedRequestError,
     StoreInUseError,
     StoreUnavailableError,
 )
-from toono.identity.rights import Rights
-from toono.kube import status
+from toono.identity.ahead import Ahead
+from toono.identity.book import Book
+from toono.identity.rights import Rights, RightsSettings
+from toono.identity.sockets import Address, Owner, owner_of
 from toono.kube.request import Call
-from toono.pipeline.chain import Chain, refusal
+from toono.pipeline.asking import asker
+from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
@@ -44,9 +51,8 @@ from toono.store.memory import MemoryStore
 from toono.store.sqlite import SQLiteStore, open_store
 from toono.upstream.health import HealthSettings
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Headers
 from toono.wire.server import Server
-from toono.wire.tls import ClientFiles, Contexts
+from toono.wire.tls import ClientFiles, Contexts, ServerFiles
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +74,14 @@ class HubSettings:
     listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
     status_listen: tuple[str, int] | None = ("127.0.0.1", 10267)
     agents: tuple[str, ...] = ()
+    namespace: str = "kube-system"
+    """Where the hub's ConfigMaps are."""
     lb_mode: str = "rr"
     node_uids: frozenset[int] = frozenset({0})
+    rights: RightsSettings = field(default_factory=RightsSettings)
+    serving: ServerFiles | None = None
+    """The certificate of the TLS listeners; None: there are none."""
+    listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
 
@@ -77,11 +89,19 @@ class HubSettings:
 class Hub:
     """A running hub. `async with Hub(settings) as hub:` starts and drains it."""
 
-    def __init__(self, settings: HubSettings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        clock: Clock | None = None,
+        owner: Callable[[Address, Address], Owner] = owner_of,
+    ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
+        self._owner = owner
         self._stack = AsyncExitStack()
         self.addresses: list[tuple[str, int]] = []
+        self.tls_addresses: list[tuple[str, int]] = []
         self.status_address: tuple[str, int] | None = None
         self.back = asyncio.Event()
         self.metrics = Metrics()
@@ -116,6 +136,8 @@ class Hub:
         self._stack.push_async_callback(self.scopes.aclose)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
+        await self._open_agents(store)
+        await self._open_rights(store)
         self.chain = self._make_chain()
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
@@ -123,9 +145,12 @@ class Hub:
             self.addresses.append(
                 await _listen(self.server, host, port, "--proxy-port")
             )
+        if settings.serving is not None:
+            await self._listen_to_pods(settings.serving)
         if settings.status_listen is not None:
             await self._start_admin(*settings.status_listen)
         self.upstream.start()
+        self._start_duties()
         log.info(
             "serving",
             extra={
@@ -133,6 +158,16 @@ class Hub:
                 "cache": str(directory),
             },
         )
+
+    async def _listen_to_pods(self, files: ServerFiles) -> None:
+        """Listen with TLS; what pods would find wrong with it is said first."""
+        tls = serving_context(files, clock=self._clock)
+        for host, port in self._settings.listen_tls:
+            warn_of_problems(files, address=host, now=self._clock.wall())
+            bound = await _listen(
+                self.server, host, port, "--proxy-secure-port", tls=tls
+            )
+            self.tls_addresses.append(bound)
 
     async def _open_store(self, directory: Path) -> Store:
         """Open the cache's store; a disk that cannot be used is no reason to stop."""
@@ -165,6 +200,25 @@ class Hub:
         if objects:
             log.info("read in a cache of YurtHub", extra={"objects": objects})
 
+    async def _open_rights(self, store: Store) -> None:
+        """Read what is known of identities; begin to ask ahead for them."""
+        settings = self._settings
+        self.rights = Rights(
+            Book(store),
+            clock=self._clock,
+            settings=replace(
+                settings.rights,
+                node_name=settings.node_name,
+                node_uids=settings.node_uids,
+            ),
+            owner=self._owner,
+            keeps=Policy.of(*settings.agents).allows,
+        )
+        await self.rights.book.open()
+        self.ahead = Ahead(self.rights, asker(self.upstream), clock=self._clock)
+        asking = spawn(self.ahead.run(), name="ask-ahead")
+        self._stack.push_async_callback(cancel_and_wait, asking)
+
     def _make_upstream(self) -> Upstream:
         settings = self._settings
         contexts: dict[bool, Contexts] = {}
@@ -188,9 +242,33 @@ class Hub:
             changed=self._mode_changed,
         )
 
+    async def _open_agents(self, store: Store) -> None:
+        self.asked = Asked()
+        self.recorder = Recorder(self.scopes, Policy.of(*self._settings.agents))
+        self.guests = Guests(self.scopes, self.recorder.policy)
+        self.scopes.has_room = self.guests.has_room
+        self.agents = LiveAgents(
+            store,
+            self.scopes,
+            fixed=self._settings.agents,
+            changed=self._agents_changed,
+        )
+        await self.agents.open()
+
+    def _agents_changed(self, policy: Policy) -> None:
+        self.recorder.policy = self.guests.policy = policy
+
+    def _start_duties(self) -> None:
+        """Begin what the hub does without being asked."""
+        followers = self.agents.followers(
+            self.upstream, namespace=self._settings.namespace, clock=self._clock
+        )
+        tasks = [spawn(one.run(), name="follow-agents") for one in followers]
+        tasks.append(spawn(self.guests.run(self._clock), name="guests"))
+        self._stack.push_async_callback(cancel_and_wait, *tasks)
+
     def _make_chain(self) -> Chain:
         settings, clock = self._settings, self._clock
-        recorder = Recorder(self.scopes, Policy.of(*settings.agents))
         answers = Answers(self.scopes, settings.node_name)
         in_flight = InFlight()
         meter = None
@@ -198,9 +276,9 @@ class Hub:
             in_flight, meter = self._show_yurthub_series()
         return Chain(
             upstream=self.upstream,
-            rights=Rights(node_uids=settings.node_uids),
+            rights=self.rights,
             forward=Forward(
-                self.upstream, recorder, self.documents, clock, meter=meter
+                self.upstream, self.recorder, self.documents, clock, meter=meter
             ),
             local=Local(
                 answers, self.documents, self.upstream, in_flight, clock, self.back
@@ -246,13 +324,19 @@ class Hub:
             },
             status=self.status,
             metrics=self.metrics,
+            notes={"cache-agents": lambda: self.agents.problem},
+            pages={"/v1/agents": self._agents_page},
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)
         self._stack.push_async_callback(server.drain, 0.0)
         self.status_address = await _listen(server, host, port, "--serve-port")
 
+    def _agents_page(self) -> Mapping[str, object]:
+        return agents_page(self.agents, self.asked, self.guests)
+
     def _declare_gauges(self) -> None:
         in_flight = self.chain.in_flight
+        self.metrics.gauges(agents_gauges(self.agents, self.guests))
         self.metrics.gauges(
             [
                 (
@@ -320,6 +404,8 @@ class Hub:
         resource = call.resource if call else ""
         component = call.component if call else ""
         self.metrics.observe((verb, resource, component, route, code), seconds)
+        if call is not None and route == "forward":
+            self.asked.note(call, self.recorder.policy, now=self._clock.wall())
 
     def _mode_changed(self, online: bool) -> None:
         if online:
@@ -329,17 +415,16 @@ class Hub:
             self.scopes.flush()
 
 
-def refuse(code: int, message: str) -> tuple[Headers, bytes]:
-    """Return the Status of a request that the wire's gate has refused."""
-    response = refusal(None, status.of_error(RejectedRequestError(code, message)))
-    content = response.content
-    assert isinstance(content, bytes)
-    return response.headers, content
-
-
-async def _listen(server: Server, host: str, port: int, option: str) -> tuple[str, int]:
+async def _listen(
+    server: Server,
+    host: str,
+    port: int,
+    option: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> tuple[str, int]:
     try:
-        return await server.start(host, port)
+        return await server.start(host, port, tls=tls)
     except OSError as exc:
         raise OptionError(
             option,

@@ -7,7 +7,6 @@ A test fails as soon as one of them is answered as recorded: then its line goes.
 DISCOVERY = "serves fewer resources than a cluster, and no storageVersionHash"
 OPENAPI = "has no OpenAPI documents"
 CBOR = "speaks no cbor; it is replayed (toono.testing.replay)"
-TABLE = "makes no Tables"
 CRDS = "puts a CRD's finalizer there at once, and gives conditions no reasons"
 IDENTITY = "knows no callers: no tokens, rights or reviews"
 
@@ -23,29 +22,20 @@ NOT_YET: dict[str, str] = {
     "discovery-protobuf": DISCOVERY,
     "openapi-v3-index": OPENAPI,
     "openapi-v3-crontabs": OPENAPI,
-    "list-pods-table": TABLE,
     "list-pods-cbor": CBOR,
-    "list-pods-table-object": TABLE,
-    "list-pods-table-none": TABLE,
-    "list-services-table": TABLE,
-    "list-endpointslices-table": TABLE,
-    "list-crontabs-table": TABLE,
     "list-crds-json": CRDS,
     "list-crds-protobuf": CRDS,
-    "list-crds-table": TABLE,
+    "list-crds-table": CRDS,
     "list-crds-partial": CRDS,
-    "list-leases-table": TABLE,
     "list-crontabs-cbor": CBOR,
     "list-secrets-forbidden": IDENTITY,
     "list-pods-unauthorized": IDENTITY,
     "list-pods-anonymous": IDENTITY,
-    "get-pod-table": TABLE,
     "get-pod-cbor": CBOR,
     "create-token": IDENTITY,
     "create-subjectaccessreview": IDENTITY,
     "create-selfsubjectaccessreview": IDENTITY,
     "create-selfsubjectreview": IDENTITY,
-    "watch-pods-table": TABLE,
     "watchlist-pods-cbor": CBOR,
     "watch-not-watchable": IDENTITY,
     "after-v2-discovery-apis-aggregated": DISCOVERY,

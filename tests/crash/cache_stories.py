@@ -12,9 +12,7 @@ from tests.crash.cloud import (
     QUESTIONS,
     Age,
     Key,
-    key_of,
     path_of,
-    version_of,
 )
 from tests.unit.cache.kit import (
     JSON_FIELDS,
@@ -196,7 +194,7 @@ class Life(Hub):
     async def get(self, key: Key | None = None) -> None:
         key = key or self.some_key()
         recording = await self.begin(path_of(key))
-        age, pod = self.cloud.age, self.cloud.now.get(key)
+        _age, pod = self.cloud.age, self.cloud.now.get(key)
         await self.late()
         if pod is None:
             kept = await recording.finish(404, JSON_FIELDS, not_found(key[1]))
@@ -216,7 +214,6 @@ class Life(Hub):
         if key not in self.cloud.now:
             return
         self.cloud.delete(key)
-        age = self.cloud.age
         await self.late()
         kept = await recording.finish(200, JSON_FIELDS, SUCCESS)
         self.passes_on(path_of(key), kept)

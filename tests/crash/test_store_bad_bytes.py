@@ -12,6 +12,7 @@ import asyncio
 import os
 import random
 import shutil
+import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -267,3 +268,33 @@ def test_a_quarantined_row_is_still_told_of(
         return told
 
     assert asyncio.run(scenario()) is not planted
+
+
+@pytest.mark.parametrize("text", ["'plain'", "CAST(x'ff00fe' AS TEXT)"])
+def test_a_blob_that_became_a_text_is_one_bad_row(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One bit of a row's header does that; every other row must still be read."""
+
+    async def scenario() -> None:
+        store = await open_store(tmp_path, clock=VirtualClock(), settings=SETTINGS)
+        rows = [(key, b"value of " + key) for key in KEYS]
+        await store.apply(Batch(puts=rows, deletes=[]), sync=True)
+        await store.aclose()
+        with sqlite3.connect(tmp_path / NAME) as connection:
+            connection.execute(f"UPDATE rows SET value = {text} WHERE id = 1")
+        connection.close()
+        store = await open_store(tmp_path, clock=VirtualClock(), settings=SETTINGS)
+        found = await store.scan(b"r1")
+        assert list(found.damaged) == KEYS[:1]
+        assert list(found.rows) == rows[1:]
+        with pytest.raises(DamagedRowError):
+            await store.get(KEYS[0])
+        await store.aclose()
+        with sqlite3.connect(tmp_path / NAME) as connection:
+            aside = connection.execute("SELECT key, typeof(value) FROM quarantine")
+            assert aside.fetchall() == [(KEYS[0], "blob")]
+        connection.close()
+
+    asyncio.run(scenario())
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]

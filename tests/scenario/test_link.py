@@ -250,7 +250,7 @@ def test_while_cut_off_nobody_but_the_node_is_answered(tmp_path) -> None:
             token = plain.replace(b"Host:", b"Authorization: Bearer abc\r\nHost:")
             answer = await ask(hub, token)
             assert status_of(answer) == 503
-            assert b"this identity cannot be checked" in body(answer)
+            assert b"this token cannot be checked" in body(answer)
             assert "Retry-After" not in dict(headers_of(answer))
             assert status_of(await ask(hub, plain)) == 200
         async with hub_over([], tmp_path, node_uids=frozenset({4242})) as hub:

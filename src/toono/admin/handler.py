@@ -16,10 +16,15 @@ from toono.wire.messages import Headers, Request, Response
 TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
 JSON: Headers = [(b"Content-Type", b"application/json")]
 Check = Callable[[], bool]
+Note = Callable[[], str]
 
 
 class Admin:
-    """Answers the status listener. `checks` are what readiness depends on."""
+    """Answers the status listener. `checks` are what readiness depends on.
+
+    `notes` are what is wrong and no reason to take the hub out of use: text where
+    something is, shown by verbose readiness. `pages` are answered as JSON.
+    """
 
     def __init__(
         self,
@@ -27,7 +32,11 @@ class Admin:
         checks: Mapping[str, Check],
         status: Callable[[], Mapping[str, object]],
         metrics: Metrics,
+        notes: Mapping[str, Note] | None = None,
+        pages: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
+        self._notes = notes or {}
+        self._pages = pages or {}
         self._checks = checks
         self._status = status
         self._metrics = metrics
@@ -48,6 +57,9 @@ class Admin:
         if path == "/metrics":
             headers = [(b"Content-Type", CONTENT_TYPE)]
             return Response(status=200, headers=headers, content=self._metrics.text())
+        if path in self._pages:
+            content = json.dumps(self._pages[path]()).encode()
+            return Response(status=200, headers=JSON, content=content)
         if path == "/statusz":
             return self._statusz(request)
         return Response(status=404, headers=TEXT, content=b"404 page not found\n")
@@ -65,6 +77,8 @@ class Admin:
         if good and "verbose" not in query:
             return Response(status=200, headers=TEXT, content=b"ok")
         lines = [f"[{'+' if ok else '-'}]{one}" for one, ok in results.items()]
+        told = {one: note() for one, note in self._notes.items() if not name}
+        lines += [f"[!]{one}: {text}" for one, text in told.items() if text]
         lines.append("readyz check passed" if good else "readyz check failed")
         content = ("\n".join(lines) + "\n").encode()
         return Response(status=200 if good else 500, headers=TEXT, content=content)

@@ -112,6 +112,8 @@ class Keeper:
         `flush` or for company: written at once, the bookmarks of 150 watches would
         wear out a flash card for nothing.
         """
+        if scope.dropped:
+            return None
         ahead = self._ahead.get(scope.id)
         if ahead is not None:
             return self._after(ahead, change, sync=sync)
@@ -125,6 +127,22 @@ class Keeper:
         if future is not None:
             self._kept(scope, [(item.namespace, item.name) for item in change.puts])
         return future
+
+    def drop(self, scope: Scope) -> bool:
+        """Have the store forget a scope for good; False where it cannot just now."""
+        if scope.id in self._ahead:
+            return False
+        batch = Batch(
+            deletes=[scope_key(scope.id)], drops=[bucket_prefix(scope.bucket)]
+        )
+        try:
+            self._store.apply(batch)
+        except StoreFullError:
+            return False
+        self._stored.pop(scope.id, None)
+        self._late.pop(scope.id, None)
+        scope.dropped = True
+        return True
 
     def flush(self) -> None:
         """Write the versions that were left waiting, in one batch."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may be cached, and what: a pure decision over one call."""
 
+import re
 from dataclasses import dataclass
 
 from toono.cache.forms import PARTIAL, TABLE
+from toono.kube.component import component_of
 from toono.kube.request import Call
 
 DEFAULT_AGENTS = frozenset(
@@ -38,6 +40,24 @@ NEVER = frozenset(
 """Answers about a moment or a caller: kept, they would be somebody else's."""
 
 
+EVERYONE = "*"
+_ESCAPED = re.compile(r"(?=[^%]*%)(?:[a-z0-9._-]|%[0-9A-F]{2}|%[0-9A-F]?(?=%-)|%-)+\Z")
+"""A component that `component_of` had to make safe, written out as lists show it."""
+
+
+def component_named(name: str) -> str:
+    """Return the component that somebody means by `name`; "" where it is none.
+
+    As in a User-Agent only the product counts, in any ASCII case, made safe. What is
+    already safe, as `toono cache agents` prints it, stands for itself.
+    """
+    name = name.strip()
+    if _ESCAPED.match(name):
+        return name
+    # The wire reads a User-Agent as latin-1, and a list of names is UTF-8.
+    return component_of(name.encode("utf-8", "surrogatepass").decode("latin-1"))
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Which components are cached; `*` is every one that says who it is."""
@@ -47,7 +67,26 @@ class Policy:
     @classmethod
     def of(cls, *extra: str) -> "Policy":
         """Return the policy of YurtHub's defaults and `extra` names (any case)."""
-        return cls(DEFAULT_AGENTS | {name.strip().lower() for name in extra} - {""})
+        named = {one if one == EVERYONE else component_named(one) for one in extra}
+        return cls(DEFAULT_AGENTS | named - {""})
+
+    def names(self, component: str) -> bool:
+        """Say whether `component` is kept by its own name, not by `*` or a header."""
+        return component in self.agents
+
+    @property
+    def keeps_everyone(self) -> bool:
+        """`*` is among the names."""
+        return EVERYONE in self.agents
+
+    def admits(self, call: Call) -> bool:
+        """Say whether the caller is one whose answers are kept.
+
+        `Edge-Cache: true` asks for it request by request, as in YurtHub v1.5.
+        """
+        return call.component != "" and (
+            call.component in self.agents or EVERYONE in self.agents or call.edge_cache
+        )
 
     def allows(self, call: Call) -> bool:
         """Say whether the answer to `call` may be kept, and answered from.
@@ -57,8 +96,7 @@ class Policy:
         Table, what is not as kubectl asks by default is passed on and not kept.
         """
         return (
-            call.component != ""
-            and (call.component in self.agents or "*" in self.agents)
+            self.admits(call)
             and call.verb in VERBS
             and call.resource != ""
             and call.resource not in NEVER

@@ -13,9 +13,9 @@ from typing import Literal
 
 import msgspec
 
-from toono.cache.scope import Question, RowKey
+from toono.cache.scope import Question, Row, RowKey
 from toono.codec.base import Object, Style
-from toono.errors import CodecError
+from toono.errors import CodecError, DamagedRowError
 from toono.store.base import Key
 
 SCOPE_PREFIX = b"s"
@@ -103,3 +103,12 @@ def decode_object(value: bytes) -> tuple[str, str, bytes]:
         return _decode_object(value)
     except (msgspec.DecodeError, msgspec.ValidationError) as exc:
         raise CodecError("an object's row cannot be read") from exc
+
+
+def checked(row: Row, value: bytes | None, key: RowKey) -> bytes:
+    """Return the stored bytes, only if they are those that the index speaks of."""
+    if value is not None:
+        uid, version, content = decode_object(value)
+        if uid == row.uid and version == row.resource_version:
+            return content
+    raise DamagedRowError(f"{key[0]}/{key[1]}".encode())

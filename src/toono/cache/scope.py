@@ -99,6 +99,8 @@ class Scope:
     """False once a change was not taken by the store: the next one writes it whole."""
     loaded: bool = True
     """False from a restart until the rows' index has been read from the store."""
+    dropped: bool = False
+    """Given up: who still feeds it feeds nothing."""
 
     def reading(self, *, consistent: bool, known_epoch: int = 0) -> "Reading":
         """Note the state of the scope as a request for it is sent."""

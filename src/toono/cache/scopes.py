@@ -8,7 +8,7 @@ it belongs to the event loop: no rule ever waits for a disk.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toono.cache.hot import Hot
@@ -17,6 +17,7 @@ from toono.cache.rows import (
     SCOPE_PREFIX,
     ScopeRow,
     bucket_prefix,
+    checked,
     decode_object,
     decode_scope,
     object_key,
@@ -24,7 +25,7 @@ from toono.cache.rows import (
     scope_id,
 )
 from toono.cache.scope import Change, Question, Row, RowKey, Scope, forget, name_hash
-from toono.errors import CodecError, DamagedRowError
+from toono.errors import CodecError
 from toono.kube.names import parse_version
 from toono.kube.selectors import pinned_name
 from toono.runtime.clock import Clock
@@ -82,6 +83,7 @@ class Scopes:
         self._count = 0
         self.epoch = 0
         self.counters = Counters()
+        self.has_room: Callable[[str], bool] = lambda _: True
 
     async def open(self) -> None:
         """Read every scope's own row; their objects are read when first asked for."""
@@ -170,7 +172,8 @@ class Scopes:
         scope = self.find(question)
         if scope is not None:
             return scope
-        if question.component != FIRST and self._full():
+        component = question.component
+        if component != FIRST and (self._full() or not self.has_room(component)):
             self.counters.refused_scopes += 1
             return None
         bucket = self._keeper.new_bucket()
@@ -204,7 +207,7 @@ class Scopes:
             family.wide.append(scope)
 
     def doubt(self) -> None:
-        """Hold every scope for incomplete: the disk may have lost rows, or kept old."""
+        """Hold every scope for incomplete: rows may be lost, or old."""
         for scope in self.all():
             scope.durable = False
             forget(scope)
@@ -265,9 +268,7 @@ class Scopes:
         sizes = {one.id: sum(r.size for r in one.rows.values()) for one in scopes}
         left = sum(sizes.values()) - BUDGETS[component]
         for scope in sorted(scopes, key=lambda one: one.confirmed_at):
-            if left <= 0:
-                return
-            if scope is not newest and scope.rows:
+            if left > 0 and scope is not newest and scope.rows:
                 left -= sizes[scope.id]
                 self.empty(scope)
 
@@ -279,6 +280,19 @@ class Scopes:
         for key in deletes:
             self._hot.drop((scope.id, key))
         self._keeper.keep(scope, Change((), deletes, True, False), sync=False)
+
+    def drop(self, scope: Scope) -> bool:
+        """Give up a scope and its question; False while its list is being written."""
+        if not self._keeper.drop(scope):
+            return False
+        for key in scope.rows:
+            self._hot.drop((scope.id, key))
+        family = self._families[scope.question[0], scope.question[1], scope.question[3]]
+        del family.questions[scope.question]
+        for some in (family.wide, *family.named.values()):
+            some[:] = [one for one in some if one is not scope]
+        self._count -= 1
+        return True
 
     def _enter_epoch(self, scope: Scope) -> None:
         self.epoch = scope.epoch
@@ -381,18 +395,9 @@ class Scopes:
                 if value is not None:
                     stored[key] = value
         for key in missing:
-            found[key] = _checked(rows[key], stored.get(key), key)
+            found[key] = checked(rows[key], stored.get(key), key)
         return found
 
     def touch(self, scope: Scope, key: RowKey) -> None:
         """Note that an object was asked for by name."""
         self._hot.touch((scope.id, key))
-
-
-def _checked(row: Row, value: bytes | None, key: RowKey) -> bytes:
-    """Return the stored bytes, only if they are those that the index speaks of."""
-    if value is not None:
-        uid, version, content = decode_object(value)
-        if uid == row.uid and version == row.resource_version:
-            return content
-    raise DamagedRowError(f"{key[0]}/{key[1]}".encode())

@@ -1,27 +1,45 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cache that YurtHub wrote, read in at the first start.
+"""A tree in YurtHub's layout, read in where the database knows nothing.
 
     <component>/<resource>.<version>.<group or core>/[<namespace>/]<name>
     <component>/<resource>/[<namespace>/]<name>           older, versions from objects
+    <component>/partialobjectmetadata[s].v1.meta.k8s.io/<either>/[<namespace>/]<name>
 
-A file counts if it is a plain one, parses, and is named as it says. Where a `tmp_`
-backup stands beside a whole file the higher resourceVersion wins. YurtHub keeps
-neither the question nor its version, so what is read is *imported*: it shows what is
-there, proves no absence, and is replaced by the first answer from the cloud. Nothing
-here ever stops a start.
+A file counts if it is a plain one, parses, is named as it says, and is what the
+manifest beside it says, if there is one. Where a `tmp_` backup stands beside a whole
+file the higher resourceVersion wins. YurtHub keeps neither the question nor its
+version, and a copy of our own database may lag behind it: what is read is *imported*.
+It shows what is there, proves no absence, and is replaced by the first answer from
+the cloud. Nothing here ever stops a start.
 """
 
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from toono.cache.forms import JSON
+from toono.cache.forms import JSON, PARTIAL, form_of
 from toono.cache.received import MAX_OBJECT_BYTES, fits
 from toono.cache.scope import Change, Question, Row, name_hash
 from toono.cache.scopes import Scopes
+from toono.cache.tree_layout import (
+    BACKUP,
+    OWN,
+    Resource,
+    folder_of,
+    is_partial_folder,
+    resource_of_folder,
+)
+from toono.cache.tree_manifest import (
+    MAX_BYTES,
+    NAME,
+    FileFact,
+    Manifest,
+    decode,
+    is_sound,
+)
 from toono.codec.base import Object, Single
 from toono.codec.json import JSONCodec
 from toono.errors import CodecError
@@ -29,55 +47,85 @@ from toono.kube.names import parse_version
 
 log = logging.getLogger(__name__)
 
-BACKUP = "tmp_"
 MAX_DEPTH = 2
 MAX_FILES = 50_000
-METADATA_ONLY = ("partialobjectmetadatas.", "partialobjectmetadata.")
-
-
-class Resource(NamedTuple):
-    """Whose directory it is, and of which resource."""
-
-    component: str
-    group: str
-    version: str
-    resource: str
+_NONE: Mapping[str, FileFact] = {}
 
 
 class Found(NamedTuple):
     """All objects of one directory, the best of each name."""
 
     resource: Resource
+    form: str
     singles: list[Single]
+    list_kind: str
+
+
+class Place(NamedTuple):
+    """A directory of objects: of which component, where, and what is vouched for."""
+
+    component: str
+    folder: Path
+    partial: bool
+    facts: Mapping[str, FileFact]
+
+
+Best = dict[tuple[str, str], Single]
 
 
 def read_tree(path: Path) -> list[Found]:
-    """Return what YurtHub left below `path`; empty where there is nothing. Blocks."""
-    best: dict[Resource, dict[tuple[str, str], Single]] = {}
+    """Return what a tree below `path` holds; empty where there is none. Blocks."""
+    manifest = read_manifest(path) or Manifest()
+    best: dict[tuple[Resource, str], Best] = {}
     files = 0
+    for place in _places(path, manifest):
+        for file in _files(place.folder, MAX_DEPTH):
+            files += 1
+            if files > MAX_FILES:
+                log.warning("more files than are read in", extra={"path": str(path)})
+                return _found(best, manifest)
+            single = _read(file, place)
+            resource = single and _resource(place, single)
+            if single is not None and resource is not None:
+                form = form_of(JSON, PARTIAL if place.partial else "")
+                _keep(best.setdefault((resource, form), {}), single)
+    return _found(best, manifest)
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return what the tree's writer noted of it; None where nothing can be read."""
+    try:
+        content = _content(path.joinpath(*OWN, NAME), MAX_BYTES)
+    except OSError:
+        return None
+    return None if content is None else decode(content)
+
+
+def _found(
+    best: Mapping[tuple[Resource, str], Best], manifest: Manifest
+) -> list[Found]:
+    kinds = {folder_of(one.question): one.list_kind for one in manifest.scopes}
+    found = []
+    for (resource, form), singles in best.items():
+        first = next(iter(singles.values()))
+        folder = folder_of(Question(*resource, "", "", "", "", form))
+        list_kind = kinds.get(folder) or first.kind + "List"
+        found.append(Found(resource, form, list(singles.values()), list_kind))
+    return found
+
+
+def _places(path: Path, manifest: Manifest) -> Iterator[Place]:
+    """Yield each directory that holds one component's objects of one resource."""
     for component in _directories(path):
         if component.name.startswith("_"):
             continue
         for folder in _directories(component):
-            name = folder.name.removeprefix(BACKUP)
-            if name.startswith(METADATA_ONLY):
-                continue
-            for file in _files(folder, MAX_DEPTH):
-                files += 1
-                if files > MAX_FILES:
-                    log.warning(
-                        "more files than are read in", extra={"path": str(path)}
-                    )
-                    return _found(best)
-                single = _read(file)
-                resource = single and _resource(component.name, name, single)
-                if single is not None and resource is not None:
-                    _keep(best.setdefault(resource, {}), single)
-    return _found(best)
-
-
-def _found(best: dict[Resource, dict[tuple[str, str], Single]]) -> list[Found]:
-    return [Found(one, list(singles.values())) for one, singles in best.items()]
+            partial = is_partial_folder(folder.name.removeprefix(BACKUP))
+            for inner in _directories(folder) if partial else (folder,):
+                parts = (*folder.relative_to(path).parts, inner.name)
+                name = "/".join(parts if partial else parts[:-1])
+                facts = manifest.files.get(name, _NONE)
+                yield Place(component.name, inner, partial, facts)
 
 
 def _keep(known: dict[tuple[str, str], Single], single: Single) -> None:
@@ -115,14 +163,12 @@ def _files(path: Path, depth: int) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def _read(file: Path) -> Single | None:
+def _read(file: Path, place: Place) -> Single | None:
     """Return the object in a file, None where it is not what its name says."""
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                return None
-            content = opened.read(MAX_OBJECT_BYTES + 1)
+        content = _content(file, MAX_OBJECT_BYTES)
+        if content is None:
+            return None
         single = JSONCodec().read_single(content)
     except (OSError, CodecError) as exc:
         log.info("a cached file is not read in", extra={"path": str(file), "err": exc})
@@ -133,25 +179,38 @@ def _read(file: Path) -> Single | None:
     if not named or not placed or not fits(item, namespace="", name=""):
         log.info("a cached file holds another object", extra={"path": str(file)})
         return None
+    fact = place.facts.get("/".join(file.relative_to(place.folder).parts))
+    if not is_sound(fact, content, item.resource_version):
+        log.warning("a cached file is damaged", extra={"path": str(file)})
+        return None
     return single
 
 
-def _resource(component: str, folder: str, single: Single) -> Resource | None:
-    """Return whose directory it is; None where its objects are of another API."""
-    group, _, version = single.api_version.rpartition("/")
-    resource, dot, rest = folder.partition(".")
-    if dot:
-        named_version, _, named_group = rest.partition(".")
-        if (named_version, named_group.removeprefix("core") or "") != (version, group):
+def _content(file: Path, limit: int) -> bytes | None:
+    """Return what a plain file holds, one byte over `limit` at most; else None."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             return None
-    return Resource(component, group, version, resource)
+        return opened.read(limit + 1)
+
+
+def _resource(place: Place, single: Single) -> Resource | None:
+    """Return whose directory it is; None where its objects are of another API."""
+    if place.partial != (single.kind == PARTIAL):
+        return None
+    return resource_of_folder(
+        place.component,
+        place.folder.name.removeprefix(BACKUP),
+        api_version=None if place.partial else single.api_version,
+    )
 
 
 def adopt_tree(scopes: Scopes, found: list[Found]) -> int:
     """Make imported scopes of what was read; return how many objects."""
     objects = 0
-    for resource, singles in found:
-        question = Question(*resource, "", "", "", "", JSON)
+    for resource, form, singles, list_kind in found:
+        question = Question(*resource, "", "", "", "", form)
         if scopes.find(question) is not None:
             continue  # what the cloud said since is newer than any file
         scope = scopes.ensure(question)
@@ -159,7 +218,7 @@ def adopt_tree(scopes: Scopes, found: list[Found]) -> int:
             continue
         first = singles[0]
         scope.kind, scope.api_version = first.kind, first.api_version
-        scope.list_kind, scope.style = first.kind + "List", first.style
+        scope.list_kind, scope.style = list_kind, first.style
         scope.imported = True
         items = [single.object for single in singles]
         for item in items:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from toono.cache.inspect import Remembered, lost_questions, remembered, whole_object
+from toono.cli import agents
 from toono.runtime.clock import SystemClock
 from toono.store.sqlite import NAME
 
@@ -35,7 +36,11 @@ def command() -> None:
       toono cache ls
       toono cache get kubelet pods default/web-0
       toono cache verify
+      toono cache agents
     """
+
+
+command.add_command(agents.command, "agents")
 
 
 @command.command("ls")

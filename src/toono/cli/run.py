@@ -12,10 +12,12 @@ import click
 from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
-from toono.config.options import Options
+from toono.config.options import Options, parse_reader
+from toono.identity.rights import RightsSettings
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
+from toono.wire.tls import ServerFiles
 
 SWITCH_SECONDS = 0.0005
 """The interpreter's own 5 ms are all that a batch has until it must be committed."""
@@ -54,25 +56,46 @@ def command(**given: Any) -> None:
 def settings_of(options: Options) -> HubSettings:
     """Return what the hub needs to know; OptionError for what is missing."""
     identity = identify(options)
+    address = options.text("bind-proxy-address")
     return HubSettings(
         servers=identity.servers,
         tls=identity.files,
         node_name=identity.node_name,
         cache_path=Path(options.text("disk-cache-path")),
-        listen=(
-            (options.text("bind-proxy-address"), int(options.number("proxy-port"))),
+        listen=((address, int(options.number("proxy-port"))),),
+        listen_tls=((address, int(options.number("proxy-secure-port"))),),
+        serving=serving_of(options, ca=identity.files.ca),
+        node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
+        rights=RightsSettings(
+            lapse=options.number("pod-rights-lapse"),
+            leeway=options.number("token-leeway"),
+            audiences=frozenset(options.words("api-audiences")),
+            allowed=frozenset(map(parse_reader, options.words("offline-readers"))),
         ),
         status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
         agents=options.words("cache-agents"),
+        namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
-        node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),
             probe_timeout=options.number("heartbeat-timeout-seconds"),
         ),
     )
+
+
+def serving_of(options: Options, *, ca: Path) -> ServerFiles | None:
+    """Return what pods are shown, None where no certificate is given.
+
+    Client certificates are believed if the cluster's CA signed them: the node's own
+    is the only one that lends anything.
+    """
+    certificate = options.text("serving-cert-file")
+    if not certificate:
+        return None
+    key = options.text("serving-key-file") or certificate
+    return ServerFiles(certificate=Path(certificate), key=Path(key), client_ca=ca)
 
 
 async def serve(settings: HubSettings) -> None:
@@ -84,4 +107,6 @@ async def serve(settings: HubSettings) -> None:
     async with Hub(settings) as hub:
         for host, port in hub.addresses:
             click.echo(f"serving on http://{host}:{port}", err=True)
+        for host, port in hub.tls_addresses:
+            click.echo(f"serving pods on https://{host}:{port}", err=True)
         await stop.wait()

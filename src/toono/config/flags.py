@@ -48,9 +48,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool", "Node", _POOL),
     Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
-    Flag(
-        "namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node", _AUTONOMY
-    ),
+    Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
     Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
     Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
@@ -58,13 +56,49 @@ FLAGS: tuple[Flag, ...] = (
         "bind-address", "text", "127.0.0.1", "of the hub's own endpoints", "Listeners"
     ),
     Flag("serve-port", "integer", 10267, "of the hub's own endpoints", "Listeners"),
-    Flag("proxy-secure-port", "integer", 10268, "for pods", "Listeners", _IDENTITY),
+    Flag("proxy-secure-port", "integer", 10268, "for pods, over TLS", "Listeners"),
     Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _FILTERS),
     Flag("enable-dummy-if", "flag", True, "dummy interface", "Listeners", _IDENTITY),
     Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners", _IDENTITY),
     Flag("dummy-if-ip", "text", "", "its address", "Listeners", _IDENTITY),
-    Flag("serving-cert-file", "text", "", "for pods", "Listeners", _IDENTITY),
-    Flag("serving-key-file", "text", "", "its key", "Listeners", _IDENTITY),
+    Flag(
+        "serving-cert-file",
+        "text",
+        "",
+        "certificate for pods, signed by the CA of kube-root-ca.crt; followed when it"
+        " changes",
+        "Listeners",
+    ),
+    Flag("serving-key-file", "text", "", "its key", "Listeners"),
+    Flag(
+        "token-leeway",
+        "duration",
+        300.0,
+        "for clocks that differ, when a token is checked offline",
+        "Identity",
+    ),
+    Flag(
+        "pod-rights-lapse",
+        "duration",
+        86400.0,
+        "how long a pod reads on offline without its right being heard again",
+        "Identity",
+    ),
+    Flag(
+        "api-audiences",
+        "list",
+        (),
+        "of the API server, where they are not its issuer alone",
+        "Identity",
+    ),
+    Flag(
+        "offline-readers",
+        "list",
+        (),
+        "who may read what offline though it was not asked online:"
+        " USER=RESOURCE[.GROUP] or USER=*",
+        "Identity",
+    ),
     Flag("disk-cache-path", "text", "/etc/kubernetes/cache/", "of the cache", "Cache"),
     Flag(
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"

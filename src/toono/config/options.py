@@ -20,6 +20,7 @@ from toono.errors import OptionError
 
 API_VERSION, KIND = "toono.io/v1alpha1", "ToonoConfiguration"
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?\Z")
+_READABLE = re.compile(r"(?:\*|[a-z][a-z0-9.-]*)\Z")
 _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _BY_NAME = {flag.name: flag for flag in FLAGS}
 
@@ -163,7 +164,7 @@ def check(options: Options) -> None:
         if options.text(name) not in allowed:
             remedy = "one of: " + ", ".join(allowed)
             raise OptionError(f"--{name}", f"{options.text(name)!r} is unknown", remedy)
-    for name in ("proxy-port", "serve-port"):
+    for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")
     for uid in options.words("node-uids"):
@@ -171,6 +172,20 @@ def check(options: Options) -> None:
             raise OptionError("--node-uids", f"{uid!r} is no user's number")
     for server in options.words("server-addr"):
         parse_server(server)
+    for reader in options.words("offline-readers"):
+        parse_reader(reader)
+    if options.text("serving-key-file") and not options.text("serving-cert-file"):
+        problem = "given without --serving-cert-file"
+        raise OptionError("--serving-key-file", problem, "give both")
+
+
+def parse_reader(text: str) -> tuple[str, str]:
+    """Return (user, resource.group) of an offline reader; OptionError for none."""
+    user, equals, resource = text.partition("=")
+    if not user or not equals or not _READABLE.match(resource):
+        remedy = "write it as system:serviceaccount:NAMESPACE:NAME=services"
+        raise OptionError("--offline-readers", f"{text!r} is no reader", remedy)
+    return user, resource
 
 
 def parse_server(text: str) -> tuple[str, int]:

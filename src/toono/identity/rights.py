@@ -2,8 +2,9 @@
 """May this caller have this answer? Asked before anything that the cloud did not say.
 
 The node is a caller on loopback without credentials whose socket belongs to root (or
-`--node-uids`) and to no pod: a process of the host, as the kubelet is. Everybody else
-is refused until their own rights can be checked.
+`--node-uids`) and to no pod, or one with this node's own client certificate. The owner
+of a token may read what the API server lately let that very credential read. Whoever
+was refused hears the same refusal; of whom nothing is known, nothing is answered.
 """
 
 import asyncio
@@ -11,32 +12,214 @@ import ipaddress
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
+from toono.identity.book import ALWAYS, Book, Window
+from toono.identity.certificates import is_of_node
+from toono.identity.rows import Question
 from toono.identity.sockets import Address, Owner, owner_of
+from toono.identity.tokens import Checked, Trust, Verifier
 from toono.kube.request import Call, Caller
+from toono.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 4096
+LAPSE_SECONDS = 24 * 3600.0
+LEEWAY_SECONDS = 300.0
+NODE = "node"
+READS = frozenset({"get", "list", "watch"})
+OWN_COMPONENT = "kubelet"
+"""No token's answer is ever kept under this name: what the node lives by stays its."""
+
+
+class Verdict(Enum):
+    """What follows for a caller, with the code that the API server would give."""
+
+    ALLOWED = 200
+    UNAUTHENTICATED = 401
+    FORBIDDEN = 403
+    UNKNOWN = 503
+
+
+class Judgement(NamedTuple):
+    """A verdict, whose it is, and why, in words for the caller."""
+
+    verdict: Verdict
+    user: str = ""
+    why: str = ""
+
+
+ALLOWED = Judgement(Verdict.ALLOWED)
+NOBODY = "cut off: this identity cannot be checked"
+NEVER_ASKED = "cut off: whether this identity may have this was not asked lately"
+IMPERSONATES = "cut off: only the API server can judge an impersonation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RightsSettings:
+    """What an operator says about identities; the defaults need no word."""
+
+    node_name: str = ""
+    node_uids: frozenset[int] = frozenset({0})
+    lapse: float = LAPSE_SECONDS
+    """How long a pod's right holds without being heard again; the node's holds on."""
+    leeway: float = LEEWAY_SECONDS
+    """For clocks that differ, at a token's begin and end."""
+    audiences: frozenset[str] = frozenset()
+    """Of the API server, beside the issuer (its --api-audiences)."""
+    allowed: frozenset[tuple[str, str]] = field(default=frozenset())
+    """(user, resource.group) that may be read offline whatever was asked online."""
 
 
 class Rights:
-    """Answers `is_node` and `may`. `owner` asks the kernel, in a thread."""
+    """Answers `is_node`, `judge` and `may`, and learns from the API server's answers."""
 
     def __init__(
         self,
+        book: Book,
         *,
-        node_uids: frozenset[int] = frozenset({0}),
+        clock: Clock,
+        settings: RightsSettings | None = None,
         owner: Callable[[Address, Address], Owner] = owner_of,
+        keeps: Callable[[Call], bool] = lambda _: True,
     ) -> None:
-        self._node_uids = node_uids
+        self.settings = settings or RightsSettings()
+        self.book = book
+        self.verifier = Verifier(
+            leeway=self.settings.leeway, audiences=self.settings.audiences
+        )
+        self.learned: Callable[[Caller, Question, Checked], None] | None = None
+        """Told of each answer to a token, for who asks ahead."""
+        self._clock = clock
         self._owner = owner
+        self._keeps = keeps
         self._known: OrderedDict[int, bool] = OrderedDict()
 
+    # -- the one gate ------------------------------------------------------------
+
     async def may(self, caller: Caller, call: Call) -> bool:
-        """Say whether `caller` may have an answer to `call` from the cache."""
-        return await self.is_node(caller)
+        """Say whether `caller` may have an answer to `call` from what is kept."""
+        return (await self.judge(caller, call)).verdict is Verdict.ALLOWED
+
+    async def judge(self, caller: Caller, call: Call) -> Judgement:
+        """Say what `caller` gets for `call` while nobody else can be asked."""
+        question = question_of(call)
+        if await self.is_node(caller):
+            if not self.book.is_fed(call.group, call.resource):
+                return ALLOWED
+            # A token's owner was told of these: what is kept may not be the node's.
+            return self._remembered(NODE, question, ALWAYS, user=NODE)
+        if caller.impersonates:
+            return Judgement(Verdict.UNKNOWN, why=IMPERSONATES)
+        if not caller.token:
+            return Judgement(Verdict.UNKNOWN, why=NOBODY)
+        return self.judge_token(caller.token, question)
+
+    def judge_token(self, token: bytes, question: Question) -> Judgement:
+        """Say what a token's owner gets for a question."""
+        now = self._clock.wall()
+        checked = self.verifier.check(token, now=now)
+        if self.book.is_refused(token):
+            why = "the API server has refused this token"
+            return Judgement(Verdict.UNAUTHENTICATED, checked.user, why)
+        if checked.trust in (Trust.FORGED, Trust.EXPIRED):
+            return Judgement(Verdict.UNAUTHENTICATED, checked.user, checked.why)
+        if checked.trust is Trust.EARLY:
+            why = f"cut off: this token cannot be taken: {checked.why}"
+            return Judgement(Verdict.UNKNOWN, checked.user, why)
+        if checked.trust is Trust.VALID and self._is_listed(checked.user, question):
+            return Judgement(Verdict.ALLOWED, checked.user, "the operator's list")
+        window = (now - self.settings.lapse, now + self.settings.leeway)
+        identity = self._identity(token, checked)
+        found = self._remembered(identity, question, window, user=checked.user)
+        if found.verdict is Verdict.UNKNOWN and checked.trust is Trust.UNJUDGED:
+            why = f"cut off: this token cannot be checked: {checked.why}"
+            return found._replace(why=why)
+        return found
+
+    def _is_listed(self, user: str, question: Question) -> bool:
+        if not self.settings.allowed or question.verb not in READS:
+            return False
+        named = ".".join(filter(None, (question.resource, question.group)))
+        return bool(self.settings.allowed & {(user, named), (user, "*")})
+
+    def _remembered(
+        self, identity: str, question: Question, window: Window, *, user: str
+    ) -> Judgement:
+        verdict = self.book.find(identity, question, window=window)
+        if verdict is None:
+            return Judgement(Verdict.UNKNOWN, user, NEVER_ASKED)
+        if verdict.allowed:
+            return Judgement(Verdict.ALLOWED, user, "allowed online")
+        return Judgement(Verdict.FORBIDDEN, user, "refused online")
+
+    def _identity(self, token: bytes, checked: Checked) -> str:
+        if checked.trust is Trust.VALID:
+            return checked.identity
+        return self.book.identity_of(token)
+
+    # -- learning ------------------------------------------------------------------
+
+    def learn(self, caller: Caller, call: Call, code: int, *, node: bool) -> None:
+        """Take in what the API server answered to this very credential.
+
+        Only 2xx, 304, 401 and 403 say anything of rights, and of reads alone: a write's 403
+        may be an admission's.
+        """
+        if caller.impersonates:
+            return
+        if node:
+            self._put(NODE, call, code)
+            return
+        if not caller.token:
+            return
+        if code == 401:
+            self._refuse(caller.token)
+            return
+        if not says_something(call, code):
+            return
+        self.book.accept(caller.token)
+        checked = self.verifier.check(caller.token, now=self._clock.wall())
+        identity = self._identity(caller.token, checked)
+        if checked.trust is Trust.VALID:
+            self.book.move(self.book.identity_of(caller.token), identity)
+        self._put(identity, call, code)
+        if (
+            code != 403
+            and call.resource
+            and self._keeps(call)
+            and keeps_for_token(call)
+        ):
+            self.book.feed(call.group, call.resource)
+        if self.learned is not None:
+            self.learned(caller, question_of(call), checked)
+
+    def _put(self, identity: str, call: Call, code: int) -> None:
+        if says_something(call, code):
+            self.book.put(
+                identity,
+                question_of(call),
+                allowed=code != 403,
+                at=self._clock.wall(),
+                lasts=identity == NODE,
+            )
+
+    def _refuse(self, token: bytes) -> None:
+        """A 401: this token is worth nothing any more; its owner may have another.
+
+        Written down only where it is really the cluster's: anybody can make up the
+        others, and they fail by themselves.
+        """
+        now = self._clock.wall()
+        genuine = self.verifier.check(token, now=now).trust is Trust.VALID
+        self.book.refuse(token, at=now, durable=genuine)
+        self.book.forget(self.book.identity_of(token))
+
+    # -- the node --------------------------------------------------------------------
 
     async def is_node(self, caller: Caller) -> bool:
         """Say whether `caller` is the node itself; any doubt is a no.
@@ -44,8 +227,10 @@ class Rights:
         Looked up once a connection: a socket that is handed to another process
         keeps the word of the one that opened it, as a file would.
         """
-        if caller.token or caller.impersonates or caller.certificate:
+        if caller.token or caller.impersonates:
             return False
+        if caller.certificate:
+            return is_of_node(caller.certificate, self.settings.node_name)
         known = self._known.get(caller.connection)
         if known is not None:
             return known
@@ -63,9 +248,33 @@ class Rights:
         except (OSError, ValueError) as exc:
             log.info("a caller could not be identified", extra={"err": str(exc)})
             return False
-        return owner.uid in self._node_uids and not any(
+        return owner.uid in self.settings.node_uids and not any(
             is_of_pod(group) for group in owner.cgroups
         )
+
+
+def question_of(call: Call) -> Question:
+    """Return what an authorizer is asked for a call.
+
+    As RequestInfo: a selector that pins a name makes it a question of that name. What
+    is no resource (discovery, the version) is asked for by its path.
+    """
+    if not call.resource:
+        return Question(call.verb, "", "", "", "", call.path)
+    name = call.name or call.pinned_name
+    return Question(
+        call.verb, call.group, call.resource, call.subresource, call.namespace, name
+    )
+
+
+def says_something(call: Call, code: int) -> bool:
+    """Say whether an answer tells of the right to read: 304 does, as 200."""
+    return call.verb in READS and (200 <= code < 300 or code in (304, 403))
+
+
+def keeps_for_token(call: Call) -> bool:
+    """Say whether the answer to a token's owner may be kept, for who has the right."""
+    return call.component != OWN_COMPONENT and not call.caller.impersonates
 
 
 def is_of_pod(group: str) -> bool:

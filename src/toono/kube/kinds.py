@@ -23,6 +23,11 @@ def built_in(group: str, resource: str) -> BuiltIn | None:
     return _BY_RESOURCE.get(GroupResource(group, resource))
 
 
+def groups_of(resource: str) -> tuple[str, ...]:
+    """Return every group that has a built-in resource of this name, "" for core."""
+    return tuple(sorted(one.group for one in _BY_RESOURCE if one.resource == resource))
+
+
 def resource_of(group: str, kind: str) -> str | None:
     """Return the plural of a built-in kind, None where it is none."""
     return _BY_KIND.get((group, kind))

@@ -85,6 +85,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str = ""
     component: str = ""
     """Lower-cased product of the User-Agent, made safe; empty where there is none."""
+    edge_cache: bool = False
+    """`Edge-Cache: true`: the caller asks that the answer be kept (YurtHub v1.5)."""
     caller: Caller
 
 
@@ -121,6 +123,7 @@ def parse(
         content_type=fields.get(b"content-type", b"").decode("latin-1"),
         user_agent=user_agent,
         component=component_of(user_agent),
+        edge_cache=fields.get(b"edge-cache", b"").strip().lower() == b"true",
         caller=caller,
     )
 

@@ -15,8 +15,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from toono.codec.registry import for_media_type
-from toono.errors import RequestError, ToonoError, UnreachableError
-from toono.identity.rights import Rights
+from toono.errors import (
+    RejectedRequestError,
+    RequestError,
+    ToonoError,
+    UnreachableError,
+)
+from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
@@ -26,11 +31,10 @@ from toono.pipeline.local import MEDIA_TYPES, Local
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, Request, Response
+from toono.wire.messages import Body, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
-UNCHECKED = "cut off: this identity cannot be checked"
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
@@ -77,8 +81,7 @@ class Chain:
         route = choose_route(call, facts)
         if route is Route.FORWARD:
             try:
-                credential = await self._credential(call.caller)
-                return "forward", await self.forward(call, request, credential)
+                return "forward", await self._forward(call, request)
             except UnreachableError:
                 if call.verb not in READS:
                     raise
@@ -87,13 +90,24 @@ class Chain:
                 )
         if route is Route.REFUSE:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
-        if not await self.rights.may(call.caller, call):
-            raise RequestError(503, "ServiceUnavailable", UNCHECKED)
+        judgement = await self.rights.judge(call.caller, call)
+        if judgement.verdict is not Verdict.ALLOWED:
+            raise not_allowed(call, judgement)
         if call.problem is not None:
             raise call.problem.with_traceback(None)
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
         return "local", await self.local(call)
+
+    async def _forward(self, call: Call, request: Request) -> Response:
+        """Pass on with the caller's own credential; learn what it was allowed."""
+        caller = call.caller
+        credential = await self._credential(caller)
+        response = await self.forward(call, request, credential)
+        if response.status < 400 or says_status(response):
+            node = credential.is_node
+            self.rights.learn(caller, call, response.status, node=node)
+        return response
 
     async def _credential(self, caller: Caller) -> Credential:
         """Return whose credential goes upstream: the node's only for the node."""
@@ -137,6 +151,31 @@ class Counted:
             over()
 
 
+def says_status(response: Response) -> bool:
+    """Say whether an error is the API server's own, and not some proxy's page."""
+    return isinstance(response.content, bytes) and b"Status" in response.content
+
+
+def not_allowed(call: Call, judgement: Judgement) -> RequestError:
+    """Return the refusal that a caller hears offline: the code it would hear online."""
+    match judgement.verdict:
+        case Verdict.UNAUTHENTICATED:
+            message = f"Unauthorized: {judgement.why}"
+            return RequestError(401, "Unauthorized", message)
+        case Verdict.FORBIDDEN:
+            refused = status.forbidden(
+                call.group,
+                call.resource,
+                call.name or call.pinned_name,
+                user=judgement.user,
+                verb=call.verb,
+                namespace=call.namespace,
+            )
+            return status.refuse(refused)
+        case _:
+            return RequestError(503, "ServiceUnavailable", judgement.why)
+
+
 def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
     """Return a Status as the answer, in the form that the client takes."""
     code = failure["code"]
@@ -155,6 +194,14 @@ def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
     if code != 503 and isinstance(details, Mapping) and "retryAfterSeconds" in details:
         headers.append((b"Retry-After", b"%d" % details["retryAfterSeconds"]))
     return Response(status=code, headers=headers, content=codec.write_status(failure))
+
+
+def refuse(code: int, message: str) -> tuple[Headers, bytes]:
+    """Return the Status of a request that the wire's gate has refused."""
+    response = refusal(None, status.of_error(RejectedRequestError(code, message)))
+    content = response.content
+    assert isinstance(content, bytes)
+    return response.headers, content
 
 
 def caller_of(request: Request) -> Caller:

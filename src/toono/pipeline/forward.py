@@ -16,6 +16,7 @@ from toono.cache.record import Kept, Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.codec.registry import for_media_type
 from toono.errors import BodyCutError, UpstreamError, WireError, WireTimeoutError
+from toono.identity.rights import keeps_for_token
 from toono.kube.request import Call
 from toono.pipeline import heads
 from toono.runtime.clock import Clock
@@ -24,6 +25,9 @@ from toono.wire.messages import Answer, Body, Request, Response
 
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
+UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
+"""What exec, attach and port-forward speak. A tunnel of h2c would be a way around the
+gate, on a connection that may carry the node's certificate."""
 WATCH_PATIENCE = 10.0
 """Seconds that a watcher may read nothing; then it is cut, and lists again."""
 BARRIER_SECONDS = 0.2
@@ -94,7 +98,7 @@ class Forward:
         again: bool = False,
     ) -> Response:
         recording: Recording | DocumentRecording | None = None
-        if credential.is_node and call.verb != "watch":
+        if may_keep(call, credential) and call.verb != "watch":
             recording = await self._recorder.begin(call) or self._documents.begin(call)
         answer = await self._send(call, request, credential)
         if answer.tunnel is not None:
@@ -118,9 +122,9 @@ class Forward:
     async def _send(
         self, call: Call, request: Request, credential: Credential
     ) -> Answer:
-        upgrade = b""
-        if b"upgrade" in request.fields:
-            upgrade = request.fields[b"upgrade"]
+        upgrade = request.fields.get(b"upgrade", b"")
+        if upgrade and upgrade.lower() not in UPGRADES:
+            upgrade = b""  # any server may ignore it (RFC 9110, 7.8)
         return await self._upstream.send(
             request.method,
             request.target,
@@ -128,6 +132,7 @@ class Forward:
             None if request.body.length == 0 else request.body,
             credential=credential,
             upgrade=upgrade.decode("latin-1"),
+            interim=request.interim,
         )
 
     async def _small(
@@ -147,7 +152,7 @@ class Forward:
         if (
             codec is None
             or not plain
-            or not credential.is_node
+            or not may_keep(call, credential)
             or not self._recorder.policy.allows(call)
         ):
             return _response(answer, body=answer.body, stored=False, watch=True)
@@ -248,6 +253,17 @@ class WatchBody:
     def close(self) -> None:
         self._over = True
         self._inner.close()
+
+
+def may_keep(call: Call, credential: Credential) -> bool:
+    """Say whether this answer may be remembered: whoever reads it needs the right.
+
+    What nobody is told is nobody's, and a token's owner feeds no component that the
+    node itself lives by.
+    """
+    if credential.is_node:
+        return True
+    return credential != Credential.ANONYMOUS and keeps_for_token(call)
 
 
 async def read_all(body: Body) -> bytes:

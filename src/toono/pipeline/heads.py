@@ -12,6 +12,7 @@ from toono.wire.messages import Headers
 HOP_BY_HOP = frozenset(
     {
         b"connection",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-connection",
         b"proxy-authenticate",
@@ -22,7 +23,7 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-_NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length"}
+_NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length", b"edge-cache"}
 
 VIA = (b"Via", b"1.1 toono")
 STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
@@ -36,7 +37,8 @@ CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 def upstream_headers(headers: Headers) -> Headers:
     """Return what of a request's fields goes upstream.
 
-    Host is the upstream's own business, and the framing the wire's.
+    Host is the upstream's own business, and the framing the wire's. Edge-Cache is
+    said to the hub alone.
     """
     kept = [line for line in headers if line[0].lower() not in _NOT_UPSTREAM]
     kept.append(VIA)

@@ -35,6 +35,7 @@ class Limits:
 
 Client = tuple[str, str]
 """(component, source address)"""
+Waiting = tuple[asyncio.Future[None], Call, Client]
 
 
 class InFlight:
@@ -44,7 +45,7 @@ class InFlight:
         self._limits = limits or Limits()
         self._clients: Counter[Client] = Counter()
         self._watchers: Counter[Client] = Counter()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self.reading = 0
         self.writing = 0
         self.watching = 0
@@ -75,15 +76,20 @@ class InFlight:
             self.reading -= 1
         else:
             self.writing -= 1
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let in the first who can take the place: not all wait for the same one."""
+        for waiting in self._waiting:
+            turn, call, client = waiting
+            if not turn.done() and self._has_room(call, client):
+                turn.set_result(None)
+                return
 
     def _enter_watch(self, client: Client) -> None:
+        limit = _share(self._limits.watch, client[0])
         if (
-            self.watching >= self._limits.watch
+            self.watching >= limit
             or self._watchers[client] >= self._limits.client_watch
         ):
             raise RequestError(429, "TooManyRequests", TOO_MANY)
@@ -92,9 +98,7 @@ class InFlight:
 
     def _has_room(self, call: Call, client: Client) -> bool:
         read = is_read(call)
-        limit = self._limits.read if read else self._limits.write
-        if call.component != "kubelet":
-            limit = int(limit * (1 - KUBELET_SHARE))
+        limit = _share(self._limits.read if read else self._limits.write, client[0])
         busy = self.reading if read else self.writing
         return busy < limit and self._clients[client] < self._limits.client
 
@@ -102,11 +106,27 @@ class InFlight:
         try:
             async with asyncio.timeout(self._limits.queue_seconds):
                 while not self._has_room(call, client):
-                    waiter = asyncio.get_running_loop().create_future()
-                    self._waiting.append(waiter)
-                    await waiter
+                    await self._turn(call, client)
         except TimeoutError as exc:
             raise RequestError(429, "TooManyRequests", TOO_MANY) from exc
+
+    async def _turn(self, call: Call, client: Client) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = (turn, call, client)
+        self._waiting.append(waiting)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._wake()  # it had its turn and does not take it
+            raise
+        finally:
+            self._waiting.remove(waiting)
+
+
+def _share(limit: int, component: str) -> int:
+    """Return how much of a limit a component may fill."""
+    return limit if component == "kubelet" else int(limit * (1 - KUBELET_SHARE))
 
 
 def client_of(call: Call) -> Client:

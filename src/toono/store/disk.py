@@ -43,21 +43,25 @@ class Disk:
     def connect(self, path: Path, *, read_only: bool = False) -> Connection:
         """Open the database at `path`, which must exist. No transaction is begun."""
         mode = "ro" if read_only else "rw"
-        return sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-            timeout=BUSY_SECONDS,
+        return _tolerant(
+            sqlite3.connect(
+                f"file:{quote(str(path))}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=BUSY_SECONDS,
+            )
         )
 
     def connect_frozen(self, path: Path) -> Connection:
         """Open a database that nobody can write, as on a read-only file system."""
-        return sqlite3.connect(
-            f"file:{quote(str(path))}?immutable=1",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
+        return _tolerant(
+            sqlite3.connect(
+                f"file:{quote(str(path))}?immutable=1",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+            )
         )
 
     def open(self, path: Path, flags: int) -> int:
@@ -108,3 +112,9 @@ def _opener(path: str, flags: int) -> int:
 def is_regular(path: Path) -> bool:
     """Tell whether `path` is a file, and no symlink, FIFO, device or directory."""
     return stat.S_ISREG(path.lstat().st_mode)
+
+
+def _tolerant(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Read every text: one flipped bit makes one of a blob, and a row must not hide all."""
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    return connection

@@ -128,8 +128,12 @@ class Engine:
                 continue  # written anew, or moved, meanwhile
             if row[0] != key:
                 raise DamageError(f"the index leads from {key!r} to {row[0]!r}")
+            value = row[1]
+            if isinstance(value, str):  # of a flipped bit; no text has to be UTF-8
+                value = value.encode("utf-8", "surrogateescape")
             connection.execute(
-                "INSERT INTO quarantine(key, value, crc) VALUES(?, ?, ?)", row
+                "INSERT INTO quarantine(key, value, crc) VALUES(?, ?, ?)",
+                (key, value, row[2]),
             )
             connection.execute(
                 "UPDATE rows SET value = NULL, crc = NULL WHERE key = ?", (key,)

@@ -17,6 +17,8 @@ def read_rows(path: Path, prefix: Key) -> Scan:
         )
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        # One flipped bit makes a text of a blob; it must not hide all the others.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         try:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             if application != APPLICATION_ID:

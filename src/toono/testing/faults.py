@@ -1,9 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP proxy in front of a server that can break the way links break."""
+"""What breaks: a link, by a TCP proxy that stands for it, and a server's answers.
+
+The answers' faults are for `APIServer.fault`, one at a time.
+"""
 
 import asyncio
+import socket
+import struct
+from collections.abc import Awaitable, Callable
 
+from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.wire.messages import Request, Response
+
+AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER on, for no time: what is not sent is thrown away, and RST goes out."""
+Fault = Callable[[Request], Awaitable[Response | None]]
+
+
+def storm(status: int, times: int, *, retry_after: int | None = None) -> Fault:
+    """Answer the next `times` requests with a bare status, then let pass."""
+    left = times
+
+    async def fault(request: Request) -> Response | None:
+        nonlocal left
+        if left <= 0:
+            return None
+        left -= 1
+        response = Response(status=status)
+        if retry_after is not None:
+            response.headers.append((b"Retry-After", b"%d" % retry_after))
+        return response
+
+    return fault
+
+
+def late(seconds: float, clock: Clock) -> Fault:
+    """Think for a while before every answer."""
+
+    async def fault(request: Request) -> Response | None:
+        await clock.sleep(seconds)
+        return None
+
+    return fault
 
 
 class FaultProxy:
@@ -54,7 +93,7 @@ class FaultProxy:
         links, self._links = dict(self._links), {}
         for writers in links.values():
             for writer in writers:
-                writer.transport.abort()
+                _reset(writer)
         await cancel_and_wait(*links)
 
     async def _serve(
@@ -98,3 +137,11 @@ class FaultProxy:
                 await writer.drain()
         except OSError:
             return
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Break a connection with RST, as a link does that comes back without memory."""
+    raw = writer.get_extra_info("socket")
+    if raw is not None and raw.fileno() >= 0:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    writer.transport.abort()

@@ -21,6 +21,7 @@ VARIABLE = "KUBEBUILDER_ASSETS"
 PROGRAMS = ("etcd", "kube-apiserver")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+ANSWER_SECONDS = 5.0
 POLL_SECONDS = 0.2
 LOG_TAIL = 2000
 
@@ -118,12 +119,13 @@ class RealServer:
         try:
             head = b"GET /readyz HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n"
             writer.write(head)
-            answer = await reader.read()
-        except OSError:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                line = await reader.readline()
+        except OSError:  # TimeoutError too
             return False
         finally:
             writer.close()
-        return answer.startswith(b"HTTP/1.1 200 ")
+        return line.split(b" ")[1:2] == [b"200"]
 
     def _etcd_options(self) -> list[str]:
         peers = f"http://127.0.0.1:{free_port()}"

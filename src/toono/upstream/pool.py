@@ -26,7 +26,7 @@ from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.upstream.health import HealthSettings, Hysteresis, Probe, judge
 from toono.wire.client import TLS, Origin
-from toono.wire.messages import Answer, Body, Headers
+from toono.wire.messages import Answer, Body, Headers, Interim
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +265,7 @@ class Upstream:
         *,
         credential: Credential,
         upgrade: str = "",
+        interim: Interim | None = None,
     ) -> Answer:
         """Send one request to some server and return its answer.
 
@@ -278,7 +279,7 @@ class Upstream:
                 break
             try:
                 return await self._send_to(
-                    server, method, target, headers, body, credential, upgrade
+                    server, method, target, headers, body, credential, upgrade, interim
                 )
             except (BodyCutError, BadResponseError, UnreachableError) as exc:
                 healthy = server.health.healthy and await server.verdict()
@@ -304,6 +305,7 @@ class Upstream:
         body: Body | None,
         credential: Credential,
         upgrade: str,
+        interim: Interim | None,
     ) -> Answer:
         timer = asyncio.get_running_loop().call_later(
             self._settings.silence, server.suspect
@@ -317,6 +319,7 @@ class Upstream:
                 body,
                 credential=credential,
                 upgrade=upgrade,
+                interim=interim,
             )
         finally:
             timer.cancel()

@@ -23,7 +23,7 @@ from toono.errors import (
 )
 from toono.runtime.tasks import spawn
 from toono.wire.heads import request_bytes
-from toono.wire.messages import Answer, Body, Headers
+from toono.wire.messages import Answer, Body, Headers, Interim
 from toono.wire.response import ResponseReader, Upgraded
 from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
@@ -80,6 +80,7 @@ class Origin:
         credential: Hashable,
         upgrade: str = "",
         reuse: bool = True,
+        interim: Interim | None = None,
     ) -> Answer:
         """Send a request; return its answer once the head is here.
 
@@ -93,7 +94,9 @@ class Origin:
             if link is None:
                 link = await self._connect(credential, queue=reuse)
             try:
-                return await link.send(method, target, headers, body, upgrade=upgrade)
+                return await link.send(
+                    method, target, headers, body, upgrade=upgrade, interim=interim
+                )
             except BodyCutError:
                 replayable = body is None and method in ("GET", "HEAD")
                 if fresh or not replayable or link.heard:
@@ -212,6 +215,7 @@ class Link(asyncio.Protocol):
         body: Body | None,
         *,
         upgrade: str,
+        interim: Interim | None,
     ) -> Answer:
         """Send one request and wait for the head of its answer."""
         transport = self._transport
@@ -221,7 +225,11 @@ class Link(asyncio.Protocol):
         head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._head = head
         self._reader = ResponseReader(
-            method, upgrade=upgrade, pause=self._pause, on_close=self.drop
+            method,
+            upgrade=upgrade,
+            pause=self._pause,
+            on_close=self.drop,
+            interim=interim,
         )
         transport.write(request_bytes(method, target, headers, body, upgrade))
         sending = None

@@ -10,8 +10,8 @@ from toono.runtime.tasks import spawn
 from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
 from toono.wire.bodies import RequestBody
 from toono.wire.gate import MAX_HEAD_BYTES, read_head
-from toono.wire.heads import head_bytes
-from toono.wire.messages import Body, BytesBody, Peer, Request, Response
+from toono.wire.heads import head_bytes, interim_bytes
+from toono.wire.messages import Body, BytesBody, Headers, Peer, Request, Response
 from toono.wire.pace import Pace
 from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
@@ -234,6 +234,7 @@ class Connection(asyncio.Protocol):
             keep_alive=head.keep_alive,
             impersonates=head.impersonates,
             old=head.old,
+            interim=None if head.old else self._write_interim,
         )
 
     async def _head(self) -> bytes | None:
@@ -347,6 +348,10 @@ class Connection(asyncio.Protocol):
 
     def _touch(self) -> None:
         self.since = self._server.clock.monotonic()
+
+    def _write_interim(self, status: int, reason: bytes, headers: Headers) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(interim_bytes(status, reason, headers))
 
     async def _linger(self) -> None:
         """Let a client that still sends hear the answer before the end.

@@ -34,6 +34,15 @@ def request_bytes(
     return b"\r\n".join(lines)
 
 
+def interim_bytes(status: int, reason: bytes, headers: Headers) -> bytes:
+    """Return a 1xx answer that goes before another's answer."""
+    lines = [b"HTTP/1.1 %d %b" % (status, reason or _REASONS.get(status, b"Unknown"))]
+    for name, value in headers:
+        if name.lower() not in _HOP and name.lower() != b"content-length":
+            lines.append(b"%b: %b" % (name, value))
+    return b"\r\n".join([*lines, b"\r\n"])
+
+
 def has_no_body(request: Request, response: Response) -> bool:
     """Say whether the answer ends with its head (RFC 9112, 6.3)."""
     return request.method == "HEAD" or response.status in _NO_BODY

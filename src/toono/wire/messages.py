@@ -6,11 +6,14 @@ beside HTTP/1.1. Names of fields keep the spelling they arrived with in `headers
 (so that a relay passes them on unchanged) and are lower case in `fields`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 Headers = list[tuple[bytes, bytes]]
 """Field lines in order, names as spelled by the sender."""
+Interim = Callable[[int, bytes, Headers], None]
+"""Takes a 1xx answer that comes before the answer: status, reason, fields."""
 
 
 class Body(Protocol):
@@ -107,6 +110,8 @@ class Request:
     """Impersonate-* fields are present."""
     old: bool = False
     """HTTP/1.0: an answer whose length is unknown ends with its connection."""
+    interim: Interim | None = None
+    """Passes a 1xx answer on; None where the client would not understand it."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import httptools
 
 from toono.errors import BadResponseError, WireError
-from toono.wire.messages import Answer, Headers
+from toono.wire.messages import Answer, Headers, Interim
 from toono.wire.streams import Incoming
 
 MAX_HEAD_BYTES = 256 * 1024
@@ -43,6 +43,7 @@ class ResponseReader:
         "_reason",
         "_silent_bytes",
         "_status",
+        "_tell",
         "_upgrade",
         "answer",
         "ends_with_connection",
@@ -57,11 +58,13 @@ class ResponseReader:
         upgrade: str,
         pause: Callable[[bool], None],
         on_close: Callable[[], None],
+        interim: Interim | None = None,
     ) -> None:
         self._method = method
         self._upgrade = upgrade.lower()
         self._pause = pause
         self._on_close = on_close
+        self._tell = interim
         self._interim = 0
         self._head_bytes = 0
         self._silent_bytes = 0
@@ -153,7 +156,9 @@ class ResponseReader:
             self._interim += 1
             if self._interim > MAX_INTERIM:
                 raise BadResponseError("an endless row of 1xx answers")
-            return
+            if self._tell is not None and self._status != 100:
+                self._tell(self._status, self._reason, self._headers)
+            return  # 100 answers an Expect that never went upstream (RFC 9110, 15.2)
         if self._status == 101 and not self._is_ours():
             raise BadResponseError("a 101 that answers no upgrade of ours")
         self._start_body()

@@ -12,12 +12,19 @@ PEER = Peer(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
 
 
 def ask(
-    target: str, *, ready: bool = True, method: str = "GET", accept=b""
+    target: str,
+    *,
+    ready: bool = True,
+    method: str = "GET",
+    accept=b"",
+    note: str = "",
 ) -> Response:
     admin = Admin(
         checks={"listeners": lambda: True, "cache": lambda: ready},
         status=lambda: {"mode": "offline"},
         metrics=Metrics(),
+        notes={"agents": lambda: note, "other": lambda: ""},
+        pages={"/v1/agents": lambda: {"agents": ["kubelet"]}},
     )
     request = Request(
         method=method,
@@ -80,3 +87,18 @@ def test_status_is_text_for_people_and_json_for_programs() -> None:
 
 def test_metrics_are_exposed() -> None:
     assert b"toono_build_info" in ask("/metrics").content
+
+
+def test_what_is_wrong_but_no_reason_to_stop_is_shown_and_leaves_it_ready() -> None:
+    assert ask("/readyz", note="a bad value").content == b"ok"
+    response = ask("/readyz?verbose", note="a bad value")
+    assert response.status == 200
+    assert b"\n[!]agents: a bad value\nreadyz check passed" in response.content
+    assert b"other" not in response.content
+    assert b"agents" not in ask("/readyz/cache?verbose", note="bad").content
+
+
+def test_a_page_is_answered_as_json() -> None:
+    response = ask("/v1/agents")
+    assert json.loads(response.content) == {"agents": ["kubelet"]}
+    assert (b"Content-Type", b"application/json") in response.headers

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from toono.cache.policy import Policy
+from toono.cache.policy import Policy, component_named
+from toono.kube.component import component_of
 from toono.kube.request import Call, Caller, Form
 
 CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
@@ -76,3 +79,49 @@ def test_tables_and_metadata_are_kept_as_kubectl_and_informers_ask(verb: str) ->
 def test_objects_and_their_status_are_kept(verb: str) -> None:
     assert Policy.of().allows(call(verb=verb))
     assert Policy.of().allows(call(verb=verb, subresource="status"))
+
+
+def test_a_header_has_one_request_kept_whoever_asks() -> None:
+    policy = Policy.of()
+    assert policy.allows(call(component="cilium-agent", edge_cache=True))
+    assert not policy.allows(call(component="", edge_cache=True))
+    assert not policy.names("cilium-agent")
+
+
+def test_only_a_star_alone_means_everyone() -> None:
+    assert Policy.of(" * ", "a").keeps_everyone is False
+    assert Policy.of("*").keeps_everyone
+    assert not Policy.of("a").keeps_everyone
+
+
+@pytest.mark.parametrize(
+    ("name", "component"),
+    [
+        ("Cilium-Agent", "cilium-agent"),
+        (" a ", "a"),
+        ("kubelet/v1.34.0 (linux/amd64)", "kubelet"),
+        ("..", "%2E."),
+        ("_internal", "%5Finternal"),
+        ("a\\b", "a%5Cb"),
+        ("ü", "%C3%BC"),
+        ("%C3%BC", "%C3%BC"),
+        ("100%", "100%25"),
+        ("A%5C", "a%255c"),
+        ("", ""),
+        ("/etc", ""),
+    ],
+)
+def test_a_name_means_the_component_that_its_user_agent_makes(
+    name: str, component: str
+) -> None:
+    assert component_named(name) == component
+
+
+@given(st.binary(max_size=300))
+@example(b"\xe9" * 100)
+@example(b"a" + b"\xe9" * 100)
+@example(b"aa" + b"\xe9" * 100)
+def test_a_component_as_it_is_shown_means_itself(user_agent: bytes) -> None:
+    component = component_of(user_agent.decode("latin-1"))
+    assert component_named(component) == component
+    assert "," not in component

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import os
+import zlib
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cache.kit import Cache, pod, pod_list, run
-from toono.cache.tree import adopt_tree, read_tree
+from toono.cache.forms import JSON
+from toono.cache.scope import Question
+from toono.cache.tree import adopt_tree, read_manifest, read_tree
+from toono.cache.tree_manifest import FileFact, Manifest, ScopeFact, encode
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -95,8 +99,8 @@ def test_an_empty_directory_is_no_empty_list(tmp_path) -> None:
 
 def test_the_older_layout_takes_versions_from_the_objects(tmp_path) -> None:
     write(tmp_path / "kubelet" / "pods" / "default" / "a", whole("a", 5))
-    ((resource, _),) = read_tree(tmp_path)
-    assert resource == ("kubelet", "", "v1", "pods")
+    (found,) = read_tree(tmp_path)
+    assert found.resource == ("kubelet", "", "v1", "pods")
 
 
 @pytest.mark.parametrize(("backup", "expected"), [(9, "9"), (2, "5")])
@@ -167,3 +171,125 @@ def test_a_restart_still_knows_that_it_was_imported(tmp_path, pods) -> None:
         await again.scopes.aclose()
 
     run(scenario)
+
+
+def metadata(name: str, version: int, api_version: str = "meta.k8s.io/v1") -> dict:
+    meta = {"name": name, "uid": "u-" + name, "resourceVersion": str(version)}
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": api_version,
+        "metadata": meta,
+    }
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "partialobjectmetadata.v1.meta.k8s.io/nodes.v1.core",
+        "partialobjectmetadatas.v1.meta.k8s.io/nodes.v1.core",
+        "partialobjectmetadatas.v1.meta.k8s.io/nodes",
+        "partialobjectmetadatas/nodes",
+        "tmp_partialobjectmetadatas.v1.meta.k8s.io/nodes.v1.core",
+    ],
+)
+def test_metadata_is_read_in_apart_in_every_spelling(tmp_path, folder) -> None:
+    write(tmp_path / "agent" / folder / "a", metadata("a", 5))
+    (found,) = read_tree(tmp_path)
+    assert found.resource == ("agent", "", "v1", "nodes")
+    assert found.form == "application/json;as=PartialObjectMetadata"
+    assert found.list_kind == "PartialObjectMetadataList"
+
+
+def test_metadata_and_whole_objects_are_never_mixed(tmp_path) -> None:
+    partial = tmp_path / "agent" / "partialobjectmetadata.v1.meta.k8s.io"
+    write(partial / "pods.v1.core" / "default" / "a", whole("a", 5))
+    write(tmp_path / "agent" / "nodes.v1.core" / "b", metadata("b", 5))
+    assert read_tree(tmp_path) == []
+
+
+def test_metadata_that_was_imported_answers_no_question_for_the_object(
+    tmp_path,
+) -> None:
+    partial = tmp_path / "kubelet" / "partialobjectmetadata.v1.meta.k8s.io"
+    document = metadata("a", 5)
+    document["metadata"]["namespace"] = "default"
+    write(partial / "pods.v1.core" / "default" / "a", document)
+
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        (scope,) = cache.scopes.all()
+        assert scope.kind == "PartialObjectMetadata"
+        assert scope.question.media_type.endswith("PartialObjectMetadata")
+        assert scope.imported
+
+    run(scenario)
+
+
+def vouch(tmp_path: Path, folder: str, facts: dict) -> None:
+    question = Question("kubelet", "x.io", "v1", "mice", "", "", "", "", JSON)
+    fact = ScopeFact(
+        question=question,
+        kind="Mouse",
+        list_kind="MouseCollection",
+        version=9,
+        epoch=0,
+        complete=True,
+        count=1,
+    )
+    path = tmp_path / "_internal" / "toono" / "scopes.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(encode(Manifest(scopes=(fact,), files={folder: facts})))
+
+
+def fact_of(path: Path, version: int) -> FileFact:
+    content = path.read_bytes()
+    return FileFact(zlib.crc32(content), len(content), "u", str(version), 0)
+
+
+def test_a_damaged_file_is_not_read_where_a_manifest_vouches_for_it(
+    tmp_path, pods
+) -> None:
+    facts = {f"default/{name}": fact_of(pods / name, 5) for name in "ab"}
+    vouch(tmp_path, "kubelet/pods.v1.core", facts)
+    write(pods / "a", whole("a", 5, labels={"flipped": "bit"}))
+    write(pods / "b", whole("b", 7))  # written after the manifest
+    (found,) = read_tree(tmp_path)
+    assert [single.object.name for single in found.singles] == ["b"]
+
+
+def test_a_manifest_vouches_for_metadata_by_its_own_folder(tmp_path) -> None:
+    folder = "agent/partialobjectmetadata.v1.meta.k8s.io/nodes.v1.core"
+    path = write(tmp_path / folder / "a", metadata("a", 5))
+    vouch(tmp_path, folder, {"a": fact_of(path, 5)})
+    write(path, metadata("a", 5) | {"x": 1})
+    assert read_tree(tmp_path) == []
+
+
+def test_a_manifest_tells_how_a_list_is_called(tmp_path) -> None:
+    mouse = {
+        "apiVersion": "x.io/v1",
+        "kind": "Mouse",
+        "metadata": {"name": "m", "resourceVersion": "4", "uid": "u"},
+    }
+    write(tmp_path / "kubelet" / "mice.v1.x.io" / "m", mouse)
+    vouch(tmp_path, "", {})
+    (found,) = read_tree(tmp_path)
+    assert found.list_kind == "MouseCollection"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\0" * 100])
+def test_a_damaged_manifest_vouches_for_nothing_and_stops_nothing(
+    tmp_path, pods, content
+) -> None:
+    path = tmp_path / "_internal" / "toono" / "scopes.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert read_manifest(tmp_path) is None
+    assert len(read_tree(tmp_path)) == 1
+
+
+def test_a_manifest_that_is_no_plain_file_is_none(tmp_path) -> None:
+    path = tmp_path / "_internal" / "toono" / "scopes.json"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    assert read_manifest(tmp_path) is None

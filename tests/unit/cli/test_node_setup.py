@@ -23,3 +23,19 @@ def test_the_kubeconfig_points_at_the_hub_without_a_user() -> None:
     (context,) = content["contexts"]
     assert cluster["cluster"]["server"] == "http://127.0.0.1:10261"
     assert context["context"]["user"] == ""
+
+
+def test_another_address_is_the_hub_s_too() -> None:
+    given = ["--print", "--address", "[::1]:20261"]
+    printed = CliRunner().invoke(command, given).output
+    assert "run --bind-proxy-address=::1 --proxy-port=20261\n" in printed
+    assert printed.count("http://[::1]:20261") == 2
+    usual = CliRunner().invoke(command, ["--print"]).output
+    assert " run\n" in usual
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    for text in ("10261", ":10261", "localhost:http", ""):
+        result = CliRunner().invoke(command, ["--print", "--address", text])
+        assert result.exit_code == 2
+        assert "--address" in result.output

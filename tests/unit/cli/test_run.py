@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
 import pytest
 
 from toono.cli.run import settings_of
@@ -42,3 +44,33 @@ def test_a_certificate_that_is_none_is_named(tmp_path) -> None:
     (tmp_path / "bad.pem").write_text("rubbish")
     with pytest.raises(OptionError, match="bad.pem"):
         settings_of(flags(tmp_path, **{"client-cert-file": str(tmp_path / "bad.pem")}))
+
+
+def test_pods_are_listened_to_only_with_a_certificate(tmp_path) -> None:
+    assert settings_of(flags(tmp_path)).serving is None
+    settings = settings_of(flags(tmp_path, **{"serving-cert-file": "/a/both.pem"}))
+    assert settings.serving is not None
+    assert settings.serving.key == settings.serving.certificate == Path("/a/both.pem")
+    assert settings.serving.client_ca == tmp_path / "pki" / "ca.crt"
+    assert settings.listen_tls == (("127.0.0.1", 10268),)
+    two = {"serving-cert-file": "/a/tls.crt", "serving-key-file": "/a/tls.key"}
+    settings = settings_of(flags(tmp_path, **two))
+    assert settings.serving is not None
+    assert settings.serving.key == Path("/a/tls.key")
+
+
+def test_what_an_operator_says_of_identities_arrives(tmp_path) -> None:
+    user = "system:serviceaccount:kube-system:coredns"
+    said = {
+        "token-leeway": "1m",
+        "pod-rights-lapse": "2h",
+        "api-audiences": "k3s,api",
+        "offline-readers": f"{user}=services,{user}=endpointslices.discovery.k8s.io",
+    }
+    rights = settings_of(flags(tmp_path, **said)).rights
+    assert (rights.leeway, rights.lapse) == (60.0, 7200.0)
+    assert rights.audiences == {"k3s", "api"}
+    assert rights.allowed == {
+        (user, "services"),
+        (user, "endpointslices.discovery.k8s.io"),
+    }

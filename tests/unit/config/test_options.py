@@ -66,6 +66,12 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         ("server-addr", "https://"),
         ("server-addr", "https://a/path"),
         ("log-format", "xml"),
+        ("offline-readers", "coredns"),
+        ("offline-readers", "=services"),
+        ("offline-readers", "coredns="),
+        ("offline-readers", "coredns=Services"),
+        ("serving-key-file", "/a/tls.key"),
+        ("proxy-secure-port", "65536"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_by_its_option(name, value) -> None:

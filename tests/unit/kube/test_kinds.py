@@ -5,7 +5,7 @@ import json
 
 from tests.contract.recordings import recording
 
-from toono.kube.kinds import BuiltIn, built_in, resource_of
+from toono.kube.kinds import BuiltIn, built_in, groups_of, resource_of
 
 CUSTOM = {"x.example.com"}
 
@@ -46,3 +46,9 @@ def test_kinds_that_are_off_by_default_are_known() -> None:
     assert built_in("certificates.k8s.io", "podcertificaterequests") == BuiltIn(
         "PodCertificateRequest", True
     )
+
+
+def test_groups_of_a_resource_are_all_that_have_it() -> None:
+    assert groups_of("events") == ("", "events.k8s.io")
+    assert groups_of("pods") == ("",)
+    assert groups_of("crontabs") == ()

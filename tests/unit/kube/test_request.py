@@ -248,3 +248,12 @@ def test_the_first_boot_of_a_kubelet_is_understood() -> None:
         ("get", "csinodes", ""),
     } <= asked
     assert {found.component for found in calls} == {"hollow-kubelet"}
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [(b"true", True), (b" TRUE ", True), (b"1", False), (b"", False)],
+)
+def test_a_header_asks_that_the_answer_be_kept(value: bytes, *, asked: bool) -> None:
+    told = parse("GET", b"/api/v1/pods", {b"edge-cache": value}, NODE)
+    assert told.edge_cache is asked

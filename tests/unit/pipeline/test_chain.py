@@ -5,6 +5,7 @@ import json
 import pytest
 
 from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
+from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
 from toono.kube.request import Caller
 from toono.pipeline.chain import Chain, Counted, caller_of, refusal
@@ -13,6 +14,7 @@ from toono.testing.clock import VirtualClock
 from toono.upstream.pool import Credential
 from toono.wire.messages import BytesBody, Peer, Request, Response
 
+UNKNOWN = Judgement(Verdict.UNKNOWN, why="this identity cannot be checked")
 PEER = Peer(connection=7, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
 
 
@@ -34,6 +36,8 @@ class Scene:
     def __init__(self, *, online=True, node=True, forward=None, local=None) -> None:
         self.asked: list[tuple] = []
         self.observed: list[tuple] = []
+        self.learned: list[tuple] = []
+        self.judgement: Judgement | None = None
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
@@ -51,8 +55,11 @@ class Scene:
     async def is_node(self, caller: Caller) -> bool:
         return self.node
 
-    async def may(self, caller: Caller, call) -> bool:
-        return self.node
+    async def judge(self, caller: Caller, call) -> Judgement:
+        return self.judgement or (ALLOWED if self.node else UNKNOWN)
+
+    def learn(self, caller: Caller, call, code: int, *, node: bool) -> None:
+        self.learned.append((code, node))
 
     async def forward(self, call, request, credential) -> Response:
         self.asked.append(("forward", call.verb, credential))
@@ -167,3 +174,44 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
     found = caller_of(request(authorization="bearer  abc"))
     assert (found.connection, found.token) == (7, b"abc")
     assert found.remote == ("127.0.0.1", 2)
+
+
+def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
+    scene = Scene()
+    scene.serve()
+    assert scene.learned == [(200, True)]
+    refused = Response(status=403, content=b'{"kind":"Status","code":403}')
+    scene = Scene(node=False, forward=refused)
+    scene.serve(request(authorization="Bearer abc"))
+    assert scene.learned == [(403, False)]
+
+
+def test_a_proxy_s_page_says_nothing_of_rights() -> None:
+    scene = Scene(forward=Response(status=403, content=b"<html>pay for the wifi"))
+    assert scene.serve().status == 403
+    assert scene.learned == []
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "message"),
+    [
+        (Verdict.UNAUTHENTICATED, 401, "Unauthorized: why"),
+        (
+            Verdict.FORBIDDEN,
+            403,
+            'pods is forbidden: User "jane" cannot list resource "pods" in API group'
+            ' "" at the cluster scope',
+        ),
+        (Verdict.UNKNOWN, 503, "why"),
+    ],
+)
+def test_cut_off_the_refusal_is_the_one_of_the_api_server(
+    verdict, code, message
+) -> None:
+    scene = Scene(online=False)
+    scene.judgement = Judgement(verdict, "jane", "why")
+    response = scene.serve()
+    assert response.status == code
+    told = json.loads(response.content)
+    assert (told["code"], told["message"]) == (code, message)
+    assert scene.asked == []

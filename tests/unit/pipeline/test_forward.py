@@ -90,7 +90,10 @@ class Scene:
             self, self.cache.recorder, self.cache.documents, self.cache.clock
         )
 
-    async def send(self, method, target, headers, body, *, credential, upgrade=""):
+    async def send(
+        self, method, target, headers, body, *, credential, upgrade="", interim=None
+    ):
+        self.interim = interim
         self.sent.append((method, target, headers, body, credential, upgrade))
         step = self.script.pop(0)
         if isinstance(step, Exception):
@@ -181,6 +184,29 @@ def test_an_upgrade_becomes_a_tunnel_and_nothing_is_kept() -> None:
         assert scene.sent[0][5] == "SPDY/3.1"
         assert (found.status, found.tunnel) == (101, tunnel)
         assert found.headers == [*headers, (b"Via", b"1.1 toono")]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "TLS/1.0", "SPDY/3.1, h2c"])
+def test_no_tunnel_goes_around_the_gate(protocol: str) -> None:
+    """On h2c anything could be asked, in the name of whose connection it is."""
+
+    async def scenario() -> None:
+        scene = Scene(answer(b"{}"))
+        await scene.ask(POD, upgrade=protocol)
+        assert scene.sent[0][5] == ""
+
+    run(scenario)
+
+
+def test_hints_go_to_whom_the_answer_goes() -> None:
+    async def scenario() -> None:
+        scene = Scene(answer(b"{}"))
+        asked = request(POD)
+        asked.interim = lambda *_: None
+        await scene.forward(call(POD), asked, NODE)
+        assert scene.interim is asked.interim
 
     run(scenario)
 

@@ -39,3 +39,8 @@ def test_the_warning_is_one_text_for_one_outage() -> None:
         b'299 toono "cut off since 2026-11-21T01:00:00Z; '
         b'answered by toono from its cache"'
     )
+
+
+def test_what_is_said_to_the_hub_alone_does_not_go_upstream() -> None:
+    sent = heads.upstream_headers([(b"Edge-Cache", b"true"), (b"Accept", b"*/*")])
+    assert sent == [(b"Accept", b"*/*"), heads.VIA]

@@ -6,6 +6,7 @@ import pytest
 from toono.errors import RequestError
 from toono.kube.request import Call, Caller
 from toono.pipeline.limits import InFlight, Limits
+from toono.testing.clock import settle
 
 
 def call(component: str, *, method: str = "GET", verb: str = "get") -> Call:
@@ -60,7 +61,7 @@ def test_one_client_cannot_take_all() -> None:
 
 
 def test_watches_are_limited_for_all_and_for_each() -> None:
-    limits = Limits(watch=3, client_watch=2)
+    limits = Limits(watch=4, client_watch=2)
     in_flight = asyncio.run(filled(limits, "a", 2, verb="watch"))
     assert refused(in_flight, call("a", verb="watch")).code == 429
     asyncio.run(in_flight.enter(call("b", verb="watch")))
@@ -86,3 +87,72 @@ def test_leaving_gives_back_all_that_was_taken() -> None:
     in_flight.leave(call("a", verb="watch"))
     assert in_flight.watching == 0
     assert not in_flight._watchers
+
+
+async def begun(in_flight: InFlight, *calls: Call) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(in_flight.enter(one)) for one in calls]
+    await settle()
+    return tasks
+
+
+def test_a_free_place_goes_to_the_first_who_can_take_it() -> None:
+    """The first in the queue may wait for another one."""
+
+    async def scenario() -> None:
+        limits = Limits(read=10, write=2, client=3, queue_seconds=60.0)
+        in_flight = await filled(limits, "busy", 2)
+        writing = call("other", method="POST", verb="create")
+        await in_flight.enter(writing)
+        await in_flight.enter(call("busy"))
+        first, second, third = await begun(
+            in_flight, call("third", method="PUT", verb="update"), call("busy"), writing
+        )
+        assert not any(task.done() for task in (first, second, third))
+        in_flight.leave(call("busy"))
+        await settle()
+        assert (first.done(), second.done(), third.done()) == (False, True, False)
+        in_flight.leave(writing)
+        await settle()
+        assert (first.done(), third.done()) == (True, False)
+        third.cancel()
+        await asyncio.gather(third, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
+def test_a_turn_that_is_not_taken_goes_to_the_next() -> None:
+    async def scenario() -> None:
+        limits = Limits(client=1, queue_seconds=60.0)
+        in_flight = await filled(limits, "a", 1)
+        gone, next_one = await begun(in_flight, call("a"), call("a"))
+        in_flight.leave(call("a"))
+        gone.cancel()
+        await settle()
+        assert gone.cancelled()
+        assert next_one.done()
+        assert in_flight.reading == 1
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_in_vain_leaves_no_trace() -> None:
+    async def scenario() -> None:
+        limits = Limits(client=1, queue_seconds=0.01)
+        in_flight = await filled(limits, "a", 1)
+        for waiting in await begun(in_flight, call("a"), call("a")):
+            with pytest.raises(RequestError):
+                await waiting
+        assert len(in_flight._waiting) == 0
+        in_flight.leave(call("a"))
+        await in_flight.enter(call("a"))
+
+    asyncio.run(scenario())
+
+
+def test_a_share_of_watches_is_kept_for_the_kubelet() -> None:
+    limits = Limits(watch=10, client_watch=100)
+    watch = {"verb": "watch"}
+    in_flight = asyncio.run(filled(limits, "other", 8, **watch))
+    assert refused(in_flight, call("else", **watch)).code == 429
+    asyncio.run(in_flight.enter(call("kubelet", **watch)))
+    assert in_flight.watching == 9

@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.wire.kit import (
     HOST,
+    OK,
     Pieces,
     answer_of,
     chunks_of,
@@ -1023,5 +1024,38 @@ def test_a_person_may_pause_a_tunnel_for_long() -> None:
             await clock.advance(400.0)
             reader._transport.resume_reading()
             assert len(await reader.readexactly(4_000_000)) == 4_000_000
+
+    play(scenario)
+
+
+# -- answers before the answer ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_hints_are_passed_on_to_who_understands_them(old: bool) -> None:
+    """A 100 of the server's answers nobody: Expect is answered here."""
+
+    async def scenario() -> None:
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+
+        async def serve(reader, writer) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" + hint + OK)
+            await reader.read()
+
+        async with upstream(serve) as origin:
+
+            async def handler(request) -> Response:
+                answer = await origin.send(
+                    "GET", b"/", HOST, None, credential="a", interim=request.interim
+                )
+                content = await whole(answer.body)
+                return Response(status=200, content=content)
+
+            raw = GET.replace(b"HTTP/1.1", b"HTTP/1.0") if old else GET
+            found = await heard(raw, handler)
+        assert found.startswith(b"HTTP/1.1 200 OK" if old else hint)
+        assert found.endswith(b"\r\n\r\nok")
+        assert b"100 Continue" not in found
 
     play(scenario)

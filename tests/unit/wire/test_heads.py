@@ -4,7 +4,13 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from toono.runtime.clock import SystemClock
-from toono.wire.heads import framing_of, has_no_body, head_bytes, request_bytes
+from toono.wire.heads import (
+    framing_of,
+    has_no_body,
+    head_bytes,
+    interim_bytes,
+    request_bytes,
+)
 from toono.wire.messages import BytesBody, Peer, Request, Response
 
 PEER = Peer(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
@@ -135,3 +141,10 @@ def test_a_request_says_where_it_ends(method, body, upgrade, framing) -> None:
     raw = request_bytes(method, b"/a?b", [(b"Host", b"c")], body, upgrade)
     head = b"%b /a?b HTTP/1.1\r\nHost: c\r\n" % method.encode()
     assert raw == head + framing + b"\r\n"
+
+
+def test_an_interim_answer_is_a_head_of_its_own() -> None:
+    headers = [(b"Link", b"</a>"), *HOPS, (b"Content-Length", b"3")]
+    raw = interim_bytes(103, b"", headers)
+    assert raw == b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    assert interim_bytes(102, b"Wait", []) == b"HTTP/1.1 102 Wait\r\n\r\n"

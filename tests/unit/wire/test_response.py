@@ -342,3 +342,17 @@ def test_an_upgrade_that_is_refused_is_an_ordinary_answer(code: bytes) -> None:
     found = Reading("POST", upgrade="SPDY/3.1").feed(SIZED.replace(b"200", code))
     assert found.answer.status == int(code)
     assert found.content() == b"ok"
+
+
+def test_interim_answers_are_told_but_for_100() -> None:
+    told: list[tuple] = []
+    reader = ResponseReader(
+        "GET",
+        upgrade="",
+        pause=lambda _: None,
+        on_close=lambda: None,
+        interim=lambda *facts: told.append(facts),
+    )
+    reader.feed(b"HTTP/1.1 100 Continue\r\n\r\n")
+    reader.feed(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + SIZED)
+    assert told == [(103, b"Early Hints", [(b"Link", b"</a>")])]

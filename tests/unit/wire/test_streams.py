@@ -98,6 +98,30 @@ def test_a_sender_is_paused_above_the_high_mark_and_resumed_below_the_low() -> N
     asyncio.run(scenario())
 
 
+def test_a_sender_is_paused_as_often_as_it_is_too_fast() -> None:
+    async def scenario() -> None:
+        sender = Sender()
+        for turn in range(1, 4):
+            sender.body.feed(b"x" * (HIGH_BYTES + 1))
+            assert sender.body.is_held
+            await sender.body.read()
+            assert sender.pauses == [True, False] * turn
+            assert not sender.body.is_held
+
+    asyncio.run(scenario())
+
+
+def test_a_sender_waits_for_us_until_it_is_told_to_go_on() -> None:
+    async def scenario() -> None:
+        body = Sender(started=lambda: None).body
+        assert body.is_held
+        body.feed(b"x")
+        await body.read()
+        assert not body.is_held
+
+    asyncio.run(scenario())
+
+
 def test_tiny_pieces_are_charged_for_the_room_they_take() -> None:
     sender = Sender()
     fed = 0
@@ -176,8 +200,10 @@ def test_a_gate_lets_writers_wait_while_it_is_shut() -> None:
     async def scenario() -> None:
         gate = Gate()
         await gate.passed()
+        assert not gate.is_shut
         gate.shut()
         gate.shut()
+        assert gate.is_shut
         waiting = [asyncio.create_task(gate.passed()) for _ in range(2)]
         await settle()
         assert not any(one.done() for one in waiting)

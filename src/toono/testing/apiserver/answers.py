@@ -39,16 +39,20 @@ def of_json(code: int, content: JSON) -> Response:
     return of_bytes(code, encode(content) + b"\n")
 
 
+def of_status(code: int, status: JSON, *, protobuf: bool) -> Response:
+    """Answer with a Status that is no refusal, in JSON or protobuf."""
+    if not protobuf:
+        return of_json(code, status)
+    return of_bytes(code, CODEC.write_status(status), CODEC.media_type.encode())
+
+
 def of_refusal(refusal: Refusal, *, protobuf: bool = False) -> Response:
     """Answer with a Status, in JSON or protobuf."""
-    if protobuf:
-        content = CODEC.write_status(refusal.status())
-        response = of_bytes(refusal.code, content, CODEC.media_type.encode())
-    elif refusal.pretty:
+    if refusal.pretty and not protobuf:
         text = json.dumps(refusal.status(), indent=2, ensure_ascii=False)
         response = of_bytes(refusal.code, text.encode())
     else:
-        response = of_json(refusal.code, refusal.status())
+        response = of_status(refusal.code, refusal.status(), protobuf=protobuf)
     if refusal.retry_after:
         response.headers.append((b"Retry-After", b"%d" % refusal.retry_after))
     return response

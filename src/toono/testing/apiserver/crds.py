@@ -16,7 +16,7 @@ from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.testing.apiserver.query import JSON
 from toono.testing.apiserver.resources import Resource, shaped
-from toono.testing.apiserver.storage import Change, Storage, Stored
+from toono.testing.apiserver.storage import Change, Storage, Stored, encode
 
 CRDS = Resource(
     group="apiextensions.k8s.io",
@@ -292,6 +292,7 @@ def resources_of(definition: JSON) -> Iterator[Resource]:
                 categories=tuple(names.get("categories", ())),
                 verbs=TERMINATING_VERBS if terminating else VERBS,
                 subresources=tuple(version.get("subresources", ())),
+                definition=encode(definition),
             )
 
 

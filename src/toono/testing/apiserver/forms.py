@@ -13,6 +13,7 @@ from toono.testing.apiserver.query import Refusal
 from toono.testing.apiserver.refusals import not_acceptable
 from toono.testing.apiserver.resources import Resource
 from toono.testing.apiserver.shapes import META, PARTIAL, Metadata, Shape, Whole
+from toono.testing.apiserver.tables import TableEncoding
 
 JSON_TYPES = frozenset({"*/*", "application/*", "application/json"})
 META_VERSIONS: dict[str, MetaVersion] = {"v1": "v1", "v1beta1": "v1beta1"}
@@ -20,11 +21,18 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 def form_of(
-    resource: Resource, accept: str, *, is_list: bool = False, is_watch: bool = False
+    resource: Resource,
+    accept: str,
+    *,
+    is_list: bool = False,
+    is_watch: bool = False,
+    include: str = "",
+    now: float = 0.0,
 ) -> Encoding:
     """Return how an Accept wants its answer written; raises 406 where in no way.
 
-    `is_list` and `is_watch` say what is asked for; else it is one object.
+    `is_list` and `is_watch` say what is asked for; else it is one object. Of a Table,
+    `include` is its includeObject and `now` the time that ages are counted to.
     """
     for clause in clauses(accept or "*/*"):
         encoding = _encoding(resource, clause["type"])
@@ -34,6 +42,9 @@ def form_of(
         if not kind:
             return encoding(Whole(resource))
         version = META_VERSIONS.get(clause.get("v", ""))
+        is_table = kind == "Table" and clause.get("g") == META
+        if is_table and version and encoding is JSONEncoding:
+            return TableEncoding(resource, version, include=include, now=now)
         known = clause.get("g") == META and kind in (PARTIAL, PARTIAL + "List")
         if known and version:
             return encoding(_metadata(resource, kind, version, is_list=is_list))

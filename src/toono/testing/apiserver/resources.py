@@ -29,6 +29,8 @@ class Resource:
     verbs: tuple[str, ...] = ()
     """All, in the order of built-in kinds, where they are not said."""
     subresources: tuple[str, ...] = ()
+    definition: bytes = b""
+    """Of a custom resource: its CustomResourceDefinition, for the columns it names."""
 
     @property
     def api_version(self) -> str:
@@ -82,7 +84,21 @@ _FIELDS = {
     "nodes": frozenset({"spec.unschedulable"}),
     "secrets": frozenset({"type"}),
     "namespaces": frozenset({"status.phase"}),
-    "events": frozenset({"involvedObject.name", "involvedObject.kind", "reason"}),
+    "events": frozenset(
+        {
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        }
+    ),
 }
 _CLUSTER = """
 v1/nodes/Node v1/namespaces/Namespace v1/persistentvolumes/PersistentVolume

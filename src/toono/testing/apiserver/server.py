@@ -49,6 +49,8 @@ class APIServer:
         self.ready = True
         self.fault: Fault | None = None
         """Asked first: an answer of its own replaces the server's."""
+        self.authorizer: Fault | None = None
+        """Asked next: who may do what (`access.Access`); None: everybody everything."""
         self.requests: list[tuple[str, str]] = []
         self.address = ("", 0)
         self._verbs = Verbs(
@@ -147,6 +149,10 @@ class APIServer:
                 answer = await self.fault(request)
                 if answer is not None:
                     return answer
+            if self.authorizer is not None:
+                answer = await self.authorizer(request)
+                if answer is not None:
+                    return answer
             path, _, raw = target.partition("?")
             place, query = place_of(path), Query(raw)
             if place is None:
@@ -162,7 +168,7 @@ class APIServer:
         if path in HEALTH:
             verbose = query.given("verbose")
             return answers.health(path, ready=self.ready, verbose=verbose)
-        if path == "/version":
+        if path in ("/version", "/version/"):  # kr8s asks for the latter
             return answers.version()
         shown = self.definitions.all_shown()
         found = self.discovery.answer(path.rstrip("/"), request.fields, shown)
@@ -179,7 +185,13 @@ class APIServer:
             if is_served(place.group, built_ins):
                 raise unknown_resource()
             return page_not_found()
-        asked = Asked(request=request, resource=resource, place=place, query=query)
+        asked = Asked(
+            request=request,
+            resource=resource,
+            place=place,
+            query=query,
+            now=self.clock.wall(),
+        )
         return await self._verbs.answer(asked)
 
 

@@ -11,7 +11,7 @@ from toono.runtime.clock import Clock
 from toono.testing.apiserver import answers
 from toono.testing.apiserver.bodies import body_of, object_of, options_of
 from toono.testing.apiserver.encodings import Encoding
-from toono.testing.apiserver.forms import form_of
+from toono.testing.apiserver.forms import form_of, wants_protobuf
 from toono.testing.apiserver.lists import page_of
 from toono.testing.apiserver.options import check_options
 from toono.testing.apiserver.patches import APPLY, applied, check_kind, patched
@@ -53,6 +53,8 @@ class Asked:
     resource: Resource
     place: Place
     query: Query
+    now: float
+    """Seconds since 1970, by the server's clock."""
 
     @property
     def dry_run(self) -> bool:
@@ -71,7 +73,14 @@ class Asked:
     def form(self, *, is_list: bool = False, is_watch: bool = False) -> Encoding:
         """Return the form asked for; 406 where this server does not make it."""
         accept = self.request.fields.get(b"accept", b"").decode("latin-1")
-        return form_of(self.resource, accept, is_list=is_list, is_watch=is_watch)
+        return form_of(
+            self.resource,
+            accept,
+            is_list=is_list,
+            is_watch=is_watch,
+            include=self.query.text("includeObject"),
+            now=self.now,
+        )
 
 
 class Verbs:
@@ -234,7 +243,7 @@ class Verbs:
         done = self.writes.delete(resource, self._existing(asked), options)
         if done.whole:
             return answers.of_bytes(200, form.one(done.last.object), form.media_type)
-        return answers.of_json(200, _gone(resource, done.last))
+        return _told(asked, 200, _gone(resource, done.last))
 
     async def _clear(self, asked: Asked) -> Response:
         """Delete a collection: all that the selectors choose."""
@@ -269,7 +278,14 @@ class Verbs:
         )
         self.writes.delete(asked.resource, self._existing(asked), options)
         success = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
-        return answers.of_json(201, success | {"status": "Success", "code": 201})
+        return _told(asked, 201, success | {"status": "Success", "code": 201})
+
+
+def _told(asked: Asked, code: int, status: JSON) -> Response:
+    """Answer with a Status in the media type that is wanted most."""
+    accept = asked.request.fields.get(b"accept", b"").decode("latin-1")
+    protobuf = wants_protobuf(accept)
+    return answers.of_status(code, status, protobuf=protobuf)
 
 
 def _gone(resource: Resource, last: Stored) -> JSON:

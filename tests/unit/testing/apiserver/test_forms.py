@@ -46,8 +46,13 @@ def kind_of(accept: str, of=PODS, **asked: bool) -> str:
         (f"{PROTOBUF};q=0.1, */*;q=0.2", "json"),
         (PARTIAL, "PartialObjectMetadata v1"),
         (PARTIAL.replace("v=v1", "v=v1beta1"), "PartialObjectMetadata v1beta1"),
-        (f"{TABLE},application/json", "json"),
-        (f"{TABLE},{PARTIAL}", "PartialObjectMetadata v1"),
+        (f"{TABLE},application/json", "Table v1"),
+        (TABLE.replace("v=v1", "v=v1beta1"), "Table v1beta1"),
+        (f"{TABLE.replace('v=v1', 'v=v2')},{PARTIAL}", "PartialObjectMetadata v1"),
+        (
+            f"{TABLE.replace('g=meta.k8s.io', 'g=x')},{PARTIAL}",
+            "PartialObjectMetadata v1",
+        ),
         (PARTIAL.replace("g=meta.k8s.io", "g=x") + ",application/json", "json"),
         (PARTIAL.replace("v=v1", "v=v2") + ",application/json", "json"),
         (PARTIAL.replace("application/json", PROTOBUF), "partial protobuf"),
@@ -68,7 +73,7 @@ def test_custom_resources_have_no_protobuf() -> None:
     ("accept", "message"),
     [
         ("application/xml", "^406: Not Acceptable"),
-        (TABLE, "^only the following media types are accepted"),
+        (TABLE.replace("application/json", PROTOBUF), "^only the following media"),
         ("application/cbor", "^only the following media types are accepted"),
     ],
 )

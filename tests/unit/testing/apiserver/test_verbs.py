@@ -212,10 +212,9 @@ def test_writes_are_answered_in_the_form_that_is_asked() -> None:
     async def scenario(world: World) -> None:
         made = await world.ask("POST", MAPS, config_map("a", k="v"), accept=PARTIAL)
         assert made.body["kind"] == "PartialObjectMetadata"
-        table = "application/json;as=Table;g=meta.k8s.io;v=v1"
-        assert (
-            await world.ask("POST", MAPS, config_map("b"), accept=table)
-        ).status == 406
+        cbor = "application/cbor"
+        refused = await world.ask("POST", MAPS, config_map("b"), accept=cbor)
+        assert refused.status == 406
         assert (await world.ask("GET", MAPS + "/b")).status == 404
         got = await world.respond("GET", MAPS + "/none", accept=PROTOBUF)
         assert got.content.startswith(b"k8s\0")
@@ -243,5 +242,28 @@ def test_custom_resources_are_written_in_their_own_order() -> None:
         changed = await world.patch(CRONTABS + "/a", {"spec": {"a": 3}})
         assert changed.body["metadata"]["generation"] == 2
         assert (await world.patch(CRONTABS + "/a", {}, STRATEGIC)).status == 415
+
+    run(scenario)
+
+
+def test_an_end_is_told_in_the_media_type_that_is_wanted() -> None:
+    async def scenario(world: World) -> None:
+        lease = {"metadata": {"name": "a"}}
+        for accept in ("application/json", PROTOBUF):
+            await world.ask("POST", LEASES, lease)
+            gone = await world.respond("DELETE", LEASES + "/a", accept=accept)
+            assert dict(gone.headers)[b"Content-Type"] == accept.encode()
+            assert b"Success" in gone.content
+            assert b"coordination.k8s.io" in gone.content
+
+    run(scenario)
+
+
+def test_a_pod_s_end_is_told_with_the_pod() -> None:
+    async def scenario(world: World) -> None:
+        await world.ask("POST", PODS, pod("a"))
+        gone = await world.ask("DELETE", PODS + "/a?gracePeriodSeconds=0")
+        assert gone.body["metadata"]["deletionGracePeriodSeconds"] == 0
+        assert (await world.ask("GET", PODS + "/a")).status == 404
 
     run(scenario)
