@@ -24,6 +24,7 @@ from tests.unit.cache.kit import (
     one,
     pod_list,
 )
+from toono.cache.received import JSON
 from toono.cache.record import Recording
 from toono.cache.record_watch import WatchRecording
 from toono.cache.tree import Found, Resource, adopt_tree
@@ -261,7 +262,8 @@ class Life(Hub):
         codec = JSONCodec()
         singles = [codec.read_single(one(pod)) for pod in self.cloud.tree.values()]
         if singles:
-            found = Found(Resource("kubelet", "", "v1", "pods"), singles)
+            resource = Resource("kubelet", "", "v1", "pods")
+            found = Found(resource, JSON, singles, "PodList")
             adopt_tree(self.cache.scopes, [found])
 
 

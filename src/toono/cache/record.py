@@ -358,8 +358,8 @@ def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
             scopes.retire_imported(scope.question)
 
     future = scopes.commit(scope, change, sync=change.removes)
-    if future is None:
-        retire(None)
+    if future is None or future.done():
+        retire(future)
     else:
         future.add_done_callback(retire)
     return future if change.removes else None
