@@ -208,8 +208,12 @@ class Hub:
         self.session.ages.append(self.cloud.age)
 
     async def settle(self) -> None:
-        """Wait until everything was taken by the store and committed."""
+        """Wait until everything was taken by the store and committed.
+
+        What follows from it, as the end of what was imported, is a step of its own.
+        """
         await self._settled()
+        await self.step(lambda: None)
         self.mark("committed", len(self.session.history) - 1)
 
     async def _settled(self) -> None:

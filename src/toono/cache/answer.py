@@ -76,7 +76,7 @@ class Answers:
         candidates = [
             scope
             for scope in await self._loaded(call, call.name)
-            if _covers_name(scope, call) or key in scope.rows
+            if key in scope.rows or (_was_known(scope) and _covers_name(scope, call))
         ]
         if not candidates:
             return Unknown(NEVER_ASKED)
@@ -207,6 +207,11 @@ def _field(reader: Reader, scope: Scope, item: bytes, path: str) -> str:
 
 def _single(scope: Scope) -> bool:
     return scope.question.name != ""
+
+
+def _was_known(scope: Scope) -> bool:
+    """Say whether the cloud ever answered: a watch that only began says nothing."""
+    return scope.complete or scope.version > 0
 
 
 def _covers_name(scope: Scope, call: Call) -> bool:

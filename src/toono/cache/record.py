@@ -354,7 +354,7 @@ def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
 
     def retire(kept: Kept) -> None:
         done = kept is None or not (kept.cancelled() or kept.exception())
-        if done and scope.complete:
+        if done and scopes.is_kept(scope):
             scopes.retire_imported(scope.question)
 
     future = scopes.commit(scope, change, sync=change.removes)

@@ -72,6 +72,20 @@ def test_the_newest_scope_that_covers_the_name_decides() -> None:
     run(scenario)
 
 
+def test_a_watch_that_only_began_hides_nothing() -> None:
+    """Also where it began after the cloud was restored, in an epoch of its own."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take("/api/v1/services", pod_list(50))
+        await cache.take("/api/v1/services", pod_list(40))  # it was restored
+        await cache.watch(PODS + "?watch=true&resourceVersion=40")
+        assert await cache.get(POD_A) == "5"
+
+    run(scenario)
+
+
 def test_a_list_by_name_covers_that_name_alone() -> None:
     async def scenario() -> None:
         cache = Cache()
