@@ -244,7 +244,7 @@ class Life(Hub):
 
     async def restore(self) -> None:
         """The cloud goes back; its clients come again, some before others."""
-        back = self.chance.randint(20, 30)
+        back = self.chance.randint(35, 45)  # it does not catch up unnoticed
         self.streams = []
         self.cloud.restore(max(101, self.cloud.version - back))
         asks: list[Callable[[], Awaitable[None]]] = [

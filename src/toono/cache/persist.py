@@ -198,10 +198,13 @@ class Keeper:
 
     def _only_version(self, scope: Scope) -> bool:
         stored = self._stored.get(scope.id)
-        return stored is not None and scope.durable and msgspec.structs.replace(
-            stored, version=0, confirmed_at=0.0
-        ) == msgspec.structs.replace(
-            row_of(scope, stored.garbage), version=0, confirmed_at=0.0
+        return (
+            stored is not None
+            and scope.durable
+            and msgspec.structs.replace(stored, version=0, confirmed_at=0.0)
+            == msgspec.structs.replace(
+                row_of(scope, stored.garbage), version=0, confirmed_at=0.0
+            )
         )
 
     def mark_lost(self, scope: Scope, change: Change) -> None:

@@ -147,9 +147,11 @@ class Recording:
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
         if scope is None:
-            self._reading = Reading(consistent, 0, epoch, 0)
+            self._reading = Reading(consistent, 0, epoch, 0, epoch, self._seen)
         else:
-            self._reading = scope.reading(consistent=consistent, known_epoch=epoch)
+            self._reading = scope.reading(
+                consistent=consistent, known_epoch=epoch, seen=self._seen
+            )
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes

@@ -64,8 +64,11 @@ class WatchRecording:
             self._burst, self._position = [], BLIND
 
     def _reading(self, scope: Scope) -> Reading:
-        known = self._scopes.epoch
-        return scope.reading(consistent=self._consistent, known_epoch=known)
+        return scope.reading(
+            consistent=self._consistent,
+            known_epoch=self._scopes.epoch,
+            seen=self._scopes.high_water(self._call.group, self._call.resource),
+        )
 
     async def ready(self) -> None:
         """Have the scope's index in memory before the first frame."""

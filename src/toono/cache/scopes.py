@@ -119,7 +119,9 @@ class Scopes:
         )
         self._place(scope)
         self._next_id = max(self._next_id, number + 1)
-        self.epoch = max(self.epoch, row.epoch)
+        if row.epoch > self.epoch:
+            self.epoch = row.epoch
+            self._high_water.clear()
         self._raise_high_water(scope)
         self._keeper.adopt(scope, row)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.cache.kit import Cache, Journal, bookmark, event, pod, pod_list, run
 from toono.cache import persist
-from toono.errors import StoreFullError, StoreUnavailableError
+from toono.errors import StoreUnavailableError
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
@@ -329,7 +329,7 @@ def test_an_older_scope_does_not_stand_in_after_a_restart_either() -> None:
         cache = Cache(store)
         await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
         mine = "/api/v1/namespaces/default/pods"
-        await cache.take(mine, pod_list(15, pod("a", 5)))
+        await cache.take(mine + "?resourceVersion=0", pod_list(15, pod("a", 5)))
         stream = await cache.watch(mine + "?watch=true&resourceVersion=15")
         stream.feed(event("ADDED", pod("b", 18)) + event("MODIFIED", pod("a", 29)))
         store.full = True
@@ -398,7 +398,7 @@ def test_what_waits_is_written_before_all_else() -> None:
         await cache.take(red, pod_list(20))
         before = len(store.batches)
         was_red = pod("a", 18, labels={"color": "red"})
-        await cache.take(PODS, pod_list(19, was_red))
+        await cache.take(PODS + "?resourceVersion=0", pod_list(19, was_red))
         for steps in range(before, len(store.batches) + 1):
             again = Cache(await store.after(steps))
             await again.scopes.open()

@@ -235,3 +235,18 @@ def test_the_newest_version_seen_of_a_resource_is_known(agent: str) -> None:
         assert call(PODS).resource == "pods"
 
     run(scenario)
+
+
+def test_versions_of_a_past_epoch_are_not_remembered_as_seen() -> None:
+    """They are greater, and would have an absence outlive what came after it."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(90, pod("a", 5)))
+        await cache.take(PODS, pod_list(20, pod("a", 5)), agent="agent/1")
+        again = await reopened(cache)
+        assert again.scopes.epoch == 1
+        assert again.scopes.high_water("", "pods") == 20
+        await again.scopes.aclose()
+
+    run(scenario)
