@@ -9,7 +9,7 @@ it was known all along; if it is taken for damaged, or keeps rows that nobody ow
 import asyncio
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,8 @@ from tests.crash.explorer import PLANS, Plan, Rows, laid_out, open_and_read
 from tests.crash.power import Chooser, Files, Platter
 from tests.crash.recording import Op
 from tests.unit.cache.kit import Cache
-from toono.store.base import Batch
+from toono.errors import DamagedRowError
+from toono.store.base import Batch, Scan
 from toono.store.memory import MemoryStore
 
 Answers = Mapping[str, Seen]
@@ -156,9 +157,29 @@ def _floors(session: Session) -> list[Answers]:
     return floors
 
 
-async def judge(rows: Rows, session: Session) -> Answers | str:
+class Holed(MemoryStore):
+    """A store whose disk damaged some rows: they are known by their keys alone."""
+
+    def __init__(self, damaged: Sequence[bytes] = ()) -> None:
+        super().__init__()
+        self._damaged = damaged
+
+    async def get(self, key: bytes) -> bytes | None:
+        if key in self._damaged:
+            raise DamagedRowError(key)
+        return await super().get(key)
+
+    async def scan(self, prefix: bytes) -> Scan:
+        found = await super().scan(prefix)
+        hit = [key for key in self._damaged if key.startswith(prefix)]
+        return Scan(found.rows, [*found.damaged, *hit])
+
+
+async def judge(
+    rows: Rows, session: Session, damaged: Sequence[bytes] | None = None
+) -> Answers | str:
     """Open a cache over `rows` and ask it for everything; say what is wrong."""
-    store = MemoryStore()
+    store = Holed(damaged or ())
     await store.apply(Batch(puts=list(rows.items())))
     cache = Cache(store)
     await cache.scopes.open()
@@ -168,12 +189,34 @@ async def judge(rows: Rows, session: Session) -> Answers | str:
         return str(wrong)
     finally:
         await cache.scopes.aclose()
-    if cache.scopes.counters.damaged_rows:
+    if cache.scopes.counters.damaged_rows and damaged is None:
         return "rows are taken for damaged"
     owned = {scope.bucket for scope in cache.scopes.all()}
     left = {key[1:9] for key, _ in (await store.scan(b"r")).rows}
     orphans = left - {bucket.to_bytes(8, "big") for bucket in owned}
     return f"nobody owns the buckets {orphans}" if orphans else answers
+
+
+def explore_losses(session: Session, scratch: Path) -> Verdict:
+    """Take each object's row of the last state away, in two ways."""
+
+    async def lose_each() -> None:
+        for key in [key for key in whole if key.startswith(b"r")]:
+            rows = {other: value for other, value in whole.items() if other != key}
+            for damaged in ((), (key,)):
+                verdict.states += 1
+                found = await judge(rows, session, damaged)
+                if isinstance(found, str):
+                    verdict.bad.append(f"{key!r} lost, {damaged}: {found}")
+
+    verdict = Verdict()
+    platter = Platter(session.recorder.base, session.recorder.base_inodes())
+    for op in session.recorder.ops:
+        platter.take(op)
+    with laid_out(platter.after_kill(), scratch) as directory:
+        whole = open_and_read(directory)[1]
+    asyncio.run(lose_each())
+    return verdict
 
 
 def explore(session: Session, scratch: Path, *, states: int, seed: int) -> Verdict:
