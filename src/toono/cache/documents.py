@@ -134,6 +134,9 @@ class DocumentRecording:
         self._documents = documents
         self._call = call
 
+    def feed(self, piece: bytes) -> None:
+        """See a piece pass; a document is told from others by its ETag."""
+
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
     ) -> None:

@@ -70,7 +70,7 @@ class Scopes:
 
     def __init__(self, store: Store, *, clock: Clock, hot: Hot | None = None) -> None:
         self._store = store
-        self._clock = clock
+        self._clock, self.now = clock, clock.wall
         self._hot = hot or Hot()
         self._keeper = Keeper(
             store, clock=clock, contents=self.contents, lost=self._lost, kept=self._keep
@@ -255,7 +255,7 @@ class Scopes:
         where nothing needs keeping or it could not be. A change that the store does
         not take makes the scope incomplete until its next list.
         """
-        scope.confirmed_at = self._clock.wall()
+        scope.confirmed_at = self.now()
         if scope.epoch > self.epoch:
             self._enter_epoch(scope)
         self._raise_high_water(scope)

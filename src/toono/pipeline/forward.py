@@ -208,6 +208,7 @@ class RecordedBody:
     def _keep(self, piece: bytes) -> None:
         if self._recording is None:
             return
+        self._recording.feed(piece)
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > MAX_BODY_BYTES:
@@ -287,7 +288,8 @@ def _response(
     body: Body | None = None,
     watch: bool = False,
 ) -> Response:
-    status = heads.STORED if stored else heads.BYPASSED
+    kept = stored and answer.status < 300
+    status = heads.STORED if kept else heads.BYPASSED
     return Response(
         status=answer.status,
         reason=answer.reason,
