@@ -172,8 +172,11 @@ class Book:
         if known is None:
             return
         self._write(deletes=[rows.verdict_key(old, one) for one in known])
+        there = self._by_identity.get(new, Verdicts())
         for question, verdict in known.items():
-            self.put(new, question, allowed=verdict.allowed, at=verdict.at)
+            newer = there.get(question)
+            if newer is None or newer.at <= verdict.at:
+                self.put(new, question, allowed=verdict.allowed, at=verdict.at)
 
     def forget(self, identity: str) -> None:
         """Forget all that an identity was told."""

@@ -135,6 +135,8 @@ class Rights:
             return Judgement(Verdict.ALLOWED, checked.user, "the operator's list")
         window = (now - self.settings.lapse, now + self.settings.leeway)
         identity = self._identity(token, checked)
+        if checked.trust is Trust.VALID:  # maybe since a key set that came later
+            self.book.move(self.book.identity_of(token), identity)
         found = self._remembered(identity, question, window, user=checked.user)
         if found.verdict is Verdict.UNKNOWN and checked.trust is Trust.UNJUDGED:
             why = f"cut off: this token cannot be checked: {checked.why}"

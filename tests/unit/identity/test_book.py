@@ -158,6 +158,17 @@ def test_what_a_hash_learned_goes_to_its_owner() -> None:
     play(scenario)
 
 
+def test_what_a_hash_learned_does_not_undo_what_its_owner_heard_later() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        one = book.identity_of(b"token")
+        book.put(one, SHOP, allowed=True, at=1.0)
+        book.put("a", SHOP, allowed=False, at=2.0)
+        book.move(one, "a")
+        assert allowed(book, SHOP) is False
+
+    play(scenario)
+
+
 def test_hashes_are_keyed_by_a_secret_that_stays() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         one = book.identity_of(b"token")

@@ -282,9 +282,10 @@ def test_what_was_learned_before_the_keys_came_is_the_owner_s_then() -> None:
         one = holder()
         learn(rights, one)
         rights.verifier.use(known)
-        assert await judged(rights, one) is Verdict.UNKNOWN
-        learn(rights, one, PODS + "/a")
         assert await judged(rights, one) is Verdict.ALLOWED
+        owner = rights.verifier.check(one.token, now=clock.wall()).identity
+        assert dict(rights.book.told(owner))
+        assert not dict(rights.book.told(rights.book.identity_of(one.token)))
 
     play(scenario)
 
