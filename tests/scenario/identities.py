@@ -15,7 +15,7 @@ from tests.rig import status_of
 from tests.scenario.residents import Machine, Resident
 from toono.app import Hub, HubSettings
 from toono.identity.sockets import Address, Owner, owner_of
-from toono.runtime.clock import SystemClock
+from toono.runtime.clock import Clock, SystemClock
 from toono.testing import APIServer
 from toono.testing.apiserver.access import Access
 from toono.testing.apiserver.rbac import Rule
@@ -148,7 +148,7 @@ class Site:
         return owner_of(client, server) if self.owner is None else self.owner
 
     @asynccontextmanager
-    async def running(self, **settings):
+    async def running(self, *, clock: Clock | None = None, **settings):
         authority = self.cluster.authority
         node = authority.node("edge-1")
         serving = authority.server("127.0.0.1", "kubernetes.default.svc")
@@ -170,7 +170,7 @@ class Site:
             agents=("*",),
             **{"health": QUICK, **settings},
         )
-        async with Hub(chosen, owner=self._owner_of) as hub:
+        async with Hub(chosen, clock=clock, owner=self._owner_of) as hub:
             self.hub = hub
             yield self
 

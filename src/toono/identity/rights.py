@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from toono.identity.book import ALWAYS, Book, Window
 from toono.identity.certificates import is_of_node
-from toono.identity.rows import Question
+from toono.identity.rows import NODE, Question
 from toono.identity.sockets import Address, Owner, owner_of
 from toono.identity.tokens import Checked, Trust, Verifier
 from toono.kube.request import Call, Caller
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 4096
 LAPSE_SECONDS = 24 * 3600.0
 LEEWAY_SECONDS = 300.0
-NODE = "node"
 READS = frozenset({"get", "list", "watch"})
 OWN_COMPONENT = "kubelet"
 """No token's answer is ever kept under this name: what the node lives by stays its."""
@@ -56,6 +55,7 @@ class Judgement(NamedTuple):
 ALLOWED = Judgement(Verdict.ALLOWED)
 NOBODY = "cut off: this identity cannot be checked"
 NEVER_ASKED = "cut off: whether this identity may have this was not asked lately"
+REFUSED = "the API server has refused this token"
 IMPERSONATES = "cut off: only the API server can judge an impersonation"
 
 
@@ -123,11 +123,10 @@ class Rights:
         """Say what a token's owner gets for a question."""
         now = self._clock.wall()
         checked = self.verifier.check(token, now=now)
-        if self.book.is_refused(token):
-            why = "the API server has refused this token"
-            return Judgement(Verdict.UNAUTHENTICATED, checked.user, why)
         if checked.trust in (Trust.FORGED, Trust.EXPIRED):
             return Judgement(Verdict.UNAUTHENTICATED, checked.user, checked.why)
+        if self.book.is_refused(token):
+            return Judgement(Verdict.UNAUTHENTICATED, checked.user, REFUSED)
         if checked.trust is Trust.EARLY:
             why = f"cut off: this token cannot be taken: {checked.why}"
             return Judgement(Verdict.UNKNOWN, checked.user, why)
@@ -213,12 +212,13 @@ class Rights:
     def _refuse(self, token: bytes) -> None:
         """A 401: this token is worth nothing any more; its owner may have another.
 
-        Written down only where it is really the cluster's: anybody can make up the
-        others, and they fail by themselves.
+        What fails by itself need not be remembered, and what is not valid yet may
+        be some day.
         """
         now = self._clock.wall()
-        genuine = self.verifier.check(token, now=now).trust is Trust.VALID
-        self.book.refuse(token, at=now, durable=genuine)
+        trust = self.verifier.check(token, now=now).trust
+        if trust in (Trust.VALID, Trust.UNJUDGED):
+            self.book.refuse(token, at=now, genuine=trust is Trust.VALID)
         self.book.forget(self.book.identity_of(token))
 
     # -- the node --------------------------------------------------------------------

@@ -23,6 +23,8 @@ VERDICT_PREFIX = b"iv"
 REFUSED_PREFIX = b"ir"
 FED_PREFIX = b"il"
 PREFIX = b"i"
+NODE = "node"
+"""The node's own identity in a row; no user's has this form."""
 
 
 class Question(NamedTuple):

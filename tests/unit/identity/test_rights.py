@@ -262,6 +262,21 @@ def test_a_token_that_the_cloud_refused_stays_refused() -> None:
     play(scenario)
 
 
+def test_a_refusal_of_what_fails_by_itself_is_not_remembered() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        early = holder(token(now=clock.wall() + 1000, seconds=9000))
+        forged = holder(early.token[:-4] + b"AAAA")
+        for one in (early, forged):
+            learn(rights, one, code=401)
+        assert await judged(rights, early) is Verdict.UNKNOWN
+        learn(rights, holder())
+        await clock.advance(1000)
+        assert await judged(rights, early) is Verdict.ALLOWED
+        assert await judged(rights, forged) is Verdict.UNAUTHENTICATED
+
+    play(scenario)
+
+
 def test_an_opaque_token_is_known_by_itself_alone() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         one = holder(b"opaque-token")
