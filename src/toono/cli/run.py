@@ -14,6 +14,7 @@ from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
 from toono.config.options import Options, parse_reader
 from toono.identity.rights import RightsSettings
+from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
@@ -43,6 +44,7 @@ def command(**given: Any) -> None:
     for flag in options.later:
         click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
     settings = settings_of(options)
+    leave_no_core()
     sys.setswitchinterval(SWITCH_SECONDS)
     give_back_large_blocks()
     try:
