@@ -78,16 +78,6 @@ class Ahead:
         self.lacks = ""
         """The rule that was found missing, for reports."""
         rights.learned = self.learned
-        self._believe_kept()
-
-    def _believe_kept(self) -> None:
-        row = self._rights.book.key_set
-        if row is None:
-            return
-        try:
-            self._rights.verifier.use(read_key_set(row.issuer, row.document))
-        except CodecError as exc:
-            log.warning("the kept key set cannot be used", extra={"err": str(exc)})
 
     def learned(self, caller: Caller, question: Question, checked: Checked) -> None:
         """Queue what follows from an answer; full means that it waits for the next."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from toono.errors import CodecError, StoreFullError
 from toono.identity import rows
 from toono.identity.rows import FedRow, KeySetRow, Question, RefusedRow, VerdictRow
-from toono.store.base import Batch, Store
+from toono.store.base import Batch, Scan, Store
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,18 @@ class Book:
 
     async def open(self) -> None:
         """Read all rows; what is damaged is forgotten: its owner hears 503."""
-        scan = await self._store.scan(rows.PREFIX)
+        self.take_in(await self._store.scan(rows.PREFIX))
+        if self.lost_rows:
+            log.warning(
+                "remembered rights are lost: their owners are asked to come online",
+                extra={"rows": self.lost_rows},
+            )
+        if not self._salt:
+            self._salt = secrets.token_bytes(32)
+            self._write(puts=[(rows.SALT, self._salt)])
+
+    def take_in(self, scan: Scan) -> None:
+        """Know what these rows say; for who looks, without a store of its own."""
         self.lost_rows = len(scan.damaged)
         verdicts = []
         for key, value in scan.rows:
@@ -76,14 +87,6 @@ class Book:
             self._of(row.identity)[row.question] = Verdict(row.allowed, row.at)
         for key in scan.damaged:
             self._doubt(key)
-        if self.lost_rows:
-            log.warning(
-                "remembered rights are lost: their owners are asked to come online",
-                extra={"rows": self.lost_rows},
-            )
-        if not self._salt:
-            self._salt = secrets.token_bytes(32)
-            self._write(puts=[(rows.SALT, self._salt)])
 
     def _doubt(self, key: bytes) -> None:
         """Take a damaged row for what gives nobody a right."""
@@ -266,6 +269,10 @@ class Book:
         if self._fed_unknown or len(self._fed) >= MAX_FED:
             return True
         return FedRow(group, resource) in self._fed
+
+    def fed(self) -> list[FedRow]:
+        """Return the resources of which something may be somebody's with a token."""
+        return sorted(self._fed, key=lambda row: (row.group, row.resource))
 
     # -- the key set -------------------------------------------------------------------
 

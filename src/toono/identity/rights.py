@@ -17,11 +17,12 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+from toono.errors import CodecError
 from toono.identity.book import ALWAYS, Book, Window
 from toono.identity.certificates import is_of_node
 from toono.identity.rows import NODE, Question
 from toono.identity.sockets import Address, Owner, owner_of
-from toono.identity.tokens import Checked, Trust, Verifier
+from toono.identity.tokens import Checked, Trust, Verifier, read_key_set
 from toono.kube.request import Call, Caller
 from toono.runtime.clock import Clock
 
@@ -99,6 +100,21 @@ class Rights:
         self._keeps = keeps
         self._known: OrderedDict[int, bool] = OrderedDict()
 
+    async def open(self) -> None:
+        """Read what the last life knew."""
+        await self.book.open()
+        self.believe_kept_keys()
+
+    def believe_kept_keys(self) -> None:
+        """Check tokens by the key set that is kept, until a newer one is there."""
+        row = self.book.key_set
+        if row is None:
+            return
+        try:
+            self.verifier.use(read_key_set(row.issuer, row.document))
+        except CodecError as exc:
+            log.warning("the kept key set cannot be used", extra={"err": str(exc)})
+
     # -- the one gate ------------------------------------------------------------
 
     async def may(self, caller: Caller, call: Call) -> bool:
@@ -132,8 +148,8 @@ class Rights:
             return Judgement(Verdict.UNKNOWN, checked.user, why)
         if checked.trust is Trust.VALID and self._is_listed(checked.user, question):
             return Judgement(Verdict.ALLOWED, checked.user, "the operator's list")
-        window = (now - self.settings.lapse, now + self.settings.leeway)
-        identity = self._identity(token, checked)
+        window = self.window(now)
+        identity = self.identity_of(token, checked)
         if checked.trust is Trust.VALID:  # maybe since a key set that came later
             self.book.move(self.book.identity_of(token), identity)
         found = self._remembered(identity, question, window, user=checked.user)
@@ -158,7 +174,12 @@ class Rights:
             return Judgement(Verdict.ALLOWED, user, "allowed online")
         return Judgement(Verdict.FORBIDDEN, user, "refused online")
 
-    def _identity(self, token: bytes, checked: Checked) -> str:
+    def window(self, now: float) -> Window:
+        """Return the times at which a token's owner must have been heard to count."""
+        return (now - self.settings.lapse, now + self.settings.leeway)
+
+    def identity_of(self, token: bytes, checked: Checked) -> str:
+        """Return whose rights a token's are: its owner's, or its own where unjudged."""
         if checked.trust is Trust.VALID:
             return checked.identity
         return self.book.identity_of(token)
@@ -185,7 +206,7 @@ class Rights:
             return
         self.book.accept(caller.token)
         checked = self.verifier.check(caller.token, now=self._clock.wall())
-        identity = self._identity(caller.token, checked)
+        identity = self.identity_of(caller.token, checked)
         if checked.trust is Trust.VALID:
             self.book.move(self.book.identity_of(caller.token), identity)
         self._put(identity, call, code)
@@ -250,9 +271,14 @@ class Rights:
         except (OSError, ValueError) as exc:
             log.info("a caller could not be identified", extra={"err": str(exc)})
             return False
-        return owner.uid in self.settings.node_uids and not any(
-            is_of_pod(group) for group in owner.cgroups
-        )
+        return not self.why_not_node(owner)
+
+    def why_not_node(self, owner: Owner) -> str:
+        """Say what keeps the owner of a loopback socket from being the node."""
+        if owner.uid not in self.settings.node_uids:
+            return f"user {owner.uid} is none of --node-uids"
+        pods = sorted(filter(is_of_pod, owner.cgroups))
+        return f"it runs in a pod ({pods[0]})" if pods else ""
 
 
 def question_of(call: Call) -> Question:

@@ -77,7 +77,7 @@ class Scene:
 def play(scenario, store: MemoryStore | None = None) -> None:
     async def run() -> None:
         scene = Scene(store or MemoryStore())
-        await scene.rights.book.open()
+        await scene.rights.open()
         scene.ahead = Ahead(scene.rights, scene.ask, clock=scene.clock)
         task = spawn(scene.ahead.run(), name="ahead")
         try:
@@ -129,7 +129,7 @@ def test_the_key_set_outlives_the_hub() -> None:
 def test_a_kept_key_set_that_is_damaged_is_told_and_not_used(caplog) -> None:
     async def scenario(scene: Scene) -> None:
         scene.rights.book.keep_key_set(KeySetRow("i", b"{}", NOW))
-        Ahead(scene.rights, scene.ask, clock=scene.clock)
+        scene.rights.believe_kept_keys()
         assert not scene.rights.verifier.ready
 
     play(scenario)
@@ -239,7 +239,7 @@ def test_what_cannot_be_fetched_changes_nothing(caplog) -> None:
 def test_what_waits_is_bounded_and_holds_no_more_tokens() -> None:
     async def run() -> None:
         scene = Scene(MemoryStore())
-        await scene.rights.book.open()
+        await scene.rights.open()
         scene.ahead = Ahead(scene.rights, scene.ask, clock=scene.clock)
         for _ in range(300):
             await scene.clock.advance(61)
