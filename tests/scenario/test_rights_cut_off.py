@@ -189,3 +189,28 @@ def test_the_node_s_certificate_is_the_node_over_tls_and_no_other_is(tmp_path) -
             assert await scene.code(SECRET, pair=pair, agent="kubelet") == code
 
     play(tmp_path, scenario)
+
+
+def test_what_the_node_may_is_asked_with_its_selector(tmp_path) -> None:
+    """The Node authorizer looks at selectors (KEP-4601): its own pods, and not all."""
+    pods = "/api/v1/pods"
+    own = f"{pods}?fieldSelector=spec.nodeName%3Dedge-1"
+
+    async def scenario(scene: Scene) -> None:
+        reader = scene.cluster.token("reader")
+        assert await scene.code(pods, reader, agent="tool") == 200
+        assert await scene.code(own, agent="kubelet") == 200
+        assert await scene.code(own, agent="tool") == 200
+        assert await scene.code(pods, agent="tool") == 403
+        await scene.cut()
+        assert await scene.code(pods, reader, agent="tool") == 200
+        # A tool's refusal of all is no refusal of the kubelet's own.
+        assert await scene.code(own, agent="kubelet") == 200
+        assert await scene.code(own, agent="tool") == 200
+        # The kubelet's right to its own is no right to what another owner was told.
+        assert await scene.code(pods, agent="tool") == 403
+        # A right to all is one to any part, asked ahead with no selector.
+        part = f"{pods}?labelSelector=app%3Dweb"
+        assert await scene.code(part, reader, agent="tool") == 200
+
+    play(tmp_path, scenario)

@@ -19,6 +19,7 @@ from toono.config.options import Options
 from toono.config.rights import rights_of
 from toono.errors import OptionError
 from toono.identity.explain import (
+    ALL,
     Explained,
     explain_nobody,
     explain_node,
@@ -127,8 +128,9 @@ def _table(one: Explained) -> Table:
     for name in columns:
         table.add_column(name)
     for right in one.rights:
+        name = right.selector if right.name == ALL and right.selector else right.name
         cells = (
-            *(right.resource, right.namespace, right.name, ",".join(right.verbs)),
+            *(right.resource, right.namespace, name, ",".join(right.verbs)),
             *(str(right.answer), right.why, _moment(right.lapses_at)),
         )
         table.add_row(*map(Text, cells))  # callers choose names: none is markup

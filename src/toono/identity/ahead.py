@@ -93,7 +93,7 @@ class Ahead:
         who = self._owner(caller.token, checked)
         now = self._clock.monotonic()
         for verb in sorted(READS):
-            wide = question._replace(verb=verb, name="")
+            wide = question._replace(verb=verb, name="", selector="")
             if now - self._asked.get((who, wide), float("-inf")) < ASK_SECONDS:
                 continue
             if self._queue(Errand(caller.token, wide)):

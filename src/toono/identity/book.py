@@ -310,7 +310,10 @@ def _moment(row: rows.Row) -> float:
 
 def _wider(question: Question) -> Iterator[Question]:
     """Yield the questions that contain this one, the narrowest first."""
-    if question.name:
-        yield question._replace(name="")
+    kept = [question._replace(name="")] if question.name else []
     if question.namespace:
-        yield question._replace(name="", namespace="")
+        kept.append(question._replace(name="", namespace=""))
+    yield from kept
+    if question.selector:
+        for one in (question, *kept):
+            yield one._replace(selector="")

@@ -6,7 +6,7 @@ decided here, and what is looked at is a copy: looking teaches a hub nothing.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from toono.identity import rows
@@ -32,6 +32,7 @@ class Right:
     """pods, pods/log, widgets.example.org; * is every one; else a path."""
     namespace: str
     name: str
+    selector: str
     answer: int
     why: str
     heard_at: float | None = None
@@ -128,6 +129,7 @@ def _listed(rights: Rights, user: str) -> Iterator[Right]:
                 resource=resource,
                 namespace=ALL,
                 name=ALL,
+                selector="",
                 answer=200,
                 why="the operator's list",
             )
@@ -149,6 +151,7 @@ def _right(
         resource=resource or question.name,
         namespace=question.namespace or ALL if question.resource else "",
         name=question.name or ALL if question.resource else "",
+        selector=question.selector,
         answer=answer,
         why=why,
         heard_at=heard_at,
@@ -160,30 +163,19 @@ def _with(one: Explained, found: Iterable[Right]) -> Explained:
     """Add rights, those that differ in the verb alone as one, heard at the earliest."""
     groups: dict[tuple[object, ...], list[Right]] = {}
     for right in found:
-        key = (right.resource, right.namespace, right.name, right.answer, right.why)
+        asked = (right.resource, right.namespace, right.name, right.selector)
+        key = (*asked, right.answer, right.why)
         groups.setdefault(key, []).append(right)
     joined = [
-        Right(
+        replace(
+            same[0],
             verbs=tuple(sorted({verb for right in same for verb in right.verbs})),
-            resource=same[0].resource,
-            namespace=same[0].namespace,
-            name=same[0].name,
-            answer=same[0].answer,
-            why=same[0].why,
             heard_at=_earliest(right.heard_at for right in same),
             lapses_at=_earliest(right.lapses_at for right in same),
         )
         for _, same in sorted(groups.items(), key=lambda item: str(item[0]))
     ]
-    return Explained(
-        user=one.user,
-        answer=one.answer,
-        why=one.why,
-        token=one.token,
-        pod=one.pod,
-        ends_at=one.ends_at,
-        rights=tuple(joined),
-    )
+    return replace(one, rights=tuple(joined))
 
 
 def _earliest(moments: Iterable[float | None]) -> float | None:

@@ -290,8 +290,17 @@ def question_of(call: Call) -> Question:
     if not call.resource:
         return Question(call.verb, "", "", "", "", call.path)
     name = call.name or call.pinned_name
+    fields = call.field_selector
+    if call.pinned_name and fields == f"metadata.name={name}":
+        fields = ""  # the name says it all
     return Question(
-        call.verb, call.group, call.resource, call.subresource, call.namespace, name
+        call.verb,
+        call.group,
+        call.resource,
+        call.subresource,
+        call.namespace,
+        name,
+        "&".join(filter(None, (call.label_selector, fields))),
     )
 
 

@@ -36,6 +36,8 @@ class Question(NamedTuple):
     subresource: str = ""
     namespace: str = ""
     name: str = ""
+    selector: str = ""
+    """Authorizers may look at selectors (KEP-4601): a node lists its own pods alone."""
 
 
 class VerdictRow(msgspec.Struct, array_like=True, frozen=True):

@@ -142,6 +142,28 @@ def test_the_identity_that_was_longest_silent_goes_first() -> None:
     play(scenario)
 
 
+def test_a_right_without_a_selector_holds_with_any_and_not_the_other_way() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        own = ALL._replace(selector="spec.nodeName=edge-1")
+        named = SHOP._replace(selector="a=b")
+        book.put("a", own, allowed=True, at=1.0)
+        assert allowed(book, own) is True
+        assert allowed(book, ALL) is None
+        assert allowed(book, SHOP._replace(selector=own.selector)) is True
+        assert allowed(book, named) is None
+        book.put("a", ALL, allowed=False, at=2.0)
+        assert allowed(book, own) is True
+        assert allowed(book, ALL) is False
+        book.put("a", ALL, allowed=True, at=3.0)
+        for one in (book, await reopened(store)):
+            assert allowed(one, named) is True
+        book.put("a", named, allowed=False, at=4.0)
+        for one in (book, await reopened(store)):
+            assert allowed(one, ALL) is None
+
+    play(scenario)
+
+
 def test_what_a_hash_learned_goes_to_its_owner() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         one = book.identity_of(b"token")

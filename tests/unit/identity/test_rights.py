@@ -414,6 +414,10 @@ def test_a_selector_that_pins_a_name_is_a_question_of_that_name() -> None:
     one = caller()
     pinned = call(PODS + "?fieldSelector=metadata.name%3Da", one)
     assert question_of(pinned) == Question("list", "", "pods", "", "shop", "a")
+    both = call(PODS + "?fieldSelector=metadata.name%3Da,spec.nodeName%3Dn", one)
+    assert question_of(both).selector == "metadata.name=a,spec.nodeName=n"
+    labelled = call(PODS + "?labelSelector=a%3Db&fieldSelector=x%3Dy", one)
+    assert question_of(labelled).selector == "a=b&x=y"
     status = call(PODS + "/a/status", one)
     assert question_of(status) == Question("get", "", "pods", "status", "shop", "a")
 
