@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig import until
-from tests.scenario.identities import Cluster, Site
+from tests.scenario.identities import RESOURCES, Cluster, Site
 from tests.unit.wire.test_gate import CHUNKS, VECTORS, head
 from toono.wire.messages import Request, Response
 
@@ -100,3 +100,37 @@ def test_what_must_be_refused_is_refused_at_every_door(tmp_path, door: str) -> N
     assert [one for one in chunks if not one.startswith(b"HTTP/1.1 4")] == []
     assert len(heads) + len(chunks) > 80
     assert not [target for _, target in requests if "evil" in target]
+
+
+async def fall_back(directory: Path) -> dict[str, bytes]:
+    """Ask for a remembered Secret with a body that breaks, while the link is up."""
+    cluster = Cluster(directory)
+    await cluster.start()
+    site, heard = Site(cluster, directory), {}
+    async with site.running():
+        await until(lambda: site.hub.upstream.online)
+        secret = RESOURCES["secret of a pod here"]
+        assert (await site.ask(secret, token=cluster.token("reader")))[0] == 200
+        entrance = Door(site, "TLS")
+        lines = (b"User-Agent: reader/v1", b"Transfer-Encoding: chunked")
+        asked = head(f"GET {secret} HTTP/1.1".encode(), *lines)
+        now = cluster.clock.wall()
+        for name, token in {
+            "an ended token": cluster.token("reader", now=now - 9000),
+            "another's token": cluster.token("web"),
+            "rubbish": "abc",
+        }.items():
+            for number, chunk in enumerate(
+                (b"zz\r\n", b"1\r\naXX", b"5\r\nhello\r\ng\r\n")
+            ):
+                raw = with_token(asked, token.encode()) + chunk
+                heard[f"{name}, {number}"] = await entrance.exchange(raw)
+        assert site.hub.upstream.online
+    await cluster.server.aclose()
+    return heard
+
+
+def test_nobody_makes_the_hub_fall_back_to_what_is_remembered(tmp_path) -> None:
+    heard = asyncio.run(fall_back(tmp_path))
+    assert len(heard) == 9
+    assert [name for name, one in heard.items() if one[:10] != b"HTTP/1.1 4"] == []
