@@ -32,6 +32,8 @@ class Found(NamedTuple):
 
     scope: Scope
     items: Sequence[bytes]
+    keys: Sequence[RowKey] = ()
+    """Of a list: the names of `items`, in their order."""
 
 
 class Absent(NamedTuple):
@@ -132,12 +134,12 @@ class Answers:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
         try:
             contents = await self._contents(scope, rows)
-            items = self._selected(scope, call, contents)
+            keys = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
-        if scope.imported and not items:
+        if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
-        return Found(scope, items)
+        return Found(scope, [contents[key] for key in keys], keys)
 
     async def definition(self, call: Call) -> bytes | None:
         """Return the CustomResourceDefinition of a call's resource, as stored JSON."""
@@ -165,18 +167,20 @@ class Answers:
 
     def _selected(
         self, scope: Scope, call: Call, contents: Mapping[RowKey, bytes]
-    ) -> Sequence[bytes]:
-        """Return the bytes, in the API server's order, that the selectors pick."""
-        ordered = [contents[key] for key in sorted(contents, key="/".join)]
+    ) -> Sequence[RowKey]:
+        """Return the names, in the API server's order, that the selectors pick."""
+        ordered = sorted(contents, key="/".join)
         reader = reader_of(scope.question.media_type)
         question = scope.question
         if call.label_selector and call.label_selector != question.label_selector:
             picks = selectors.label_matcher(call.label_selector)
-            ordered = [item for item in ordered if picks(reader.labels(item))]
+            ordered = [key for key in ordered if picks(reader.labels(contents[key]))]
         if call.field_selector and call.field_selector != question.field_selector:
             chosen = selectors.field_matcher(call.field_selector)
             ordered = [
-                item for item in ordered if chosen(partial(_field, reader, scope, item))
+                key
+                for key in ordered
+                if chosen(partial(_field, reader, scope, contents[key]))
             ]
         return ordered
 

@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import check, read
-from toono.codec.partial import MetaVersion, Page
+from toono.codec.page import Page
+from toono.codec.partial import MetaVersion
 from toono.codec.printers.base import NoRows
 from toono.codec.table import join_table, write_table_event
 from toono.errors import CodecError

@@ -16,7 +16,8 @@ from toono.cache.forms import JSON, PARTIAL, PROTOBUF, TABLE, split_form
 from toono.cache.scope import Scope
 from toono.codec import partial, table, transcode
 from toono.codec.base import Codec, Style
-from toono.codec.partial import MetaVersion, Page
+from toono.codec.page import Page
+from toono.codec.partial import MetaVersion
 from toono.codec.printers.base import Printer
 from toono.codec.printers.registry import printer_of
 from toono.codec.registry import for_media_type
@@ -49,7 +50,7 @@ class Rendering(Protocol):
         """Return the answer to a GET for an object at `version`."""
         ...
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         """Return pieces that join to the answer to a LIST."""
         ...
 
@@ -148,12 +149,12 @@ class Whole:
             data=self.convert(item) if self.convert else item,
         )
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return self.codec.join_list(
             kind=self.scope.list_kind or self.scope.kind + "List",
             api_version=self.scope.api_version,
             style=self.style,
-            resource_version=version,
+            page=page,
             items=list(map(self.convert, items)) if self.convert else items,
         )
 
@@ -193,8 +194,8 @@ class InYAML:
     def single(self, item: bytes, version: str) -> bytes:
         return to_yaml(self.json.single(item, version))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        return [to_yaml(b"".join(self.json.listed(items, version)))]
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
+        return [to_yaml(b"".join(self.json.listed(items, page)))]
 
     def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
         return self.json.added(items, version)
@@ -224,10 +225,10 @@ class Metadata:
             self.cut(item), media_type=self.media_type, version=self.version
         )
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return partial.join_partial_list(
             map(self.cut, items),
-            Page(version),
+            page,
             media_type=self.media_type,
             version=self.version,
         )
@@ -276,12 +277,12 @@ class ComputedRows:
         )
 
     def single(self, item: bytes, version: str) -> bytes:
-        return b"".join(self.listed([item], version))
+        return b"".join(self.listed([item], Page(version)))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return table.join_table(
             map(self._row, items),
-            Page(version),
+            page,
             columns=table.write_columns(self.printer.columns),
             version=self.form.version,
             no_rows=self.printer.no_rows,
@@ -319,12 +320,12 @@ class SeenRows:
         return without_object(item) if self.form.include == "None" else item
 
     def single(self, item: bytes, version: str) -> bytes:
-        return b"".join(self.listed([item], version))
+        return b"".join(self.listed([item], Page(version)))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return table.join_table(
             map(self._row, items),
-            Page(version),
+            page,
             columns=self.scope.columns,
             version=self.form.version,
             no_rows=self.scope.no_rows,

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toono.codec.partial import Page
+from toono.codec.page import Page
 from toono.codec.table import join_table, write_table_event
 from toono.codec.table_rows import (
     Row,
