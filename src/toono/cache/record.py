@@ -25,6 +25,7 @@ from toono.cache.forms import (
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    compacted,
     expected_form,
     fits,
     media_type_of,
@@ -164,7 +165,7 @@ class Recording:
         if codec is None:
             return None
         try:
-            body = unpacked(body, fields)
+            body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
             if self._call.verb == "list":

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
@@ -243,6 +245,9 @@ class Local:
         self, call: Call, scope: Scope, media_type: str, content: bytes | list[bytes]
     ) -> Response:
         headers = self._headers(call, scope, media_type)
+        if call.pretty and media_type == MEDIA_TYPES[0]:
+            whole = content if isinstance(content, bytes) else b"".join(content)
+            content = msgspec.json.format(whole, indent=2)
         return Response(status=200, headers=headers, content=content)
 
     def _stream(

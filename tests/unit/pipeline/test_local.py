@@ -458,3 +458,22 @@ def test_a_form_is_acceptable_where_rows_can_be_given_in_it() -> None:
             assert accepts_of(asked)(scope) is fits
 
     play(scenario)
+
+
+# -- for people ------------------------------------------------------------------------
+
+
+def test_who_asks_for_indents_gets_them_in_json_alone() -> None:
+    async def scenario() -> None:
+        scene = await known()
+        plain = content(await scene.ask(PODS))
+        shown = content(await scene.ask(PODS + "?pretty=true"))
+        assert shown.startswith(b'{\n  "kind": "PodList",\n')
+        assert json.loads(shown) == json.loads(plain)
+        binary = "application/vnd.kubernetes.protobuf"
+        coded = content(await scene.ask(PODS, accept=binary))
+        assert content(await scene.ask(PODS + "?pretty=1", accept=binary)) == coded
+        one_of_them = content(await scene.ask(POD + "?pretty=true"))
+        assert one_of_them.startswith(b'{\n  "kind": "Pod",\n')
+
+    play(scenario)
