@@ -18,6 +18,7 @@ from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import Scopes
+from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
 from toono.kube.names import parse_version
@@ -149,10 +150,12 @@ class Answers:
         for scope in self.scopes.of_all(*DEFINITIONS, name):
             await self.scopes.load(scope)
             row = scope.rows.get(("", name))
-            if row is None or scope.question.media_type != JSON:
+            media_type, as_kind = split_form(scope.question.media_type)
+            if row is None or as_kind:
                 continue
             try:
-                return (await self.scopes.contents(scope, {("", name): row}))["", name]
+                contents = await self.scopes.contents(scope, {("", name): row})
+                return _as_json(scope, media_type, contents["", name])
             except (DamagedRowError, CodecError):
                 continue
         return None
@@ -203,6 +206,12 @@ def _no_form(known: Iterable[Scope]) -> Answer:
     """Return what to say of what is known, but not in a form that was asked for."""
     parts = [split_form(scope.question.media_type)[1] for scope in known]
     return Unknown(ONLY_IN_PART) if all(parts) else Unacceptable()
+
+
+def _as_json(scope: Scope, media_type: str, data: bytes) -> bytes:
+    if media_type == JSON:
+        return data
+    return to_json(data, kind=scope.kind, api_version=scope.api_version)
 
 
 def _field(reader: Reader, scope: Scope, item: bytes, path: str) -> str:

@@ -2,7 +2,7 @@
 """From rows in the form they are kept in to answers in the form that was asked for.
 
 Whole objects become JSON, protobuf, YAML, metadata or rows of a Table; metadata stays
-metadata, and rows of a Table that was seen stay rows. Same form, same bytes: then
+metadata; rows of a Table that was seen stay rows, or give the metadata in them. Same form, same bytes: then
 nothing is decoded. What cannot be made without losing something is not made.
 """
 
@@ -22,7 +22,7 @@ from toono.codec.printers.base import Printer
 from toono.codec.printers.registry import printer_of
 from toono.codec.registry import for_media_type
 from toono.codec.table import Kind, TableForm
-from toono.codec.table_rows import without_object
+from toono.codec.table_rows import metadata_of, without_object
 from toono.codec.yaml import to_yaml
 from toono.errors import CodecError
 from toono.kube.accept import Form, choose_form
@@ -74,11 +74,11 @@ def form_for(call: Call, scope: Scope) -> Form | None:
 def offers(scope: Scope, *, verb: str) -> list[Form]:
     """Return the forms that a scope's rows can be given in, their own first."""
     media_type, as_kind = split_form(scope.question.media_type)
-    if as_kind == TABLE:
-        return _as(TABLE, JSON)
     other = PROTOBUF if media_type == JSON else JSON
     metadata = PARTIAL + ("List" if verb == "list" else "")
     in_part = [*_as(metadata, media_type), *_as(metadata, other)]
+    if as_kind == TABLE:
+        return _as(TABLE, JSON) + in_part
     if as_kind == PARTIAL:
         return in_part
     found = [Form(media_type=media_type)]
@@ -371,7 +371,9 @@ def _cutter(scope: Scope, media_type: str, as_kind: str, form: Form) -> Item:
     convert = _converter(media_type, form.media_type, kind, api_version)
 
     def cut(item: bytes) -> bytes:
-        if not as_kind:
+        if as_kind == TABLE:
+            item = metadata_of(item)
+        elif not as_kind:
             item = partial.cut_metadata(item, media_type=media_type, style=scope.style)
         return convert(item) if convert else item
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import yaml
 
-from tests.unit.cache.kit import Cache, call, pod, pod_list, run
+from tests.unit.cache.kit import Cache, call, partial_list, pod, pod_list, run, table
 from toono.cache.answer import Found
 from toono.cache.forms import JSON, PROTOBUF
 from toono.codec.page import Page
@@ -270,5 +270,19 @@ def test_a_watch_begins_with_what_is_there_and_ends_its_burst(accept: str) -> No
         assert b"k8s.io/initial-events-end" in mark
         assert b"BOOKMARK" in mark
         assert written.watch_content_type.startswith(accept.partition(";")[0])
+
+    run(scenario)
+
+
+def test_a_table_that_was_seen_gives_the_metadata_in_its_rows() -> None:
+    async def scenario() -> None:
+        cache, other = Cache(), Cache()
+        await cache.take(PODS, table(20, "a", "b"))
+        await other.take(PODS, partial_list(20, "a", "b"))
+        for accept in (IN_PART, PROTOBUF_IN_PART):
+            assert await listed(cache, accept) == await listed(other, accept)
+        asked = asking(PODS, JSON)
+        (scope,) = cache.scopes.all()
+        assert form_for(asked, scope) is None
 
     run(scenario)
