@@ -25,12 +25,11 @@ from toono.restmapper import (
     Statistics,
     identity_of,
     is_not_served,
+    yurthub,
 )
-from toono.restmapper import yurthub
 from toono.restmapper.observations import API_SERVICES, CRDS
 from toono.restmapper.transports.relay import RelayTransport
 from toono.runtime.clock import Clock
-from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Response
 
@@ -71,7 +70,7 @@ def settings_for(cache_path: Path, ca: Path | None) -> MapperSettings:
 
 
 class Discovering:
-    """Owns the mapper from `start` to `aclose`."""
+    """A mapper from `run` to `aclose`, and what the hub's other parts need of it."""
 
     def __init__(
         self, upstream: Upstream, settings: MapperSettings, *, clock: Clock
@@ -81,23 +80,12 @@ class Discovering:
         self._clock = clock
         self._mapper: RESTMapper | None = None
         self._opened = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._seen: Snapshot | None = None
         self._sure: set[tuple[str, str, str]] = set()
         """Resources whose kind was compared with what `_seen` says of it."""
 
-    def start(self) -> None:
-        """Begin to read the files, then to follow the cluster."""
-        self._task = spawn(self._run(), name="discovering")
-
-    async def aclose(self) -> None:
-        """Stop, and write what is known."""
-        if self._task is not None:
-            await cancel_and_wait(self._task)
-        if self._mapper is not None:
-            await self._mapper.aclose()
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Read the files, then follow the cluster; ends by cancellation only."""
         self._mapper = await asyncio.to_thread(
             RESTMapper,
             RelayTransport(self._send),
@@ -106,6 +94,11 @@ class Discovering:
         )
         self._opened.set()
         await self._mapper.run()
+
+    async def aclose(self) -> None:
+        """Write what is known; call it once `run` has ended."""
+        if self._mapper is not None:
+            await self._mapper.aclose()
 
     async def _send(self, target: str, headers: Mapping[str, str]) -> Answer:
         sent = [_AGENT, *headers.items()]
@@ -155,9 +148,9 @@ class Discovering:
         self._sure.add((call.group, call.version, call.resource))
         mapper.observe.body(_target(call), told.api_version, told.kind)
 
-    def reconnect(self) -> None:
-        """The upstream answers again."""
-        if self._mapper is not None:
+    def mode_changed(self, online: bool) -> None:
+        """The link was cut, or is back."""
+        if online and self._mapper is not None:
             self._mapper.observe.reconnect()
 
     # -- what is known ---------------------------------------------------------------
