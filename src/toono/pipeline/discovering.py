@@ -78,7 +78,8 @@ class Discovering:
         self._upstream = upstream
         self._settings = settings
         self._clock = clock
-        self._mapper: RESTMapper | None = None
+        self.mapper: RESTMapper | None = None
+        """None until its files were read."""
         self._opened = asyncio.Event()
         self._seen: Snapshot | None = None
         self._sure: set[tuple[str, str, str]] = set()
@@ -86,19 +87,19 @@ class Discovering:
 
     async def run(self) -> None:
         """Read the files, then follow the cluster; ends by cancellation only."""
-        self._mapper = await asyncio.to_thread(
+        self.mapper = await asyncio.to_thread(
             RESTMapper,
             RelayTransport(self._send),
             settings=self._settings,
             clock=self._clock,
         )
         self._opened.set()
-        await self._mapper.run()
+        await self.mapper.run()
 
     async def aclose(self) -> None:
         """Write what is known; call it once `run` has ended."""
-        if self._mapper is not None:
-            await self._mapper.aclose()
+        if self.mapper is not None:
+            await self.mapper.aclose()
 
     async def _send(self, target: str, headers: Mapping[str, str]) -> Answer:
         sent = [_AGENT, *headers.items()]
@@ -111,7 +112,7 @@ class Discovering:
 
     def hear(self, call: Call, response: Response) -> None:
         """Take note of an answer of the upstream: on the way of every request."""
-        mapper, status = self._mapper, response.status
+        mapper, status = self.mapper, response.status
         if mapper is None:
             return
         if status == 200 and call.verb in ("get", "list"):
@@ -150,17 +151,17 @@ class Discovering:
 
     def mode_changed(self, online: bool) -> None:
         """The link was cut, or is back."""
-        if online and self._mapper is not None:
-            self._mapper.observe.reconnect()
+        if online and self.mapper is not None:
+            self.mapper.observe.reconnect()
 
     # -- what is known ---------------------------------------------------------------
 
     def kind_of(self, call: Call) -> ServedKind | None:
         """Return what is known of the resource that a call names; None: nothing."""
-        if self._mapper is None:
+        if self.mapper is None:
             return None
         asked = GroupVersionResource(call.group, call.version, call.resource)
-        known = self._mapper.snapshot.served(asked)
+        known = self.mapper.snapshot.served(asked)
         if known is None:
             return None
         namespaced = None
@@ -175,10 +176,10 @@ class Discovering:
                 await self._opened.wait()
         except TimeoutError:
             return None
-        assert self._mapper is not None
+        assert self.mapper is not None
         accept = ", ".join(map(_clause, call.accept))
         tag = next(iter(call.if_none_match), "")
-        made = self._mapper.serve(call.path, accept=accept, if_none_match=tag)
+        made = self.mapper.serve(call.path, accept=accept, if_none_match=tag)
         if made is None:
             return None
         headers = [
@@ -186,14 +187,14 @@ class Discovering:
             for name, value in made.headers.items()
             if name != "cache-control"  # who answers says it
         ]
-        age = self._mapper.age()
+        age = self.mapper.age()
         if age is not None:
             headers.append((b"Age", b"%d" % age))
         return Response(status=made.status, headers=headers, content=made.body)
 
     def statistics(self) -> Statistics:
         """Return what happened so far, for metrics."""
-        return self._mapper.statistics() if self._mapper is not None else _NOTHING
+        return self.mapper.statistics() if self.mapper is not None else _NOTHING
 
 
 def _target(call: Call) -> str:
