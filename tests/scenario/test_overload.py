@@ -41,7 +41,7 @@ async def cloud():
 
     async def serve(request) -> Response:
         if not request.target.startswith(PODS.encode()):
-            return Response(status=403, headers=JSON, content=b"{}")  # the hub's own
+            return Response(status=404, headers=JSON, content=b"{}")
         if b"watch=" in request.target:
             streams.append(Events())
             return Response(status=200, headers=JSON, body=streams[-1])

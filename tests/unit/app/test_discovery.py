@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The mapper is opened beside the data path, with its series and its duty."""
 
-
 from tests.rig import hub_over
 from tests.unit.app.kit import hubs
 from tests.unit.wire.kit import play, until
