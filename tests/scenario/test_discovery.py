@@ -166,6 +166,7 @@ def test_cut_off_discovery_that_nobody_asked_for_is_told_over_a_restart(
         server = await cloud(crd("v1", "v2"))
         async with hub_over([server.address], tmp_path) as hub:
             await until(lambda: known(hub, "drivers"))
+            await until(lambda: hub.discovering.mapper.observe.version_document)
             await server.aclose()
             await until(lambda: not hub.upstream.online)
             before = await told(hub)
