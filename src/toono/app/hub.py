@@ -17,6 +17,7 @@ from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import open_agents
 from toono.app.board import Board
+from toono.app.discovery import open_discovery
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
@@ -90,6 +91,9 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
+        self.discovering = await open_discovery(
+            settings, board, self.upstream, clock=clock, stack=self._stack
+        )
         self.chain = self._make_chain()
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
@@ -136,7 +140,7 @@ class Hub:
 
     def _make_chain(self) -> Chain:
         settings, clock = self._settings, self._clock
-        answers = Answers(self.scopes, settings.node_name)
+        answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
@@ -145,10 +149,21 @@ class Hub:
             upstream=self.upstream,
             rights=self.rights,
             forward=Forward(
-                self.upstream, self.recorder, self.documents, clock, meter=meter
+                self.upstream,
+                self.recorder,
+                self.documents,
+                clock,
+                meter=meter,
+                hear=self.discovering.hear,
             ),
             local=Local(
-                answers, self.documents, self.upstream, in_flight, clock, self.back
+                answers,
+                self.documents,
+                self.upstream,
+                in_flight,
+                clock,
+                self.back,
+                discovered=self.discovering.document,
             ),
             in_flight=in_flight,
             observe=self._observe,
@@ -185,6 +200,8 @@ class Hub:
         self.board.duties.append(("loop-lag", lag.run))
         self._declare_own(lag)
         self.metrics.gauges(self.board.gauges)
+        for series in self.board.series:
+            self.metrics.registry.register(series)
         admin = Admin(
             checks=self.board.checks,
             status=self.status,

@@ -71,10 +71,12 @@ class Forward:
         clock: Clock,
         *,
         meter: Meter | None = None,
+        hear: Callable[[Call, Response], None] = lambda _, __: None,
     ) -> None:
         self._upstream = upstream
         self._documents = documents
         self._meter = meter
+        self._hear = hear
         self._recorder = recorder
         self.barrier = Barrier(clock)
 
@@ -87,6 +89,7 @@ class Forward:
         may the caller answer from the cache.
         """
         response = await self._forward(call, request, credential)
+        self._hear(call, response)
         return response if self._meter is None else self._meter(call, response)
 
     async def _forward(
