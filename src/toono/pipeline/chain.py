@@ -103,7 +103,11 @@ class Chain:
             raise call.problem.with_traceback(None)
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
-        return "local", await self.local(call)
+        try:
+            return "local", await self.local(call)
+        except RequestError as exc:
+            known = heads.HIT if exc.code == 404 else heads.MISS
+            return "local", refusal(call, status.of_error(exc), known)
 
     def _route(self, call: Call, *, online: bool) -> Route:
         facts = Facts(online=online, node_name=self.node_name, writes=self.alone.table)
@@ -170,7 +174,9 @@ def says_status(response: Response) -> bool:
     return isinstance(response.content, bytes) and b"Status" in response.content
 
 
-def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
+def refusal(
+    call: Call | None, failure: Mapping[str, object], *added: tuple[bytes, bytes]
+) -> Response:
     """Return a Status as the answer, in the form that the client takes."""
     code = failure["code"]
     assert isinstance(code, int)
@@ -181,6 +187,7 @@ def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
         (b"Cache-Control", b"no-cache, private"),
         (b"Content-Type", codec.media_type.encode()),
         heads.VIA,
+        *added,
     ]
     if code in (502, 503, 504):
         headers.append(heads.UNAVAILABLE)
