@@ -83,6 +83,7 @@ class TreeFiles:
 
     def open(self) -> None:
         """Find the tree and what its last writer noted of it."""
+        self.close()
         self._root = self._disk.open_root(self._path)
         self._own = self._open((*OWN,), make=True)
         self.ignores_case = self._disk.exists(OWN[0].upper(), self._root)

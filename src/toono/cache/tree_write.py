@@ -86,6 +86,8 @@ class TreeWriter:
         self._task: asyncio.Task[None] | None = None
         self._tidied = False
         self.counters = TreeCounters()
+        self.problem = ""
+        """Why the last pass failed; empty since one did not."""
 
     def start(self) -> None:
         """Begin to look for changes now and then."""
@@ -141,14 +143,16 @@ class TreeWriter:
             if isinstance(exc, FileNotFoundError):  # swept from under us
                 await self._in_thread(self._files.forget)
                 self._done.clear()
-            if not self.counters.failures:
+            if not self.problem:
                 log.warning(
                     "the copy of the cache in YurtHub's layout cannot be written:"
                     " it is tried again; answers come from the database",
                     extra={"err": str(exc)},
                 )
+            self.problem = f"the copy in YurtHub's layout lags behind: {exc}"
             self.counters.failures += 1
             return False
+        self.problem = ""
         return True
 
     def _is_due(self) -> bool:
