@@ -32,7 +32,9 @@ def yurthub_program(environment: Mapping[str, str] = os.environ) -> Path | str:
     """Return the program, or why there is none."""
     told = environment.get(VARIABLE, "")
     if not told:
-        return f"{VARIABLE} names no program yurthub: scripts/build_yurthub.sh builds it"
+        return (
+            f"{VARIABLE} names no program yurthub: scripts/build_yurthub.sh builds it"
+        )
     if not os.access(told, os.X_OK):
         return f"{VARIABLE}={told} is no program"
     return Path(told)

@@ -19,7 +19,9 @@ def open_tree(
     stack: AsyncExitStack,
 ) -> TreeWriter:
     """Keep the tree up to date from now on, and a last time as `stack` unwinds."""
-    writer = TreeWriter(storage.scopes, settings.cache_path, clock=clock)
+    writer = TreeWriter(
+        storage.scopes, settings.cache_path, clock=clock, documents=storage.documents
+    )
     stack.push_async_callback(writer.aclose)
     writer.start()
     counters = writer.counters

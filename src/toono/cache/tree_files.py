@@ -297,6 +297,22 @@ class TreeFiles:
             self._disk.sync_directory(aside)
             self._disk.sync_directory(parent)
 
+    def beside(self, path: Sequence[str], limit: int) -> bytes | None:
+        """Return a file that is no object's; None where there is none."""
+        *directory, name = path
+        with self._if_there(), self._opened(directory, make=False) as parent:
+            return self._disk.read(name, parent, limit)
+        return None
+
+    def put_beside(self, path: Sequence[str], content: bytes) -> None:
+        """Put such a file in place, unless it is there; there for good on return."""
+        if self.beside(path, len(content)) == content:
+            return
+        *directory, name = path
+        with self._passing(), self._opened(directory, make=True) as parent:
+            self._replace(name, parent, content)
+            self._disk.sync_directory(parent)
+
     # -- steps -----------------------------------------------------------------
 
     def _replace(self, name: str, parent: int, content: bytes) -> None:
@@ -318,7 +334,8 @@ class TreeFiles:
         try:
             yield descriptor
         finally:
-            self._disk.close(descriptor)
+            if parts:
+                self._disk.close(descriptor)
 
     def _open(self, parts: Sequence[str], *, make: bool) -> int:
         """Open a directory part by part, from the root."""

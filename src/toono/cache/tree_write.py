@@ -18,9 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from toono.cache.forms import PARTIAL, PROTOBUF, split_form
+from toono.cache.documents import Documents
+from toono.cache.forms import JSON, PARTIAL, PROTOBUF, split_form
 from toono.cache.scope import Scope
 from toono.cache.scopes import Scopes
+from toono.cache.tree_beside import (
+    DOCUMENTS,
+    KINDS_FILE,
+    MAX_KINDS_BYTES,
+    with_kinds,
+)
 from toono.cache.tree_files import Job, TreeFiles
 from toono.cache.tree_layout import Folder, folder_of
 from toono.cache.tree_manifest import ScopeFact
@@ -72,11 +79,13 @@ class TreeWriter:
         path: Path,
         *,
         clock: Clock,
+        documents: Documents | None = None,
         files: TreeFiles | None = None,
         thread: Worker | None = None,
     ) -> None:
         self._scopes = scopes
         self._clock = clock
+        self._documents = documents
         self._files = files or TreeFiles(path)
         self._thread = thread or Worker("tree")
         self._done: dict[Folder, Mark] = {}
@@ -263,11 +272,31 @@ class TreeWriter:
         whole = all(self._done.get(one) == _mark(by_folder[one]) for one in by_folder)
         facts = [self._fact(scope) for of_one in by_folder.values() for scope in of_one]
         await self._in_thread(lambda: self._files.seal(facts))
+        await self._keep_beside(scopes)
         if whole:
             self._sealed = seen
             if not self._tidied:
                 await self._in_thread(self._files.set_older_aside)
                 self._tidied = True
+
+    async def _keep_beside(self, scopes: Sequence[Scope]) -> None:
+        """Write what YurtHub needs to know beside the objects."""
+        kinds = [(one.question, _kind(one)) for one in scopes]
+        files = self._files
+
+        def keep_kinds() -> None:
+            content = with_kinds(files.beside(KINDS_FILE, MAX_KINDS_BYTES), kinds)
+            if content is not None:
+                files.put_beside(KINDS_FILE, content)
+
+        await self._in_thread(keep_kinds)
+        if self._documents is None:
+            return
+        for target, name in DOCUMENTS.items():
+            body = await self._documents.body(target, JSON)
+            if body is not None:
+                put = functools.partial(files.put_beside, (name,), body)
+                await self._in_thread(put)
 
     def _fact(self, scope: Scope) -> ScopeFact:
         noted = self._files.noted.get(scope.question)
@@ -346,6 +375,10 @@ def _mark(scopes: Sequence[Scope]) -> Mark:
         )
         for one in scopes
     )
+
+
+def _kind(scope: Scope) -> str:
+    return scope.kind or scope.list_kind.removesuffix("List")
 
 
 def _state(scope: Scope | ScopeFact) -> tuple[int, int, bool]:

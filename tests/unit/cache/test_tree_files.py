@@ -259,3 +259,19 @@ def test_one_strange_thing_does_not_stop_the_rest(files, tmp_path) -> None:
     bring(files, PODS, plan_of("shop/x", "a", "b", removes=True))
     assert (top / "b").read_bytes() == b"{}"
     assert files.in_the_way > 0
+
+
+def test_files_beside_the_objects(files, tmp_path) -> None:
+    path = ("_internal", "restmapper", "kinds.conf")
+    assert files.beside(path, 9) is None
+    files.put_beside(path, b"{}")
+    assert files.beside(path, 9) == b"{}"
+    before = tmp_path.joinpath(*path).stat()
+    files.put_beside(path, b"{}")
+    assert tmp_path.joinpath(*path).stat() == before
+    files.put_beside(("version",), b"{1}")
+    files.put_beside(("version",), b"{2}")
+    assert (tmp_path / "version").read_bytes() == b"{2}"
+    (tmp_path / "strange").mkdir()
+    files.put_beside(("strange",), b"{}")
+    assert files.in_the_way > 0

@@ -6,7 +6,16 @@ import os
 
 import pytest
 
-from tests.unit.cache.kit import Cache, bookmark, event, pod, pod_list, run
+from tests.unit.cache.kit import (
+    JSON_FIELDS,
+    Cache,
+    bookmark,
+    call,
+    event,
+    pod,
+    pod_list,
+    run,
+)
 from tests.unit.cache.tree_kit import (
     Copied,
     Hanging,
@@ -252,6 +261,41 @@ def test_a_swept_directory_is_written_again(tmp_path) -> None:
         assert files_of(tmp_path) == [A, B]
         assert (tmp_path / MANIFEST).exists()
         await cache.writer.aclose()
+
+    run(scenario)
+
+
+KINDS = "_internal/restmapper/cache-crd-restmapper.conf"
+
+
+def test_yurthub_is_told_of_kinds_that_it_does_not_know(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        head = {"apiVersion": "x.example.com/v1", "kind": "CronTabList"}
+        body = {"items": [], "metadata": {"resourceVersion": "5"}}
+        text = json.dumps({**head, **body}, separators=(",", ":"), sort_keys=True)
+        await cache.take("/apis/x.example.com/v1/crontabs", text.encode())
+        assert await cache.copy() == [KINDS]
+        assert content(tmp_path, KINDS) == {
+            "x.example.com/v1/crontab": "CronTab",
+            "x.example.com/v1/crontabs": "CronTab",
+        }
+        before = (tmp_path / KINDS).stat()
+        await cache.copy()
+        assert (tmp_path / KINDS).stat() == before
+
+    run(scenario)
+
+
+def test_the_version_is_kept_where_yurthub_looks_for_it(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        for target in ("/version", "/apis/discovery.k8s.io/v1", "/apis"):
+            recording = cache.documents.begin(call(target))
+            assert recording is not None
+            await recording.finish(200, JSON_FIELDS, target.encode())
+        assert await cache.copy() == ["_apis_discovery.k8s.io_v1", "version"]
+        assert (tmp_path / "version").read_bytes() == b"/version"
 
     run(scenario)
 

@@ -44,6 +44,7 @@ class Copied(Cache):
             self.scopes,
             path,
             clock=self.clock,
+            documents=self.documents,
             files=TreeFiles(path, disk),
             thread=Inline("tree"),
         )
