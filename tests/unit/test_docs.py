@@ -229,7 +229,9 @@ def test_examples_in_the_help_can_be_typed(path: tuple[str, ...]) -> None:
         assert found is not None
         command = found
     text = f"{command.help or ''}\n{command.epilog or ''}"
-    for line in re.findall(r"^ *(toono .*)$", text, re.MULTILINE):
+    lines = re.findall(r"^ *(toono .*)$", text, re.MULTILINE)
+    assert lines, "its help shows no example"
+    for line in lines:
         words = shlex.split(re.split(r"  +", line.strip())[0])
         parse(toono, words[1:])
 

@@ -287,7 +287,8 @@ def _response(
     body: Body | None = None,
     watch: bool = False,
 ) -> Response:
-    status = heads.STORED if stored else heads.BYPASSED
+    kept = stored and answer.status < 300
+    status = heads.STORED if kept else heads.BYPASSED
     return Response(
         status=answer.status,
         reason=answer.reason,

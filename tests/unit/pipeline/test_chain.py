@@ -97,6 +97,16 @@ def test_a_read_caught_in_the_failure_is_answered_from_the_cache() -> None:
     assert scene.serve().content == b"cache"
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [(404, b"toono; hit"), (503, b"toono; detail=unknown")]
+)
+def test_cut_off_a_refusal_says_whether_the_cache_knew(code: int, told: bytes) -> None:
+    scene = Scene(online=False, local=RequestError(code, "X", "why"))
+    response = scene.serve()
+    assert dict(response.headers)[b"Cache-Status"] == told
+    assert scene.observed == [("local", code)]
+
+
 def test_a_write_caught_in_the_failure_is_told_so() -> None:
     scene = Scene(forward=UnreachableError("down"))
     response = scene.serve(request(method="POST"))
