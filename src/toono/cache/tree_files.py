@@ -258,11 +258,16 @@ class TreeFiles:
 
     # -- the whole -------------------------------------------------------------
 
-    def seal(self, scopes: Sequence[ScopeFact]) -> bool:
-        """Write the manifest if anything but a version has changed; say if it was."""
-        if not self._changed and _timeless(scopes) == _timeless(self.noted.values()):
+    def seal(self, scopes: Sequence[ScopeFact], *, exact: bool = False) -> bool:
+        """Write the manifest if anything has changed; say if it was.
+
+        A version alone is no change, unless all is to be `exact`.
+        """
+        now, noted = tuple(scopes), self.noted.values()
+        same = _timeless(now) == _timeless(noted)
+        same = same and not (exact and set(now) != set(noted))
+        if same and not self._changed:
             return False
-        now = tuple(scopes)
         files = {name: facts for name, facts in self._facts.items() if facts}
         self._replace(NAME, self._own, encode(Manifest(scopes=now, files=files)))
         self._disk.sync_directory(self._own)

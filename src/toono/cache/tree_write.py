@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from toono.cache.documents import Documents
-from toono.cache.forms import JSON, PARTIAL, PROTOBUF, split_form
+from toono.cache.forms import JSON
 from toono.cache.scope import Scope
 from toono.cache.scopes import Scopes
 from toono.cache.tree_beside import (
@@ -28,13 +30,11 @@ from toono.cache.tree_beside import (
     MAX_KINDS_BYTES,
     with_kinds,
 )
+from toono.cache.tree_document import document
 from toono.cache.tree_files import Job, TreeFiles
 from toono.cache.tree_layout import Folder, folder_of
 from toono.cache.tree_manifest import ScopeFact
 from toono.cache.tree_plan import Plan, Wanted, hold, plan
-from toono.codec.json import JSONCodec
-from toono.codec.partial import api_version_of
-from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError, StoreUnavailableError
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
@@ -89,6 +89,7 @@ class TreeWriter:
         self._files = files or TreeFiles(path)
         self._thread = thread or Worker("tree")
         self._done: dict[Folder, Mark] = {}
+        self._copied: dict[Folder, list[ScopeFact]] = {}
         self._last_seen: Mark = ()
         self._sealed: Mark = ()
         self._passed_at = clock.monotonic()
@@ -113,7 +114,9 @@ class TreeWriter:
         self._thread.begin(self._files.close)
         self._thread.leave()
 
-    async def bring_up_to_date(self, *, pause: float = 0.0) -> None:
+    async def bring_up_to_date(
+        self, *, pause: float = 0.0, exact: bool = False
+    ) -> None:
         """Run one pass over what changed. OSError where the disk refuses it.
 
         StoreUnavailableError where objects cannot be read just now.
@@ -126,7 +129,7 @@ class TreeWriter:
             if self._done.get(folder) != _mark(scopes):
                 await self._update(folder, scopes, pause)
         await self._clear(by_folder)
-        await self._finish()
+        await self._finish(exact=exact)
         self.counters.passes += 1
 
     # -- when ------------------------------------------------------------------
@@ -143,15 +146,16 @@ class TreeWriter:
                 retry = min(max(2 * retry, FIRST_RETRY_SECONDS), LAST_RETRY_SECONDS)
 
     async def _last_pass(self) -> None:
-        await self._try(0.0)
+        await self._try(0.0, exact=True)
 
-    async def _try(self, pause: float) -> bool:
+    async def _try(self, pause: float, *, exact: bool = False) -> bool:
         try:
-            await self.bring_up_to_date(pause=pause)
+            await self.bring_up_to_date(pause=pause, exact=exact)
         except (OSError, StoreUnavailableError) as exc:
             if isinstance(exc, FileNotFoundError):  # swept from under us
                 await self._in_thread(self._files.forget)
                 self._done.clear()
+                self._copied.clear()
             if not self.problem:
                 log.warning(
                     "the copy of the cache in YurtHub's layout cannot be written:"
@@ -188,10 +192,11 @@ class TreeWriter:
     ) -> None:
         if await self._is_as_noted(folder, scopes):
             self._done[folder] = _mark(scopes)
+            self._copied[folder] = [self._files.noted[one.question] for one in scopes]
             return
         for scope in scopes:
             await self._scopes.load(scope)
-        mark = _mark(scopes)
+        mark, facts = _mark(scopes), [_fact(one) for one in scopes]
         held = [hold(scope) for scope in scopes]
         ignores_case = self._files.ignores_case
         wish: Plan = await self._in_thread(
@@ -209,6 +214,9 @@ class TreeWriter:
         await self._in_thread(lambda: self._files.shape(folder, wish))
         if whole:
             self._done[folder] = mark
+        else:  # a row was gone before it could be read: nothing is proven
+            facts = [msgspec.structs.replace(one, complete=False) for one in facts]
+        self._copied[folder] = facts
         await self._rest(pause)
 
     async def _is_as_noted(self, folder: Folder, scopes: Sequence[Scope]) -> bool:
@@ -230,6 +238,7 @@ class TreeWriter:
             )
             self.counters.removed += removed
             self._done.pop(folder, None)
+            self._copied.pop(folder, None)
 
     async def _write(self, folder: Folder, chunk: Sequence[tuple[str, Wanted]]) -> bool:
         """Write some files; False where a row was gone before it could be read."""
@@ -264,14 +273,14 @@ class TreeWriter:
                 )
         return self._files.write(folder, jobs), left_out
 
-    async def _finish(self) -> None:
+    async def _finish(self, *, exact: bool) -> None:
         """Note what the tree holds, and move away what it replaces."""
         scopes = list(self._scopes.all())
         seen = _mark(scopes)
         by_folder = self._by_folder()
         whole = all(self._done.get(one) == _mark(by_folder[one]) for one in by_folder)
-        facts = [self._fact(scope) for of_one in by_folder.values() for scope in of_one]
-        await self._in_thread(lambda: self._files.seal(facts))
+        facts = [fact for one in by_folder for fact in self._copied.get(one, ())]
+        await self._in_thread(lambda: self._files.seal(facts, exact=exact))
         await self._keep_beside(scopes)
         if whole:
             self._sealed = seen
@@ -298,51 +307,12 @@ class TreeWriter:
                 put = functools.partial(files.put_beside, (name,), body)
                 await self._in_thread(put)
 
-    def _fact(self, scope: Scope) -> ScopeFact:
-        noted = self._files.noted.get(scope.question)
-        count = noted.count if noted and not scope.loaded else len(scope.rows)
-        return ScopeFact(
-            question=scope.question,
-            kind=scope.kind,
-            list_kind=scope.list_kind,
-            version=scope.version,
-            epoch=scope.epoch,
-            complete=scope.complete,
-            count=count,
-        )
-
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await self._thread.call(call)
 
     async def _rest(self, seconds: float) -> None:
         if seconds:
             await self._clock.sleep(seconds)
-
-
-def document(wanted: Wanted, content: bytes) -> bytes:
-    """Return an object's file: JSON with its kind and apiVersion, and a line's end.
-
-    CodecError where it cannot be had, or would not be read back as the same object.
-    """
-    scope = wanted.held.scope
-    media_type, form = split_form(wanted.held.question.media_type)
-    api_version, style = scope.api_version, scope.style
-    if media_type == PROTOBUF:
-        content = to_json(content, kind=scope.kind, api_version=api_version)
-        style = "typed"
-    if form == PARTIAL:
-        api_version = api_version_of("v1")  # both versions are one type
-    written = _JSON.write_single(
-        kind=scope.kind, api_version=api_version, style=style, data=content
-    )
-    read = _JSON.read_single(written).object
-    told = (read.namespace, read.name, read.uid, read.resource_version)
-    if told != (*wanted.key, wanted.row.uid, wanted.row.resource_version):
-        raise CodecError(f"{told} is kept as {wanted.key}")
-    return written
-
-
-_JSON = JSONCodec()
 
 
 def _chunks(
@@ -384,3 +354,17 @@ def _kind(scope: Scope) -> str:
 def _state(scope: Scope | ScopeFact) -> tuple[int, int, bool]:
     """Return what tells, across a restart, whether a scope has changed."""
     return (scope.epoch, scope.version, scope.complete)
+
+
+def _fact(scope: Scope) -> ScopeFact:
+    return ScopeFact(
+        question=scope.question,
+        kind=scope.kind,
+        list_kind=scope.list_kind,
+        api_version=scope.api_version,
+        style=scope.style,
+        version=scope.version,
+        epoch=scope.epoch,
+        complete=scope.complete,
+        count=len(scope.rows),
+    )
