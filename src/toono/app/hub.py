@@ -23,6 +23,7 @@ from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.identity.sockets import Address, Owner, owner_of
 from toono.kube.request import Call
@@ -80,6 +81,7 @@ class Hub:
         settings, clock, board = self._settings, self._clock, self.board
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
+        open_tree(settings, board, storage, clock=clock, stack=self._stack)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
