@@ -47,6 +47,11 @@ BARS = (
         "tests/scenario/test_lease_shapes.py",
         {"TOONO_LEASE_SECONDS": "180"},
     ),
+    Bar(
+        "the Python client's informer, cut off for 90 seconds",
+        "tests/interop/test_informer.py",
+        {"TOONO_INFORMER_SECONDS": "90"},
+    ),
     Bar("must-reject vectors", "tests/unit/wire/test_gate.py", {}),
     Bar("fuzz, 20 times the usual counts", "tests/fuzz", {"TOONO_PROVE": "20"}),
 )

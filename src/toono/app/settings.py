@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from toono.autonomy.lease import DURATION_SECONDS, Interception
+from toono.autonomy.reviews import KEPT_SECONDS
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
@@ -35,3 +38,7 @@ class HubSettings:
     kubelet_grace: float = DURATION_SECONDS
     """How long a kubelet may not renew until the hub lets its Lease run out, too."""
     yurthub_metrics: bool = False
+    writes: WriteTable = field(default_factory=WriteTable)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    review_lifetime: float = KEPT_SECONDS
+    """How long a verdict on a caller of the kubelet holds offline; 0: not at all."""

@@ -24,6 +24,7 @@ from toono.cache.forms import (
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    compacted,
     expected_form,
     fits,
     media_type_of,
@@ -128,9 +129,11 @@ class Recording:
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
         if scope is None:
-            self._reading = Reading(consistent, 0, epoch, 0)
+            self._reading = Reading(consistent, 0, epoch, 0, epoch, self._seen)
         else:
-            self._reading = scope.reading(consistent=consistent, known_epoch=epoch)
+            self._reading = scope.reading(
+                consistent=consistent, known_epoch=epoch, seen=self._seen
+            )
 
     def feed(self, piece: bytes) -> None:
         """See a piece of a large answer pass: it may prove to be the last one again."""
@@ -151,19 +154,20 @@ class Recording:
         if codec is None:
             return None
         try:
+            mark = b""
+            if status != 404 and self._call.verb in ("get", "list"):
+                mark = self._mark(body)
+                if self._recorder.echoes.holds(self._question, self._seen, mark):
+                    return None
+            body = compacted(unpacked(body, fields))
             if status == 404:
-                return self._absent(codec, unpacked(body, fields))
-            if self._call.verb not in ("get", "list"):
-                return self._object(codec, unpacked(body, fields))
-            mark = self._mark(body)
-            if self._recorder.echoes.holds(self._question, self._seen, mark):
-                return None
-            body = unpacked(body, fields)
-            if self._call.verb == "get":
-                kept = self._object(codec, body)
+                return self._absent(codec, body)
+            if self._call.verb == "list":
+                return self._list(codec, *await _read_list(codec, body), mark)
+            kept = self._object(codec, body)
+            if mark:
                 self._recorder.echoes.remember(self._question, self._seen, mark)
-                return kept
-            return self._list(codec, *await _read_list(codec, body), mark)
+            return kept
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None
@@ -202,8 +206,7 @@ class Recording:
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
         _note_columns(scope, columns)
-        self._recorder.scopes.retire_imported(question)
-        future = self._commit(scope, change)
+        future = commit_list(self._recorder.scopes, scope, change)
         if not (self._call.continue_token or scope.question != self._question):
             seen = max(self._seen, version)
             self._recorder.echoes.remember(question, seen, mark)
@@ -338,6 +341,22 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
+
+
+def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
+    """Take a whole list; what was imported goes once it is kept, not before."""
+
+    def retire(kept: Kept) -> None:
+        done = kept is None or not (kept.cancelled() or kept.exception())
+        if done and scopes.is_kept(scope):
+            scopes.retire_imported(scope.question)
+
+    future = scopes.commit(scope, change, sync=change.removes)
+    if future is None or future.done():
+        retire(future)
+    else:
+        future.add_done_callback(retire)
+    return future if change.removes else None
 
 
 async def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:

@@ -7,7 +7,7 @@ stranger's. Nothing here decides who renews.
 
 from collections.abc import Awaitable, Callable
 
-from toono.autonomy.distribution import of_agent
+from toono.autonomy.distribution import Marked, of_agent
 from toono.autonomy.renewal import LeaseKeeper
 from toono.cache.received import media_type_of
 from toono.errors import RequestError
@@ -41,8 +41,12 @@ class LeaseGate:
         self._agents.add(agent)
         marked = of_agent(agent)
         if marked is not None:
-            now = self._clock.monotonic()
-            self.keeper.duty.recognised(now, marked.name, marked.evidence)
+            self.recognised(marked)
+
+    def recognised(self, marked: Marked) -> None:
+        """Take that the node is of a distribution that may renew past every hub."""
+        now = self._clock.monotonic()
+        self.keeper.duty.recognised(now, marked.name, marked.evidence)
 
     async def __call__(
         self, call: Call, request: Request, passing: Passing
