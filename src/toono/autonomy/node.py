@@ -27,6 +27,8 @@ CONDITION = "Autonomy"
 TRIES = 3
 """Looks at a cache that fails, before it is said."""
 EVERY_SECONDS = 10.0
+FIRST_SECONDS = 0.5
+"""Between looks, until the node is known."""
 REFUSED_SECONDS = 600.0
 STRATEGIC = "application/strategic-merge-patch+json"
 
@@ -184,7 +186,7 @@ class NodeKeeper:
     async def run(self) -> None:
         """Say what changed, every few seconds; ends by cancellation only."""
         while True:
-            seconds = EVERY_SECONDS
+            seconds = FIRST_SECONDS if self.node is None else EVERY_SECONDS
             try:
                 await self._once()
             except UpstreamError as exc:
