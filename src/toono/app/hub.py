@@ -26,6 +26,7 @@ from toono.app.listening import Listening, listen, listen_to_node, listen_to_pod
 from toono.app.node import open_node
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.identity.sockets import Address, Owner, owner_of
@@ -152,6 +153,7 @@ class Hub:
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
         lease = open_lease(settings, self.board, self.upstream, clock=clock)
+        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
             answers,
             self.documents,

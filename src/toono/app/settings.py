@@ -37,6 +37,8 @@ class HubSettings:
     lease_interception: Interception = "auto"
     kubelet_grace: float = DURATION_SECONDS
     """How long a kubelet may not renew until the hub lets its Lease run out, too."""
+    gc_seconds: float = 7200.0
+    """Between sweeps for what the cloud no longer has; 0: there are none."""
     yurthub_metrics: bool = False
     writes: WriteTable = field(default_factory=WriteTable)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

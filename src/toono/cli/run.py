@@ -74,6 +74,7 @@ def settings_of(options: Options) -> HubSettings:
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
         lease_interception=interception_of(options),
+        gc_seconds=60.0 * options.number("gc-frequency"),
         kubelet_grace=options.number("kubelet-health-grace-period"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         health=HealthSettings(

@@ -104,7 +104,13 @@ FLAGS: tuple[Flag, ...] = (
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
     Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
-    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
+    Flag(
+        "gc-frequency",
+        "integer",
+        120,
+        "minutes between sweeps for what the cloud no longer has; 0: none",
+        "Cache",
+    ),
     Flag(
         "root-dir",
         "text",
