@@ -3,10 +3,12 @@
 rest, and the kubelet is served when nobody else is."""
 
 import asyncio
+import random
 from collections import Counter, deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
+from toono.kube import status
 from toono.kube.request import Call
 
 READ_LIMIT = 200
@@ -19,6 +21,9 @@ QUEUE_SECONDS = 2.0
 WATCH_LIMIT = 1000
 CLIENT_WATCH_LIMIT = 200
 TOO_MANY = "too many requests, please try again later"
+RETRY_SECONDS = (1, 5)
+"""Of Retry-After, which clients need to wait at all: spread, so that they do not come
+again together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,12 @@ class Limits:
     watch: int = WATCH_LIMIT
     client_watch: int = CLIENT_WATCH_LIMIT
     queue_seconds: float = QUEUE_SECONDS
+
+
+def too_many() -> RequestError:
+    """Return the refusal of a request that there is no room for."""
+    seconds = random.randint(*RETRY_SECONDS)  # noqa: S311 - spreads load, no secret
+    return status.refuse(status.too_many_requests(TOO_MANY, seconds))
 
 
 Client = tuple[str, str]
@@ -92,7 +103,7 @@ class InFlight:
             self.watching >= limit
             or self._watchers[client] >= self._limits.client_watch
         ):
-            raise RequestError(429, "TooManyRequests", TOO_MANY)
+            raise too_many()
         self.watching += 1
         self._watchers[client] += 1
 
@@ -108,7 +119,7 @@ class InFlight:
                 while not self._has_room(call, client):
                     await self._turn(call, client)
         except TimeoutError as exc:
-            raise RequestError(429, "TooManyRequests", TOO_MANY) from exc
+            raise too_many() from exc
 
     async def _turn(self, call: Call, client: Client) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
