@@ -98,6 +98,12 @@ BARS = (
         "a recorded kubelet boots twice",
         "tests/scenario/test_kubelet_boot.py",
     ),
+    Bar(
+        "informer",
+        "the Python client's informer, cut off for 90 seconds",
+        "tests/interop/test_informer.py",
+        {"TOONO_INFORMER_SECONDS": "90"},
+    ),
     Bar("gate", "must-reject vectors", "tests/unit/wire/test_gate.py"),
     Bar("identity", "the identity grid", "tests/scenario/test_identity_grid.py"),
     Bar(

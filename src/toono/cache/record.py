@@ -24,6 +24,7 @@ from toono.cache.forms import (
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    compacted,
     expected_form,
     fits,
     media_type_of,
@@ -145,19 +146,20 @@ class Recording:
         if codec is None:
             return None
         try:
+            mark = b""
+            if status != 404 and self._call.verb in ("get", "list"):
+                mark = self._mark(body)
+                if self._recorder.echoes.holds(self._question, self._seen, mark):
+                    return None
+            body = compacted(unpacked(body, fields))
             if status == 404:
-                return self._absent(codec, unpacked(body, fields))
-            if self._call.verb not in ("get", "list"):
-                return self._object(codec, unpacked(body, fields))
-            mark = self._mark(body)
-            if self._recorder.echoes.holds(self._question, self._seen, mark):
-                return None
-            body = unpacked(body, fields)
-            if self._call.verb == "get":
-                kept = self._object(codec, body)
+                return self._absent(codec, body)
+            if self._call.verb == "list":
+                return self._list(codec, *await _read_list(codec, body), mark)
+            kept = self._object(codec, body)
+            if mark:
                 self._recorder.echoes.remember(self._question, self._seen, mark)
-                return kept
-            return self._list(codec, *await _read_list(codec, body), mark)
+            return kept
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None

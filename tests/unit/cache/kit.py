@@ -51,6 +51,38 @@ def pod_list(version: int, *pods: dict, **meta) -> bytes:
     return encode(head | {"metadata": meta, "items": list(pods)})
 
 
+def partial_list(version: int, *names: str) -> bytes:
+    """Return pods' metadata alone, as a list."""
+    kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
+    head = {"kind": kind + "List", "apiVersion": api_version}
+    items = [
+        {"kind": kind, "apiVersion": api_version, "metadata": pod(name, 5)["metadata"]}
+        for name in names
+    ]
+    return encode(
+        head | {"metadata": {"resourceVersion": f"{version}"}, "items": items}
+    )
+
+
+def table(version: int, *names: str) -> bytes:
+    """Return pods' names as a Table, as kubectl asks for it."""
+    column = {"name": "Name", "type": "string", "format": "", "description": ""}
+    rows = []
+    for name in names:
+        meta = pod(name, 5)["metadata"]
+        shown = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        rows.append({"cells": [name], "object": shown | {"metadata": meta}})
+    return encode(
+        {
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": {"resourceVersion": str(version)},
+            "columnDefinitions": [column | {"priority": 0}],
+            "rows": rows,
+        }
+    )
+
+
 def one(content: dict) -> bytes:
     return encode({"kind": "Pod", "apiVersion": "v1"} | content)
 

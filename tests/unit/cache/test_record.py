@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
 
+import msgspec
 import pytest
 
 from tests.unit.cache.kit import (
@@ -327,5 +328,21 @@ def test_who_hears_of_a_restore_second_begins_no_epoch_of_its_own() -> None:
         assert cache.scopes.epoch == 1
         assert [one.epoch for one in cache.scopes.all()] == [1, 1]
         assert await cache.list(PODS) == (31, ["b"])
+
+    run(scenario)
+
+
+def test_what_was_written_for_people_is_kept_as_for_programs() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        plain = pod_list(9, pod("a", 3))
+        shown = msgspec.json.format(plain, indent=2)
+        await cache.take("/api/v1/pods?pretty=true", shown)
+        asked = call("/api/v1/pods")
+        found = await cache.answers.list(asked, lambda _: True)
+        other = Cache()
+        await other.take("/api/v1/pods", plain)
+        expected = await other.answers.list(asked, lambda _: True)
+        assert found.items == expected.items
 
     run(scenario)

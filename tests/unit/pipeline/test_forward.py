@@ -576,3 +576,15 @@ def test_read_all_joins_what_comes_and_leaves_nothing() -> None:
             assert body.pieces == []
 
     run(scenario)
+
+
+def test_a_watch_that_is_kept_is_asked_for_without_gzip_and_no_other() -> None:
+    async def scenario() -> None:
+        plain = (b"Accept-Encoding", b"identity")
+        scene = Scene(answer(Pieces()), answer(Pieces()))
+        await begun(scene)
+        assert plain in scene.sent[-1][2]
+        await scene.ask(WATCH, TOKEN)
+        assert plain not in scene.sent[-1][2]
+
+    run(scenario)
