@@ -102,6 +102,14 @@ class Cluster:
         )
         await self.server.start(port=port, tls=make_context(files))
 
+    async def aclose(self) -> None:
+        await self.server.aclose()
+
+    @property
+    def seen(self) -> list[str]:
+        """Who each request was from, in order."""
+        return [user.name for user in self.access.seen]
+
     def token(self, account: str, **claims) -> str:
         now = claims.pop("now", self.clock.wall())
         return self.keys.mint("shop", account, now=now, **claims)

@@ -64,6 +64,10 @@ class TokenKeys:
             key = ec.generate_private_key(ec.SECP256R1())
         else:
             key = rsa.generate_private_key(65537, 2048)
+        return self.use_key(key, algorithm)
+
+    def use_key(self, key: PrivateKey, algorithm: str) -> str:
+        """Sign with a key that is there already; its kid is kube-apiserver's."""
         der = key.public_key().public_bytes(
             serialization.Encoding.DER,
             serialization.PublicFormat.SubjectPublicKeyInfo,
