@@ -50,4 +50,19 @@ def ask_ahead(
     """Ask the cloud ahead what callers may read, for as long as the hub runs."""
     ahead = Ahead(rights, asker(upstream), clock=clock)
     board.duties.append(("ask-ahead", ahead.run))
+    board.notes["token-keys"] = lambda: ahead.lacks and f"no caller may {ahead.lacks}"
+    board.gauges.extend(
+        [
+            (
+                "toono_identities",
+                "Identities whose rights are remembered.",
+                lambda: float(rights.book.identities),
+            ),
+            (
+                "toono_token_keys",
+                "Keys by which tokens are checked while cut off.",
+                lambda: float(rights.verifier.keys),
+            ),
+        ]
+    )
     return ahead

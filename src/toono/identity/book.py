@@ -202,6 +202,11 @@ class Book:
         if known is not None:
             self._write(deletes=[rows.verdict_key(identity, one) for one in known])
 
+    @property
+    def identities(self) -> int:
+        """How many identities were told something."""
+        return len(self._by_identity)
+
     def told(self, identity: str) -> Iterator[tuple[Question, Verdict]]:
         """Yield all that an identity was told."""
         yield from self._by_identity.get(identity, Verdicts()).items()

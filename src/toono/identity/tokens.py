@@ -138,9 +138,9 @@ class Verifier:
         self._known: OrderedDict[bytes, Checked] = OrderedDict()
 
     @property
-    def ready(self) -> bool:
-        """Say whether there is a key set at all."""
-        return self._set is not None
+    def keys(self) -> int:
+        """How many keys are known; 0 until there is a key set."""
+        return len(self._set.keys) if self._set is not None else 0
 
     def use(self, keys: KeySet) -> None:
         """Believe these keys and no others from now on."""
