@@ -152,8 +152,10 @@ class Site:
         self.hub: Hub
         self._connections = itertools.count(1_000_000)
 
-    def _owner_of(self, client: Address, server: Address) -> Owner:
-        return owner_of(client, server) if self.owner is None else self.owner
+    def _owner_of(
+        self, client: Address, server: Address, uids: frozenset[int]
+    ) -> Owner:
+        return owner_of(client, server, uids) if self.owner is None else self.owner
 
     @asynccontextmanager
     async def running(self, *, clock: Clock | None = None, **settings):

@@ -9,7 +9,7 @@ from toono.app.settings import HubSettings
 from toono.identity.ahead import Ahead
 from toono.identity.book import Book
 from toono.identity.rights import Rights
-from toono.identity.sockets import Address, Owner
+from toono.identity.sockets import Lookup
 from toono.kube.request import Call
 from toono.pipeline.asking import asker
 from toono.runtime.clock import Clock
@@ -22,7 +22,7 @@ async def open_rights(
     store: Store,
     *,
     clock: Clock,
-    owner: Callable[[Address, Address], Owner],
+    owner: Lookup,
     keeps: Callable[[Call], bool],
 ) -> Rights:
     """Read what is known of identities.

@@ -167,6 +167,7 @@ class Book:
         old = known.get(question)
         said = old is not None and old.allowed is allowed
         if said and old is not None and (lasts or 0 <= at - old.at < REFRESH_SECONDS):
+            known.move_to_end(question)  # what is asked often is not the oldest
             return
         deletes: list[bytes] = []
         if not allowed:
