@@ -4,6 +4,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.autonomy.reviews import KEPT_SECONDS
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
@@ -31,3 +34,7 @@ class HubSettings:
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
+    writes: WriteTable = field(default_factory=WriteTable)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    review_lifetime: float = KEPT_SECONDS
+    """How long a verdict on a caller of the kubelet holds offline; 0: not at all."""
