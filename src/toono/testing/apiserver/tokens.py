@@ -32,7 +32,11 @@ CURVES: dict[str, tuple[str, type[ec.EllipticCurve]]] = {
     "ES384": ("P-384", ec.SECP384R1),
     "ES512": ("P-521", ec.SECP521R1),
 }
-DIGESTS = {256: hashes.SHA256, 384: hashes.SHA384, 521: hashes.SHA512}
+DIGESTS: dict[int, hashes.HashAlgorithm] = {
+    256: hashes.SHA256(),
+    384: hashes.SHA384(),
+    521: hashes.SHA512(),
+}
 """By the size of the curve (RFC 7518, 3.4)."""
 
 
@@ -197,7 +201,7 @@ def _sign(key: PrivateKey, message: bytes) -> bytes:
 
 
 def _digest(key: ec.EllipticCurvePrivateKey) -> hashes.HashAlgorithm:
-    return DIGESTS[key.curve.key_size]()
+    return DIGESTS[key.curve.key_size]
 
 
 def _size(key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) -> int:
