@@ -63,6 +63,7 @@ NEVER_ASKED = "nobody on this node asked this question while the link was up"
 ONLY_IN_PART = (
     "only metadata or a table of it was seen while the link was up, not the objects"
 )
+NOT_SELECTABLE = "what was kept cannot be selected from so"
 DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
@@ -135,9 +136,12 @@ class Answers:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
         try:
             contents = await self._contents(scope, rows)
-            keys = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
+        try:
+            keys = self._selected(scope, call, contents)
+        except CodecError as exc:
+            return Unknown(f"{NOT_SELECTABLE}: {exc}")
         if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
         return Found(scope, [contents[key] for key in keys], keys)
