@@ -7,7 +7,6 @@ A test fails as soon as one of them is answered as recorded: then its line goes.
 DISCOVERY = "serves fewer resources than a cluster, and no storageVersionHash"
 OPENAPI = "has no OpenAPI documents"
 CBOR = "speaks no cbor; it is replayed (toono.testing.replay)"
-CRDS = "puts a CRD's finalizer there at once, and gives conditions no reasons"
 IDENTITY = "knows no callers: no tokens, rights or reviews"
 
 NOT_YET: dict[str, str] = {
@@ -23,10 +22,6 @@ NOT_YET: dict[str, str] = {
     "openapi-v3-index": OPENAPI,
     "openapi-v3-crontabs": OPENAPI,
     "list-pods-cbor": CBOR,
-    "list-crds-json": CRDS,
-    "list-crds-protobuf": CRDS,
-    "list-crds-table": CRDS,
-    "list-crds-partial": CRDS,
     "list-crontabs-cbor": CBOR,
     "list-secrets-forbidden": IDENTITY,
     "list-pods-unauthorized": IDENTITY,
