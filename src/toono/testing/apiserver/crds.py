@@ -377,7 +377,8 @@ def _is_renamed(content: JSON) -> bool:
 def _conditioned(content: JSON, condition: JSON) -> JSON:
     """Return a CRD with a condition; one that says the same stays since when it did."""
     told = dict(content.get("status") or {})
-    before, others = [], []
+    before: list[JSON] = []
+    others: list[JSON] = []
     for each in told.get("conditions") or ():
         (before if each["type"] == condition["type"] else others).append(each)
     if before and before[0]["status"] == condition["status"]:

@@ -7,6 +7,7 @@ from tests.unit.restmapper.virtual import VirtualClock, run
 from toono.testing.apiserver.crds import (
     API_SERVICES,
     CRDS,
+    FINALIZER,
     TERMINATING_VERBS,
     Definitions,
     resources_of,
