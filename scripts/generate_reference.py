@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from toono.app import DRAIN_SECONDS, Hub, HubSettings
 from toono.cache import documents, hot, received, scopes
 from toono.config.flags import FLAGS, Flag, variable
-from toono.pipeline import forward, limits
+from toono.pipeline import bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -262,6 +262,7 @@ def _of_clients() -> Iterator[Limit]:
     yield "one header line", _bytes(gate.MAX_LINE_BYTES), "431"
     yield "path and query", _bytes(gate.MAX_TARGET_BYTES), "414"
     yield "a head's time", _seconds(wire.head_seconds), "408"
+    yield "a request's body", _bytes(bounded.MAX_BODY_BYTES), "413; none for `proxy`"
     slow = f"{_seconds(wire.body_seconds)} below {wire.body_rate} bytes a second"
     yield "a body that drips", slow, "the connection is closed"
     yield "an idle connection", _seconds(wire.idle_seconds), "it is closed"

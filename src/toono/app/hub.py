@@ -8,7 +8,7 @@ listeners are bound; it never waits for the cloud. Drain is the other way round.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from typing import Self
 
@@ -29,7 +29,7 @@ from toono.app.storage import Storage, open_storage
 from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
-from toono.identity.sockets import Address, Owner, owner_of
+from toono.identity.sockets import Lookup, owner_of
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -57,7 +57,7 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Callable[[Address, Address], Owner] = owner_of,
+        owner: Lookup = owner_of,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()

@@ -2,7 +2,7 @@
 """READ FIRST. Every request passes here, from top to bottom of `serve`:
 
 1. the wire's gate has refused what no request may be;
-2. the head becomes one `Call`;
+2. the head becomes one `Call`, and a body that is too large is refused (413);
 3. it is counted in, or told to come again (429);
 4. the node's calls about its own Lease are answered by who renews it;
 5. the caller is looked at: the node, a token's owner, or nobody;
@@ -28,6 +28,7 @@ from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.alone import Alone
+from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
@@ -70,6 +71,7 @@ class Chain:
             call = parse(
                 request.method, request.target, request.fields, caller_of(request)
             )
+            request.body = bounded(call, request.body)
             await self.in_flight.enter(call)
             try:
                 route, response = await self._admit(call, request)
