@@ -7,6 +7,7 @@ from toono.cache.asked import Asked
 from toono.cache.guests import Guests
 from toono.cache.policy import DEFAULT_AGENTS, EVERYONE
 from toono.config.live import KEY, NAMES, LiveAgents
+from toono.kube.accounts import PREFIX
 
 Gauge = tuple[str, str, Callable[[], float]]
 
@@ -16,6 +17,7 @@ def agents_page(live: LiveAgents, asked: Asked, guests: Guests) -> Mapping[str, 
     policy = live.policy
     not_kept = asked.not_kept(policy)
     names = live.names | {str(one["component"]) for one in not_kept}
+    names = {name for name in names if not name.startswith(PREFIX)}
     return {
         "agents": sorted(policy.agents),
         "everyone": policy.keeps_everyone,
