@@ -4,9 +4,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.config.pool import PoolSettings
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
+
+LEADER = "leader-yurthub"
+"""The component that a pool's own questions belong to, as YurtHub names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +35,9 @@ class HubSettings:
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
+    pool: PoolSettings | None = None
+
+    @property
+    def kept_agents(self) -> tuple[str, ...]:
+        """Components that are kept beside the defaults."""
+        return self.agents if self.pool is None else (*self.agents, LEADER)

@@ -13,6 +13,7 @@ from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
 from toono.config.options import Options, parse_reader
+from toono.config.pool import pool_of
 from toono.identity.rights import RightsSettings
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
@@ -77,6 +78,7 @@ def settings_of(options: Options) -> HubSettings:
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
+        pool=pool_of(options, cloud_ca=identity.files.ca),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),
