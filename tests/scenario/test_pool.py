@@ -118,7 +118,7 @@ def test_what_a_kubelet_was_told_is_uploaded_and_deleted(tmp_path) -> None:
             await until_keys(etcd, b"/registry/minions/", {b"/registry/minions/edge-1"})
             server.delete("pods", "web-0", namespace="default")
             assert await node.names(mine, agent=KUBELET) == {"web-1"}
-            await until_keys(etcd, b"/registry/pods/", both - {sorted(both)[0]})
+            await until_keys(etcd, b"/registry/pods/", both - {min(both)})
             (row,) = (await etcd.range(Range(b"/registry/pods/default/web-1"))).kvs
             assert json.loads(row.value)["kind"] == "Pod"
             etcd.close()

@@ -17,6 +17,7 @@ class Lazy(click.Group):
         "check",
         "cache",
         "api-resources",
+        "pool",
         "node-setup",
         "version",
     )
@@ -45,6 +46,7 @@ def toono() -> None:
       toono run                      serve this node
       toono cache ls                 what is remembered
       toono api-resources            what the cluster serves
+      toono pool status              this node's part in its pool
     """
 
 
