@@ -121,6 +121,11 @@ def test_an_etcd_of_another_cluster_is_refused(tmp_path) -> None:
     asyncio.run(scenario())
 
 
+async def fill(etcd) -> None:
+    for number in range(40):
+        await etcd.put(b"/fill/%d" % number, bytes(256 * 1024))
+
+
 def test_a_full_etcd_is_told_and_read_on(tmp_path) -> None:
     async def scenario() -> None:
         flags = (*RAISED, "--quota-backend-bytes=4194304")
@@ -132,8 +137,7 @@ def test_a_full_etcd_is_told_and_read_on(tmp_path) -> None:
             await pool.published(1)
             etcd = pool.cluster.client()
             with pytest.raises(EtcdFullError):
-                for number in range(40):
-                    await etcd.put(b"/fill/%d" % number, bytes(256 * 1024))
+                await fill(etcd)
             pool.add_slice("b")
             leader = pool.leader()
             await until(lambda: "exceeded" in leader.member.problem, 20)
