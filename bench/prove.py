@@ -35,6 +35,11 @@ BARS = (
         {"TOONO_KILLS": "100"},
     ),
     Bar("crash states of the store, 200,000", "tests/crash", {"TOONO_PROVE": "1"}),
+    Bar(
+        "whole hubs of a pool, leader and etcd killed, leader paused: 200 cycles",
+        "tests/crash/test_pool_kill.py",
+        {"TOONO_KILLS": "200"},
+    ),
     Bar("every recorded exchange", "tests/scenario/test_exchanges.py", {}),
     Bar("a recorded kubelet boots twice", "tests/scenario/test_kubelet_boot.py", {}),
     Bar("must-reject vectors", "tests/unit/wire/test_gate.py", {}),
