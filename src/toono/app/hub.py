@@ -16,12 +16,14 @@ from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import open_agents
+from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
 from toono.identity.sockets import Address, Owner, owner_of
@@ -85,6 +87,7 @@ class Hub:
         settings, clock, board = self._settings, self._clock, self.board
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
+        open_tree(settings, board, storage, clock=clock, stack=self._stack)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
@@ -101,7 +104,7 @@ class Hub:
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
-        self.chain = self._make_chain()
+        self.chain = await self._make_chain(storage)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -163,13 +166,23 @@ class Hub:
             changed=self._mode_changed,
         )
 
-    def _make_chain(self) -> Chain:
+    async def _make_chain(self, storage: Storage) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        local = Local(
+            answers,
+            self.documents,
+            self.upstream,
+            in_flight,
+            clock,
+            self.back,
+            discovered=self.discovering.document,
+            newer=self._newer,
+        )
         return Chain(
             upstream=self.upstream,
             rights=self.rights,
@@ -181,15 +194,16 @@ class Hub:
                 meter=meter,
                 hear=self.discovering.hear,
             ),
-            local=Local(
-                answers,
-                self.documents,
+            local=local,
+            alone=await open_alone(
+                settings,
+                self.board,
+                storage,
                 self.upstream,
-                in_flight,
-                clock,
-                self.back,
-                discovered=self.discovering.document,
-                newer=self._newer,
+                rights=self.rights,
+                answers=answers,
+                local=local,
+                clock=clock,
             ),
             in_flight=in_flight,
             observe=self._observe,

@@ -4,6 +4,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.autonomy.reviews import KEPT_SECONDS
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.config.pool import PoolSettings
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
@@ -36,6 +39,10 @@ class HubSettings:
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
     pool: PoolSettings | None = None
+    writes: WriteTable = field(default_factory=WriteTable)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    review_lifetime: float = KEPT_SECONDS
+    """How long a verdict on a caller of the kubelet holds offline; 0: not at all."""
 
     @property
     def kept_agents(self) -> tuple[str, ...]:

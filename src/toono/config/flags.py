@@ -142,7 +142,7 @@ FLAGS: tuple[Flag, ...] = (
         "coordinator-storage-prefix",
         "text",
         "/registry",
-        "of all keys in the pool's etcd, an API server's --etcd-prefix",
+        "of all keys in the pool's etcd, as an API server over it has it",
         "Pool",
     ),
     Flag(

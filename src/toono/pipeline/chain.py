@@ -6,7 +6,8 @@
 3. it is counted in, or told to come again (429);
 4. the caller is looked at: the node, a token's owner, or nobody;
 5. `route` says who answers: the API server, the hub, nobody;
-6. a link that fails on the way sends reads back to 5, as one that is cut off;
+6. a link that fails on the way sends reads back to 5, as one that is cut off, and
+   those writes that the hub may answer alone;
 7. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
@@ -21,17 +22,19 @@ from toono.errors import (
     ToonoError,
     UnreachableError,
 )
-from toono.identity.rights import Judgement, Rights, Verdict
+from toono.identity.rights import Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
+from toono.pipeline.alone import Alone
 from toono.pipeline.forward import Forward
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
+from toono.pipeline.replies import not_allowed
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, Headers, Request, Response
+from toono.wire.messages import Body, BytesBody, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ class Chain:
     rights: Rights
     forward: Forward
     local: Local
+    alone: Alone
     in_flight: InFlight
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
@@ -71,23 +75,26 @@ class Chain:
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
         except Exception:
-            log.exception("a request failed", extra={"path": request.target})
+            path = call.path if call is not None else ""  # a query may hold a token
+            log.exception("a request failed", extra={"path": path})
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        facts = Facts(online=self.upstream.online, node_name=self.node_name)
-        route = choose_route(call, facts)
+        route = self._route(call, online=self.upstream.online)
         if route is Route.FORWARD:
+            sent = await self.alone.before(call, request)
             try:
-                return "forward", await self._forward(call, request)
+                return "forward", await self._forward(call, request, sent)
             except UnreachableError:
+                route = self._route(call, online=False)
                 if call.verb not in READS:
-                    raise
-                route = choose_route(
-                    call, Facts(online=False, node_name=self.node_name)
-                )
+                    if route is not Route.ALONE or sent is None:
+                        raise
+                    request.body = BytesBody(sent)
+        if route is Route.ALONE:
+            return route.value, await self.alone(call, request)
         if route is Route.REFUSE:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
         judgement = await self.rights.judge(call.caller, call)
@@ -103,11 +110,19 @@ class Chain:
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
 
-    async def _forward(self, call: Call, request: Request) -> Response:
+    def _route(self, call: Call, *, online: bool) -> Route:
+        facts = Facts(online=online, node_name=self.node_name, writes=self.alone.table)
+        return choose_route(call, facts)
+
+    async def _forward(
+        self, call: Call, request: Request, sent: bytes | None
+    ) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
         caller = call.caller
         credential = await self._credential(caller)
         response = await self.forward(call, request, credential)
+        if credential.is_node:
+            self.alone.after(call, sent, response)
         if response.status < 400 or says_status(response):
             node = credential.is_node
             self.rights.learn(caller, call, response.status, node=node)
@@ -158,26 +173,6 @@ class Counted:
 def says_status(response: Response) -> bool:
     """Say whether an error is the API server's own, and not some proxy's page."""
     return isinstance(response.content, bytes) and b"Status" in response.content
-
-
-def not_allowed(call: Call, judgement: Judgement) -> RequestError:
-    """Return the refusal that a caller hears offline: the code it would hear online."""
-    match judgement.verdict:
-        case Verdict.UNAUTHENTICATED:
-            message = f"Unauthorized: {judgement.why}"
-            return RequestError(401, "Unauthorized", message)
-        case Verdict.FORBIDDEN:
-            refused = status.forbidden(
-                call.group,
-                call.resource,
-                call.name or call.pinned_name,
-                user=judgement.user,
-                verb=call.verb,
-                namespace=call.namespace,
-            )
-            return status.refuse(refused)
-        case _:
-            return RequestError(503, "ServiceUnavailable", judgement.why)
 
 
 def refusal(

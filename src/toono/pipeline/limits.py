@@ -7,6 +7,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
+from toono.identity.rights import is_loopback
 from toono.kube.request import Call
 
 READ_LIMIT = 200
@@ -88,10 +89,10 @@ class InFlight:
 
     def _enter_watch(self, client: Client) -> None:
         limit = _share(self._limits.watch, client[0])
-        if (
-            self.watching >= limit
-            or self._watchers[client] >= self._limits.client_watch
-        ):
+        # A kubelet holds one for each secret and config map of up to 110 pods.
+        kubelet = client[0] == "kubelet" and is_loopback(client[1])
+        own = limit if kubelet else self._limits.client_watch
+        if self.watching >= limit or self._watchers[client] >= own:
             raise RequestError(429, "TooManyRequests", TOO_MANY)
         self.watching += 1
         self._watchers[client] += 1

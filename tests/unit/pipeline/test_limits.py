@@ -68,6 +68,13 @@ def test_watches_are_limited_for_all_and_for_each() -> None:
     assert refused(in_flight, call("c", verb="watch")).code == 429
 
 
+def test_the_kubelet_here_may_watch_for_every_pod() -> None:
+    limits = Limits(watch=10, client_watch=2)
+    in_flight = asyncio.run(filled(limits, "kubelet", 10, verb="watch"))
+    assert refused(in_flight, call("kubelet", verb="watch")).code == 429
+    assert in_flight.watching == 10
+
+
 def test_who_waits_enters_when_another_leaves() -> None:
     async def scenario() -> None:
         in_flight = await filled(Limits(client=1, queue_seconds=60), "a", 1)
