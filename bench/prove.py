@@ -56,6 +56,12 @@ BARS = (
         {"TOONO_KILLS": "100"},
     ),
     Bar(
+        "hubs",
+        "whole hubs of a pool, leader and etcd killed, leader paused: 200 cycles",
+        "tests/crash/test_pool_kill.py",
+        {"TOONO_KILLS": "200"},
+    ),
+    Bar(
         "store",
         "crash states of the store: 200,000, no two alike",
         "tests/crash/test_store_explorer.py",

@@ -18,6 +18,7 @@ class Lazy(click.Group):
         "cache",
         "who",
         "api-resources",
+        "pool",
         "node-setup",
         "version",
     )
@@ -47,6 +48,7 @@ def toono() -> None:
       toono cache ls                 what is remembered
       toono who 4242                 what a process may read while cut off
       toono api-resources            what the cluster serves
+      toono pool status              this node's part in its pool
     """
 
 

@@ -13,6 +13,7 @@ from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
 from toono.config.options import Options
+from toono.config.pool import pool_of
 from toono.config.rights import rights_of
 from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
@@ -74,6 +75,7 @@ def settings_of(options: Options) -> HubSettings:
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
+        pool=pool_of(options, cloud_ca=identity.files.ca),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),
