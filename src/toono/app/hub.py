@@ -203,6 +203,7 @@ class Hub:
             metrics=self.metrics,
             notes=self.board.notes,
             pages=self.board.pages,
+            actions=self.board.actions,
             tables=self.board.tables,
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)

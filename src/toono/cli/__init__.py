@@ -16,6 +16,7 @@ class Lazy(click.Group):
         "demo",
         "check",
         "cache",
+        "spool",
         "api-resources",
         "node-setup",
         "version",
@@ -44,6 +45,7 @@ def toono() -> None:
       toono check                    what is missing on this machine
       toono run                      serve this node
       toono cache ls                 what is remembered
+      toono spool ls                 what waits to be sent
       toono api-resources            what the cluster serves
     """
 
