@@ -20,6 +20,7 @@ from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
 from toono.cache.answer import Answers
@@ -92,6 +93,8 @@ class Hub:
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
         self.chain = await self._make_chain(storage)
+        answers = Answers(self.scopes, settings.node_name)
+        open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)

@@ -167,3 +167,14 @@ def test_any_write_that_passes_takes_an_older_status_away(
         assert scene.spool.counts["overtaken"] == 1
 
     play(scenario)
+
+
+def test_who_listens_is_told_what_the_node_was_answered() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        heard: list = []
+        scene.alone.heard.append(heard.append)
+        await scene.pass_by("PATCH", STATUS, {}, answered(EVENT, 200), MERGE)
+        assert [call.path for call in heard] == [STATUS]
+
+    play(scenario)
