@@ -18,11 +18,13 @@ from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
+from toono.app.discovery import open_discovery
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.identity.sockets import Address, Owner, owner_of
 from toono.kube.request import Call
@@ -80,6 +82,7 @@ class Hub:
         settings, clock, board = self._settings, self._clock, self.board
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
+        open_tree(settings, board, storage, clock=clock, stack=self._stack)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
@@ -92,6 +95,9 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
+        self.discovering = await open_discovery(
+            settings, board, self.upstream, clock=clock, stack=self._stack
+        )
         self.chain = await self._make_chain(storage)
         answers = Answers(self.scopes, settings.node_name)
         open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
@@ -140,19 +146,30 @@ class Hub:
 
     async def _make_chain(self, storage: Storage) -> Chain:
         settings, clock = self._settings, self._clock
-        answers = Answers(self.scopes, settings.node_name)
+        answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
         local = Local(
-            answers, self.documents, self.upstream, in_flight, clock, self.back
+            answers,
+            self.documents,
+            self.upstream,
+            in_flight,
+            clock,
+            self.back,
+            discovered=self.discovering.document,
         )
         return Chain(
             upstream=self.upstream,
             rights=self.rights,
             forward=Forward(
-                self.upstream, self.recorder, self.documents, clock, meter=meter
+                self.upstream,
+                self.recorder,
+                self.documents,
+                clock,
+                meter=meter,
+                hear=self.discovering.hear,
             ),
             local=local,
             alone=await open_alone(
@@ -200,6 +217,8 @@ class Hub:
         self.board.duties.append(("loop-lag", lag.run))
         self._declare_own(lag)
         self.metrics.gauges(self.board.gauges)
+        for series in self.board.series:
+            self.metrics.registry.register(series)
         admin = Admin(
             checks=self.board.checks,
             status=self.status,

@@ -14,9 +14,10 @@ from hashlib import blake2b
 
 import msgspec
 
+from toono.cache.forms import JSON
 from toono.cache.received import unpacked
 from toono.errors import CodecError, StoreFullError, StoreUnavailableError
-from toono.kube.accept import choose_form, parse_accept
+from toono.kube.accept import Form, choose_form, parse_accept
 from toono.kube.request import Call
 from toono.runtime.clock import Clock
 from toono.store.base import Batch, Store
@@ -80,9 +81,7 @@ class Documents:
         if not known:
             return None
         forms = {
-            form: document
-            for document in known.values()
-            for form in parse_accept(document.content_type)[:1]
+            form: document for document in known.values() for form in _forms(document)
         }
         chosen = choose_form(call.accept, list(forms))
         if chosen is None:
@@ -92,6 +91,14 @@ class Documents:
         if body is None or _digest(body) != document.digest:
             return None
         return document, body
+
+    async def body(self, target: str, content_type: str) -> bytes | None:
+        """Return a document in one form; None where it was not seen, or is damaged."""
+        document = self._known.get(target, {}).get(content_type)
+        if document is None:
+            return None
+        body = await self._store.get(_key(BODY_PREFIX, document))
+        return body if body and _digest(body) == document.digest else None
 
     def take(self, document: Document, body: bytes) -> None:
         """Keep a document; the oldest go where they are too many bytes."""
@@ -134,6 +141,9 @@ class DocumentRecording:
         self._documents = documents
         self._call = call
 
+    def feed(self, piece: bytes) -> None:
+        """See a piece pass; a document is told from others by its ETag."""
+
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
     ) -> None:
@@ -166,6 +176,17 @@ def _read(
         size=len(body),
     )
     return document, body
+
+
+def _forms(document: Document) -> list[Form]:
+    """Return what a document may be asked for as: its type, and what it is.
+
+    API servers say text/plain of OpenAPI v3's index, which is asked for as JSON.
+    """
+    told = list(parse_accept(document.content_type)[:1])
+    if told and told[0].media_type == "text/plain":
+        told.append(Form(media_type=JSON))
+    return told
 
 
 def _key(prefix: bytes, document: Document) -> bytes:

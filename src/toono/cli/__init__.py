@@ -17,6 +17,7 @@ class Lazy(click.Group):
         "check",
         "cache",
         "spool",
+        "who",
         "api-resources",
         "node-setup",
         "version",
@@ -46,6 +47,7 @@ def toono() -> None:
       toono run                      serve this node
       toono cache ls                 what is remembered
       toono spool ls                 what waits to be sent
+      toono who 4242                 what a process may read while cut off
       toono api-resources            what the cluster serves
     """
 

@@ -9,7 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from toono.cache.inspect import Remembered, lost_questions, remembered, whole_object
+from toono.cache.inspect import (
+    Remembered,
+    form_name,
+    is_whole,
+    lost_questions,
+    remembered,
+    single,
+)
 from toono.cli import agents
 from toono.runtime.clock import SystemClock
 from toono.store.sqlite import NAME
@@ -64,6 +71,7 @@ def list_questions(disk_cache_path: Path, output: str) -> None:
         "COMPONENT",
         "RESOURCE",
         "QUESTION",
+        "FORM",
         "VERSION",
         "OBJECTS",
         "AGE",
@@ -83,6 +91,8 @@ def list_questions(disk_cache_path: Path, output: str) -> None:
 def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None:
     """Print one remembered object: [NAMESPACE/]NAME.
 
+    The newest that is whole; else what of it was seen, metadata or a row of a Table.
+
     \b
     Examples:
       toono cache get kubelet pods default/web-0
@@ -95,12 +105,16 @@ def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None
         if (asked.component, asked.resource) == (component, resource) and (
             (namespace, last) in one.objects
         ):
-            best = one if best is None or one.version > best.version else best
+            best = one if best is None else max(best, one, key=_worth)
     if best is None:
         click.echo(f"toono: {component} remembers no {resource} {name}", err=True)
         sys.exit(1)
-    content = whole_object(best, (namespace, last))
-    assert content is not None
+    content = single(best, (namespace, last))
+    if content is None:
+        click.echo(f"toono: no way to show {best.question.media_type}", err=True)
+        sys.exit(1)
+    if not is_whole(best):
+        click.echo(f"toono: only this was seen of it: {form_name(best)}", err=True)
     sys.stdout.buffer.write(content)
 
 
@@ -133,6 +147,10 @@ def _database(path: Path) -> Path:
     return path / "_internal" / "toono" / NAME
 
 
+def _worth(one: Remembered) -> tuple[bool, int]:
+    return is_whole(one), one.version
+
+
 def _summary(one: Remembered) -> dict[str, object]:
     question, row = one.question, one.row
     where = [question.namespace and f"-n {question.namespace}", question.name]
@@ -145,6 +163,7 @@ def _summary(one: Remembered) -> dict[str, object]:
         "component": question.component,
         "resource": f"{question.resource}.{question.version}{group}",
         "question": " ".join(part for part in where if part) or "all",
+        "form": form_name(one),
         "version": one.version,
         "objects": len(one.objects),
         "age": f"{age}s",

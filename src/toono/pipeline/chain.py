@@ -75,7 +75,8 @@ class Chain:
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
         except Exception:
-            log.exception("a request failed", extra={"path": request.target})
+            path = call.path if call is not None else ""  # a query may hold a token
+            log.exception("a request failed", extra={"path": path})
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response

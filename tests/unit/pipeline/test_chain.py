@@ -204,6 +204,12 @@ def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     assert b"secret" not in response.content
 
 
+def test_a_query_is_not_told_to_the_log(caplog) -> None:
+    Scene(forward=ZeroDivisionError("a bug")).serve(request("/api/v1/x?token=secret"))
+    assert [record.path for record in caplog.records] == ["/api/v1/x"]
+    assert "secret" not in caplog.text
+
+
 def test_what_entered_leaves_also_where_it_failed() -> None:
     scene = Scene(forward=UpstreamError("x"))
     scene.serve()

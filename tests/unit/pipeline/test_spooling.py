@@ -217,7 +217,8 @@ def test_who_cannot_be_known_is_refused() -> None:
             refused = await scene.refused("POST", EVENTS, EVENT, token=token)
             assert refused.code == code, token
         token = scene.token()
-        scene.rights.book.refuse(token.encode(), at=0.0, durable=False)
+        call, _ = scene.pair("GET", EVENTS, b"", token=token)
+        scene.rights.learn(call.caller, call, 401, node=False)
         assert (await scene.refused("POST", EVENTS, EVENT, token=token)).code == 401
         assert len(scene.spool) == 0
 
