@@ -21,6 +21,7 @@ from toono.app.board import Board
 from toono.app.discovery import open_discovery
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
 from toono.app.tree import open_tree
@@ -105,6 +106,8 @@ class Hub:
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
         self.chain = await self._make_chain(storage)
+        answers = Answers(self.scopes, settings.node_name)
+        open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -248,6 +251,7 @@ class Hub:
             metrics=self.metrics,
             notes=self.board.notes,
             pages=self.board.pages,
+            actions=self.board.actions,
             tables=self.board.tables,
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)

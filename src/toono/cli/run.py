@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from toono.app import Hub, HubSettings
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
 from toono.config.options import Options
@@ -76,6 +78,15 @@ def settings_of(options: Options) -> HubSettings:
         lb_mode=options.text("lb-mode"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         pool=pool_of(options, cloud_ca=identity.files.ca),
+        writes=WriteTable(
+            events=options.text("events-while-offline"),
+            statuses=options.text("status-while-offline"),
+        ),
+        spool=SpoolSettings(
+            max_writes=int(options.number("spool-max-writes")),
+            max_bytes=int(options.number("spool-max-mebibytes")) * 1024 * 1024,
+        ),
+        review_lifetime=options.number("review-lifetime"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),
