@@ -3,6 +3,7 @@ import asyncio
 import errno
 import json
 import os
+import threading
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.unit.cache.tree_kit import (
 from toono.cache.scope import Question
 from toono.cache.tree import read_manifest
 from toono.cache.tree_disk import TreeDisk
+from toono.cache.tree_files import TreeFiles
 from toono.cache.tree_write import (
     LATEST_SECONDS,
     LOOK_SECONDS,
@@ -388,6 +390,36 @@ def test_a_disk_that_hangs_does_not_hold_the_shutdown(tmp_path) -> None:
         assert not closing.done()
         await cache.clock.advance(1)
         await closing
+
+    run(scenario)
+
+
+def test_a_disk_that_hangs_holds_up_no_answer(tmp_path) -> None:
+    class Stuck(TreeDisk):
+        def __init__(self) -> None:
+            self.reached, self.free = threading.Event(), threading.Event()
+
+        def sync(self, descriptor: int) -> None:
+            self.reached.set()
+            assert self.free.wait(20)
+
+    async def scenario() -> None:
+        disk = Stuck()
+        cache = Cache()
+        writer = TreeWriter(
+            cache.scopes, tmp_path, clock=cache.clock, files=TreeFiles(tmp_path, disk)
+        )
+        await cache.take(MINE, pod_list(7, pod("a", 5)))
+        copying = asyncio.ensure_future(writer.bring_up_to_date())
+        await asyncio.to_thread(disk.reached.wait, 20)
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 9)))
+        assert await cache.list(MINE) == (9, ["a", "b"])
+        disk.free.set()
+        await copying
+        assert content(tmp_path, A)["metadata"]["resourceVersion"] == "5"
+        await writer.bring_up_to_date()
+        assert files_of(tmp_path) == [A, B]
+        await writer.aclose()
 
     run(scenario)
 
