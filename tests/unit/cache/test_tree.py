@@ -344,3 +344,15 @@ def test_documents_that_yurthub_kept_are_read(tmp_path) -> None:
     (tmp_path / "_apis_raven.openyurt.io_v1beta1").symlink_to(tmp_path / "version")
     os.utime(tmp_path / "version", (5, 5))
     assert read_documents(tmp_path) == {"/version": (b'{"major":"1"}\n', 5.0)}
+
+
+def test_more_files_than_are_read_in_are_left_out(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("toono.cache.tree.MAX_FILES", 3)
+    for component in ("a", "b", "c"):
+        for name in ("x", "y"):
+            folder = tmp_path / component / "pods.v1.core" / "default"
+            write(folder / name, whole(name, 5))
+    assert [found.resource.component for found in read_tree(tmp_path)] == ["a"]
+    assert [one.message for one in caplog.records] == ["more files than are read in"]

@@ -30,12 +30,15 @@ from toono.cache.tree import read_manifest
 from toono.cache.tree_disk import TreeDisk
 from toono.cache.tree_files import TreeFiles
 from toono.cache.tree_write import (
+    CHUNK_BYTES,
+    CHUNK_FILES,
     LATEST_SECONDS,
     LOOK_SECONDS,
     QUIET_SECONDS,
     SHUTDOWN_SECONDS,
     TreeWriter,
 )
+from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
 PODS = "/api/v1/pods"
@@ -298,6 +301,76 @@ def test_the_version_is_kept_where_yurthub_looks_for_it(tmp_path) -> None:
             await recording.finish(200, JSON_FIELDS, target.encode())
         assert await cache.copy() == ["_apis_discovery.k8s.io_v1", "version"]
         assert (tmp_path / "version").read_bytes() == b"/version"
+
+    run(scenario)
+
+
+def test_what_cannot_be_json_stays_in_the_database(tmp_path, caplog) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(MINE, pod_list(7, pod("a", 5), pod("b", 6)))
+        await cache.copy()
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 9)))
+        (scope,) = cache.scopes.all()
+        scope.rows["default", "a"].data = b"{}"
+        assert await cache.copy() == [B]
+        assert cache.writer.counters.left_out == 1
+        assert [one.complete for one in (await rebuilt(tmp_path)).scopes.all()] == [
+            False
+        ]
+
+    caplog.set_level("INFO")
+    run(scenario)
+    assert [one.path for one in caplog.records if hasattr(one, "path")] == [A]
+
+
+def test_a_damaged_row_keeps_its_old_file_and_proves_nothing(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(MINE, pod_list(7, pod("a", 5), pod("b", 6)))
+        await cache.copy()
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 6)))
+        (scope,) = cache.scopes.all()
+        scope.rows["default", "a"].data = None
+        for key, _ in (await cache.store.scan(b"r")).rows:
+            cache.store.apply(Batch(deletes=[key]))
+        assert await cache.copy() == [A, B]
+        assert content(tmp_path, A)["metadata"]["resourceVersion"] == "5"
+        manifest = read_manifest(tmp_path)
+        assert manifest is not None
+        assert [one.complete for one in manifest.scopes] == [False]
+
+    run(scenario)
+
+
+def test_many_objects_are_written_in_small_steps_with_rests(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        pods = [pod(f"p-{number}", 5) for number in range(2 * CHUNK_FILES + 1)]
+        await cache.take(MINE, pod_list(7, *pods))
+        passing = asyncio.ensure_future(cache.writer.bring_up_to_date(pause=1.0))
+        seen = []
+        for _ in range(5):
+            await cache.clock.advance(0.0)
+            seen.append(cache.writer.counters.written)
+            await cache.clock.advance(1.0)
+        await passing
+        assert seen == [CHUNK_FILES, 2 * CHUNK_FILES, *[2 * CHUNK_FILES + 1] * 3]
+
+    run(scenario)
+
+
+def test_large_objects_go_in_fewer_a_step(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        filler = {"annotations": {"x": "y" * (CHUNK_BYTES - 100)}}
+        await cache.take(MINE, pod_list(7, *(pod(one, 5, **filler) for one in "abc")))
+        passing = asyncio.ensure_future(cache.writer.bring_up_to_date(pause=1.0))
+        await cache.clock.advance(0.5)
+        assert cache.writer.counters.written == 1
+        await cache.clock.advance(5.0)
+        await passing
+        assert cache.writer.counters.written == 3
 
     run(scenario)
 
