@@ -9,11 +9,13 @@ own CPU, as it is where nothing else runs, is taken off.
 """
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from bench.stage import written_bytes
 from toono.cache.policy import Policy
 from toono.cache.record import Recorder
 from toono.cache.scopes import Scopes
@@ -81,17 +83,21 @@ async def lateness(until: asyncio.Task[None] | asyncio.Future[None]) -> list[flo
     return late
 
 
-def told(name: str, late: list[float], cpu: float, seconds: float) -> str:
+def told(
+    name: str, late: list[float], cpu: float, seconds: float, written: int = 0
+) -> str:
     late.sort()
     middle, high = statistics.median(late), late[int(len(late) * 0.99)]
     return (
-        f"| {name} | {cpu * 1000:.0f} ms | {seconds:.1f} s"
+        f"| {name} | {cpu * 1000:.0f} ms | {seconds:.1f} s | {written // 1024} KiB"
         f" | {middle:.2f} | {high:.2f} | {late[-1]:.1f} |"
     )
 
 
 async def main() -> None:
-    print("| | CPU | took | late p50 | p99 | max, ms |\n|---|---|---|---|---|---|")
+    print(
+        "| | CPU | took | written | late p50 | p99 | max, ms |\n|---|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory(dir=Path.home()) as directory:
         path = Path(directory)
         store = await open_store(path / "_internal" / "toono", clock=SystemClock())
@@ -113,12 +119,15 @@ async def main() -> None:
             ("none changed", 0, PAUSE_SECONDS),
         ):
             await list_again(recorder, world, changed)
+            wrote = written_bytes(os.getpid())
             begun, used = time.perf_counter(), time.process_time()
             task = asyncio.ensure_future(writer.bring_up_to_date(pause=pause))
             late = await lateness(task)
             await task
             took = time.perf_counter() - begun
-            print(told(name, late, time.process_time() - used - idle * took, took))
+            spent = time.process_time() - used - idle * took
+            wrote = written_bytes(os.getpid()) - wrote
+            print(told(name, late, spent, took, wrote))
         await writer.aclose()
         await scopes.aclose()
         await store.aclose()
