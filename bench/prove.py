@@ -105,6 +105,18 @@ BARS = (
         "tests/scenario/test_kubelet_boot.py",
     ),
     Bar(
+        "lease",
+        "one writer on the node's Lease, an hour of virtual time in every order",
+        "tests/unit/autonomy/test_lease.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "leases",
+        "one writer on the node's Lease, three minutes, the hub as a process",
+        "tests/scenario/test_lease_shapes.py",
+        {"TOONO_LEASE_SECONDS": "180"},
+    ),
+    Bar(
         "informer",
         "the Python client's informer, cut off for 90 seconds",
         "tests/interop/test_informer.py",

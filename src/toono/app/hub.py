@@ -19,11 +19,15 @@ from toono.app.agents import open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
+from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
+from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
@@ -176,6 +180,8 @@ class Hub:
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        lease = open_lease(settings, self.board, self.upstream, clock=clock)
+        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
             answers,
             self.documents,
@@ -195,6 +201,7 @@ class Hub:
                 self.documents,
                 clock,
                 meter=meter,
+                guard=open_guard(settings, self.board, self.upstream),
                 hear=self.discovering.hear,
             ),
             local=local,
@@ -212,6 +219,15 @@ class Hub:
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
+            lease=lease,
+            unchanged=open_node(
+                settings,
+                self.board,
+                self.scopes,
+                self.upstream,
+                clock=clock,
+                marked=lease.recognised,
+            ),
         )
 
     def _show_yurthub_series(self) -> tuple[InFlight, Meter]:

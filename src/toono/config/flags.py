@@ -103,7 +103,13 @@ FLAGS: tuple[Flag, ...] = (
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
     Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
-    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
+    Flag(
+        "gc-frequency",
+        "integer",
+        120,
+        "minutes between sweeps for what the cloud no longer has; 0: none",
+        "Cache",
+    ),
     Flag("root-dir", "text", "/var/lib/yurthub", "of certificates", "Bootstrap"),
     Flag(
         "bootstrap-mode",
@@ -124,7 +130,6 @@ FLAGS: tuple[Flag, ...] = (
         _IDENTITY,
     ),
     Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
-    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
     Flag(
         "events-while-offline",
         "text",
@@ -146,6 +151,21 @@ FLAGS: tuple[Flag, ...] = (
         "duration",
         86400.0,
         "how long a verdict on a caller of the kubelet holds while cut off; 0s: never",
+        "Autonomy",
+    ),
+    Flag(
+        "lease-interception",
+        "text",
+        "auto",
+        "who renews the node's Lease: auto (the hub, where the kubelet renews through"
+        " it and nobody else does), always, never",
+        "Autonomy",
+    ),
+    Flag(
+        "kubelet-health-grace-period",
+        "duration",
+        40.0,
+        "without a renewal of the kubelet's, until the hub stops renewing, too",
         "Autonomy",
     ),
     Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
