@@ -56,18 +56,11 @@ BARS = (
         {"TOONO_KILLS": "100"},
     ),
     Bar(
-        "lease",
-        "one writer on the node's Lease, an hour of virtual time in every order",
-        "tests/unit/autonomy/test_lease.py",
-        {"TOONO_PROVE": "1"},
+        "hubs",
+        "whole hubs of a pool, leader and etcd killed, leader paused: 200 cycles",
+        "tests/crash/test_pool_kill.py",
+        {"TOONO_KILLS": "200"},
     ),
-    Bar(
-        "lease-process",
-        "one writer on the node's Lease, three minutes, the hub as a process",
-        "tests/scenario/test_lease_shapes.py",
-        {"TOONO_LEASE_SECONDS": "180"},
-    ),
-    Bar(),
     Bar(
         "store",
         "crash states of the store: 200,000, no two alike",
@@ -110,6 +103,18 @@ BARS = (
         "kubelet",
         "a recorded kubelet boots twice",
         "tests/scenario/test_kubelet_boot.py",
+    ),
+    Bar(
+        "lease",
+        "one writer on the node's Lease, an hour of virtual time in every order",
+        "tests/unit/autonomy/test_lease.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "leases",
+        "one writer on the node's Lease, three minutes, the hub as a process",
+        "tests/scenario/test_lease_shapes.py",
+        {"TOONO_LEASE_SECONDS": "180"},
     ),
     Bar(
         "informer",

@@ -16,8 +16,8 @@ def agents_page(live: LiveAgents, asked: Asked, guests: Guests) -> Mapping[str, 
     """Return the content of /v1/agents."""
     policy = live.policy
     not_kept = asked.not_kept(policy)
-    names = live.names | {str(one["component"]) for one in not_kept}
-    names = {name for name in names if not name.startswith(PREFIX)}
+    asking = {str(one["component"]) for one in not_kept}
+    names = {one for one in live.names | asking if not one.startswith(PREFIX)}
     return {
         "agents": sorted(policy.agents),
         "everyone": policy.keeps_everyone,

@@ -159,6 +159,8 @@ def check(options: Options) -> None:
         ("lb-mode", ("rr", "priority")),
         ("working-mode", ("edge", "cloud", "local")),
         ("bootstrap-mode", ("token", "kubeletcertificate")),
+        ("events-while-offline", ("spool", "503")),
+        ("status-while-offline", ("503", "spool")),
         ("lease-interception", MODES),
         ("log-format", ("text", "json")),
         ("log-level", ("debug", "info", "warning", "error")),
@@ -169,6 +171,9 @@ def check(options: Options) -> None:
     for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")
+    for name in ("spool-max-writes", "spool-max-mebibytes"):
+        if options.number(name) < 1:
+            raise OptionError(f"--{name}", f"{options.values[name]} is too small")
     for uid in options.words("node-uids"):
         if not uid.isdecimal():
             raise OptionError("--node-uids", f"{uid!r} is no user's number")
