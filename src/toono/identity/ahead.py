@@ -156,7 +156,8 @@ class Ahead:
             return
         try:
             issuer = _provider.decode(provider).issuer
-            keys = read_key_set(issuer, document)
+            # The first set loads a library: 100 ms that the loop must not wait for.
+            keys = await asyncio.to_thread(read_key_set, issuer, document)
         except (CodecError, msgspec.DecodeError) as exc:
             log.warning("the cluster's key set is not used", extra={"err": str(exc)})
             return

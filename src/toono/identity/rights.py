@@ -252,13 +252,14 @@ class Rights:
         """
         if caller.token or caller.impersonates:
             return False
-        if caller.certificate:
-            return is_of_node(caller.certificate, self.settings.node_name)
         known = self._known.get(caller.connection)
         if known is not None:
             return known
         verdict = False
-        if is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
+        if caller.certificate:
+            name = self.settings.node_name
+            verdict = await asyncio.to_thread(is_of_node, caller.certificate, name)
+        elif is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
             verdict = await asyncio.to_thread(self._look_up, caller)
         self._known[caller.connection] = verdict
         if len(self._known) > MAX_CONNECTIONS:
