@@ -114,9 +114,10 @@ class Ahead:
         if self._clock.monotonic() < self._next_fetch:
             return False
         row = self._rights.book.key_set
-        if checked.trust is not Trust.VALID or row is None:
+        if row is None or self._clock.wall() - row.fetched_at <= OLD_SECONDS:
             return checked.lacks_key
-        return self._clock.wall() - row.fetched_at > OLD_SECONDS
+        # Of another issuer too: the cluster may have changed its own.
+        return checked.is_account_s
 
     def _queue(self, errand: Errand) -> bool:
         try:
