@@ -158,6 +158,12 @@ class Rights:
             return found._replace(why=why)
         return found
 
+    def may_be_taken(self, token: bytes) -> bool:
+        """Say whether the API server may take a token: it is not known to be bad."""
+        trust = self.verifier.check(token, now=self._clock.wall()).trust
+        bad = trust in (Trust.FORGED, Trust.EXPIRED)
+        return not bad and not self.book.is_refused(token)
+
     def _is_listed(self, user: str, question: Question) -> bool:
         if not self.settings.allowed or question.verb not in READS:
             return False
