@@ -157,8 +157,7 @@ class Replay:
             or same_event(ours, there.values)
         ):
             return "landed"
-        renamed = judge(write, await self._ask(renamed_event(write, ours), token))
-        return renamed
+        return judge(write, await self._ask(renamed_event(write, ours), token))
 
     async def _look(self, write: Write, name: str, token: bytes) -> Heard:
         """Ask for an event of this name.
