@@ -26,7 +26,7 @@ from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
-from toono.identity.sockets import Address, Owner, owner_of
+from toono.identity.sockets import Address, Lookup, Owner
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -54,11 +54,11 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Callable[[Address, Address], Owner] = owner_of,
+        owner: Callable[[Address, Address], Owner] | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owner = owner
+        self._owner = owner or Lookup()
         self._stack = AsyncExitStack()
         self.board = Board()
         self.addresses: list[Listening] = []

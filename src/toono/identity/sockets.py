@@ -13,6 +13,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from toono.identity.holders import PROC, Holders
+
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 NLM_F_REQUEST = 1
@@ -24,7 +26,6 @@ _REQUEST = struct.Struct("=BBBBI")
 _MESSAGE = struct.Struct("=BBBB")
 _ATTRIBUTE = struct.Struct("=HH")
 CGROUP = Path("/sys/fs/cgroup")
-PROC = Path("/proc")
 
 Address = tuple[str, int]
 
@@ -41,13 +42,35 @@ class SocketLookupError(OSError):
     """The kernel did not say whose socket it is."""
 
 
+class Lookup:
+    """Asks who owns a connection, from any thread."""
+
+    def __init__(self, *, proc: Path = PROC) -> None:
+        self._holders = Holders(proc=proc)
+
+    def __call__(self, client: Address, server: Address) -> Owner:
+        """Return who holds the client's end; SocketLookupError if unsure."""
+        uid, inode, group = _ask(client, server)
+        path = _unified_path(group)
+        if path is not None and path != "/":
+            return Owner(uid, frozenset({path}))
+        return Owner(uid, self._groups_of_holders(inode))
+
+    def _groups_of_holders(self, inode: int) -> frozenset[str]:
+        """Return the groups of every process that holds the socket, by /proc."""
+        if inode == 0:
+            raise SocketLookupError("nobody holds the socket any more")
+        groups: set[str] = set()
+        for pid in self._holders.of(inode):
+            groups.update(_groups_of(pid))
+        if not groups:
+            raise SocketLookupError("no process is seen to hold the socket")
+        return frozenset(groups)
+
+
 def owner_of(client: Address, server: Address) -> Owner:
-    """Return who holds the client's end of a connection; SocketLookupError if unsure."""
-    uid, inode, group = _ask(client, server)
-    path = _unified_path(group)
-    if path is not None and path != "/":
-        return Owner(uid, frozenset({path}))
-    return Owner(uid, _groups_of_holders(inode))
+    """Return who holds the client's end of one connection, looked up by itself."""
+    return Lookup()(client, server)
 
 
 def _ask(client: Address, server: Address) -> tuple[int, int, int]:
@@ -111,36 +134,6 @@ def _unified_path(group: int) -> str | None:
             if os.stat(path).st_ino == group:
                 return "/" + os.path.relpath(path, CGROUP)
     raise SocketLookupError("the socket's control group is gone")
-
-
-def _groups_of_holders(inode: int) -> frozenset[str]:
-    """Return the groups of every process that holds the socket, by /proc."""
-    if inode == 0:
-        raise SocketLookupError("nobody holds the socket any more")
-    wanted = f"socket:[{inode}]"
-    groups: set[str] = set()
-    holders = 0
-    for entry in os.listdir(PROC):
-        if entry.isdigit() and _holds(entry, wanted):
-            holders += 1
-            groups.update(_groups_of(entry))
-    if not holders:
-        raise SocketLookupError("no process is seen to hold the socket")
-    return frozenset(groups)
-
-
-def _holds(pid: str, wanted: str) -> bool:
-    directory = f"{PROC}/{pid}/fd"
-    try:
-        for descriptor in os.listdir(directory):
-            try:
-                if os.readlink(f"{directory}/{descriptor}") == wanted:
-                    return True
-            except OSError:
-                continue  # closed meanwhile
-    except OSError:
-        return False  # the process ended; nobody else's is hidden from root
-    return False
 
 
 def _groups_of(pid: str) -> set[str]:

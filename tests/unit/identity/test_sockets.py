@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from toono.identity import sockets
-from toono.identity.sockets import SocketLookupError, owner_of
+from toono.identity.sockets import Lookup, SocketLookupError, owner_of
 
 CHILD = """
 import encodings.idna, os, socket, sys
@@ -80,10 +80,9 @@ def test_the_server_s_own_end_is_not_taken_for_the_client_s() -> None:
 
 def test_a_hidden_proc_is_an_error(monkeypatch, tmp_path) -> None:
     link, remote, local, child = accepted(os.getuid())
-    monkeypatch.setattr(sockets, "PROC", tmp_path)
     monkeypatch.setattr(sockets, "_unified_path", lambda _: None)
     with pytest.raises(SocketLookupError):
-        owner_of(remote, local)
+        Lookup(proc=tmp_path)(remote, local)
     ended(link, child)
 
 
