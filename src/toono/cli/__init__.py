@@ -19,6 +19,7 @@ class Lazy(click.Group):
         "spool",
         "who",
         "api-resources",
+        "pool",
         "node-setup",
         "version",
     )
@@ -49,6 +50,7 @@ def toono() -> None:
       toono spool ls                 what waits to be sent
       toono who 4242                 what a process may read while cut off
       toono api-resources            what the cluster serves
+      toono pool status              this node's part in its pool
     """
 
 

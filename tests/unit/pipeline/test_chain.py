@@ -204,6 +204,17 @@ def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     assert b"secret" not in response.content
 
 
+def test_a_body_that_is_too_large_goes_nowhere() -> None:
+    scene = Scene()
+    one = request(method="POST")
+    one.body = BytesBody(bytes(3 * 1024 * 1024 + 1))
+    response = scene.serve(one)
+    content = json.loads(response.content)
+    assert (response.status, content["reason"]) == (413, "RequestEntityTooLarge")
+    assert scene.asked == []
+    assert scene.in_flight.writing == 0
+
+
 def test_a_query_is_not_told_to_the_log(caplog) -> None:
     Scene(forward=ZeroDivisionError("a bug")).serve(request("/api/v1/x?token=secret"))
     assert [record.path for record in caplog.records] == ["/api/v1/x"]
