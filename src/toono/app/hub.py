@@ -31,7 +31,7 @@ from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
-from toono.identity.sockets import Lookup, owner_of
+from toono.identity.sockets import Lookup, Sockets
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -62,11 +62,11 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Lookup = owner_of,
+        owner: Lookup | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owner = owner
+        self._owner = owner or Sockets()
         self._stack = AsyncExitStack()
         self.board = Board()
         self.addresses: list[Listening] = []
