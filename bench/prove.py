@@ -60,6 +60,12 @@ BARS = (
         {"TOONO_KILLS": "100"},
     ),
     Bar(
+        "hubs",
+        "whole hubs of a pool, leader and etcd killed, leader paused: 200 cycles",
+        "tests/crash/test_pool_kill.py",
+        {"TOONO_KILLS": "200"},
+    ),
+    Bar(
         "store",
         "crash states of the store: 200,000, no two alike",
         "tests/crash/test_store_explorer.py",
@@ -101,6 +107,18 @@ BARS = (
         "kubelet",
         "a recorded kubelet boots twice",
         "tests/scenario/test_kubelet_boot.py",
+    ),
+    Bar(
+        "lease",
+        "one writer on the node's Lease, an hour of virtual time in every order",
+        "tests/unit/autonomy/test_lease.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "leases",
+        "one writer on the node's Lease, three minutes, the hub as a process",
+        "tests/scenario/test_lease_shapes.py",
+        {"TOONO_LEASE_SECONDS": "180"},
     ),
     Bar(
         "informer",

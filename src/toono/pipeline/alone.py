@@ -6,7 +6,8 @@ the answer can be understood, and so that an event whose connection broke is not
 Offline the table of `autonomy.writes` says what is done; `spooling` keeps what waits.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from toono.autonomy.reviews import Reviews
 from toono.autonomy.tokens import Tokens
@@ -41,6 +42,8 @@ class Alone:
     tokens: Tokens
     reviews: Reviews
     rights: Rights
+    heard: list[Callable[[Call], None]] = field(default_factory=list)
+    """Told of each call of the node that the API server has answered."""
 
     async def before(self, call: Call, request: Request) -> bytes | None:
         """Look at a write that is about to go upstream; return its body if it is read.
@@ -66,6 +69,8 @@ class Alone:
 
     def after(self, call: Call, sent: bytes | None, response: Response) -> None:
         """Keep what the node was told that it may ask again. Never raises for it."""
+        for told in self.heard:
+            told(call)
         policy = policy_of(call, self.table)
         content = response.content
         if sent is None or response.status != 201 or policy not in NOTED:

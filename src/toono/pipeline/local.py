@@ -17,7 +17,7 @@ from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
 from toono.cache.scope import Scope
-from toono.cache.watch import HeldWatch, lasting
+from toono.cache.watch import HeldWatch, Newer, lasting
 from toono.codec.registry import for_media_type
 from toono.errors import CannotTranscodeError, CodecError, RequestError
 from toono.kube import status
@@ -72,6 +72,7 @@ class Local:
         back: asyncio.Event,
         *,
         discovered: Discovered = nothing_discovered,
+        newer: Newer | None = None,
     ) -> None:
         self._answers = answers
         self._documents = documents
@@ -80,6 +81,7 @@ class Local:
         self._clock = clock
         self._back = back
         self._discovered = discovered
+        self._newer = newer or Newer()
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
         self._ending = False
 
@@ -288,6 +290,7 @@ class Local:
             bookmark=bookmark,
             seconds=seconds,
             over=self._back,
+            newer=self._newer.of(call.group, call.resource),
             spread=self._spread,
             clock=self._clock,
         )

@@ -104,12 +104,15 @@ def test_root_in_a_pod_of_the_host_s_network_is_not_the_node(group: str) -> None
 def test_any_doubt_is_a_no() -> None:
     assert not is_node(caller(), SocketLookupError("gone"))
     assert not is_node(caller(), PermissionError("hidden"))
+    for hidden in ("/../../pod2/abc", "/.."):
+        assert not is_node(caller(), Owner(0, HOST | {hidden}))
 
 
 def test_a_connection_is_looked_up_once() -> None:
     asked = []
 
-    def look_up(client, server) -> Owner:
+    def look_up(client, server, uids) -> Owner:
+        assert uids == {0}
         asked.append(client)
         return Owner(0, HOST)
 
