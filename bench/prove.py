@@ -90,10 +90,28 @@ BARS = (
         {"TOONO_PROVE": "1"},
     ),
     Bar(
+        "tree",
+        "kill -9 while the tree is written, 200; a power cut in each of its steps",
+        "tests/crash/test_tree_kill.py tests/crash/test_tree_power.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "spool",
+        "kill -9 of a hub that spools, and of one that replays, 100 each",
+        "tests/crash/test_spool_kill.py",
+        {"TOONO_KILLS": "100"},
+    ),
+    Bar(
         "pool",
-        "hub, leader and etcd killed and paused in all combinations, 200 cycles;"
-        " hub and etcd killed at every step, 200",
-        "tests/crash/test_etcd_pool.py tests/crash/test_etcd_kill.py",
+        "hubs, leader and etcd killed and paused in all combinations: 200 times the"
+        " pool, 200 whole hubs",
+        "tests/crash/test_etcd_pool.py tests/crash/test_pool_kill.py",
+        {"TOONO_KILLS": "200"},
+    ),
+    Bar(
+        "components",
+        "hub and etcd killed at every step of a component's list; 200 by chance",
+        "tests/crash/test_etcd_kill.py",
         {"TOONO_KILLS": "200"},
     ),
     Bar(
