@@ -4,9 +4,15 @@
 import asyncio
 import json
 
+from click.testing import CliRunner
+
 from tests.pool import KUBELET, PROXY, SLICES, pools
-from tests.rig import ask, begin, body, get, headers_of, until
+from tests.rig import ask, begin, body, get, headers_of, hub_over, until
+from toono.cli.pool import command
+from toono.config.pool import PoolSettings
 from toono.store.etcd_messages import Range
+
+NAME = "endpointslices.discovery.k8s.io"
 
 
 def test_a_follower_that_is_cut_off_answers_newer_than_its_disk(tmp_path) -> None:
@@ -177,5 +183,65 @@ def test_the_leader_renews_in_the_cloud_the_lease_of_a_cut_off_node(tmp_path) ->
             await cut.restore_cloud()
             await until_keys(etcd, b"/registry/leases/", set())
             etcd.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_hub_that_shall_not_lead_follows(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            never = await pool.join("edge-1", pool={"elect": False})
+            await until(lambda: never.role == "follower", 20)
+            leader = await pool.join("edge-2")
+            await until(lambda: leader.role == "leader", 20)
+            await until(lambda: never.member.election.now.leader == "edge-2", 20)
+            await pool.published(1)
+            await never.cut_cloud()
+            await until_names(never, {"a"})
+
+    asyncio.run(scenario())
+
+
+def test_what_was_adopted_is_answered_after_a_restart_without_any_link(
+    tmp_path,
+) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            leader = await pool.join("edge-1")
+            await until(lambda: pool.leader() is leader, 20)
+            follower = await pool.join("edge-2")
+            await follower.names()
+            await follower.cut_cloud()
+            pool.add_slice("b")
+            await until_names(follower, {"a", "b"})
+        nowhere = PoolSettings(endpoints=(("127.0.0.1", 9),), tls=None)
+        async with hub_over(
+            [("127.0.0.1", 9)], tmp_path / "edge-2", node_name="edge-2", pool=nowhere
+        ) as hub:
+            answer = await ask(hub, get(SLICES, agent=PROXY))
+            items = json.loads(body(answer))["items"]
+            assert {one["metadata"]["name"] for one in items} == {"a", "b"}
+
+    asyncio.run(scenario())
+
+
+def test_the_status_of_a_pool_is_printed(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            node = await pool.join("edge-1", status_listen=("127.0.0.1", 0))
+            await pool.published(1)
+            port = str(node.hub.status_address[1])
+            printed = await asyncio.to_thread(
+                CliRunner().invoke, command, ["status", "--serve-port", port]
+            )
+            assert printed.exit_code == 0, printed.output
+            lines = [line.split() for line in printed.output.splitlines()]
+            assert ["role:", "leader"] in lines
+            (slices,) = [line for line in lines if line[:1] == [NAME]]
+            assert slices[1] == slices[3], "all of it is published"
+            assert slices[2] == "1"
 
     asyncio.run(scenario())

@@ -111,8 +111,7 @@ class Member:
 
     async def run(self) -> None:
         """Take part until cancelled; then give up what this hub leads."""
-        if self._parts.elect:
-            self.election.start()
+        self.election.start()
         watch = spawn(self._watch_lists(), name="pool-lists")
         try:
             while True:
@@ -136,7 +135,7 @@ class Member:
             await self._step("upload", self.lending.upload)
         if now.delegates:
             await self._step("delegate", self._delegate)
-        if now.asks_delegation or self._beaten_at > 0:
+        if now.asks_delegation or self._beaten_at != NEVER:
             await self._step("heartbeat", self._beat)
         if now.source is Source.POOL:
             await self._step("adopt", self._adopt)
@@ -163,7 +162,8 @@ class Member:
 
     def _may_lead(self) -> bool:
         # Whoever cannot be asked is found out by the election itself.
-        return self._parts.upstream.online and self.reach is not Reach.MINORITY
+        online = self._parts.upstream.online
+        return self._parts.elect and online and self.reach is not Reach.MINORITY
 
     # -- what can be reached ------------------------------------------------------------
 
@@ -290,7 +290,7 @@ class Member:
     async def _beat(self) -> None:
         """Ask for a heartbeat while cut off and the kubelet lives; else ask no more."""
         if not (self.duty.asks_delegation and self._parts.kubelet_lives()):
-            if self._beaten_at > 0 and self.reach is Reach.MAJORITY:
+            if self._beaten_at != NEVER and self.reach is Reach.MAJORITY:
                 await self._requester.stop()
                 self._beaten_at = NEVER
             return
