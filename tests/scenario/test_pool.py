@@ -10,6 +10,7 @@ from tests.pool import KUBELET, PROXY, SLICES, pools
 from tests.rig import ask, begin, body, get, headers_of, hub_over, until
 from toono.cli.pool import command
 from toono.config.pool import PoolSettings
+from toono.runtime.tasks import cancel_and_wait
 from toono.store.etcd_messages import Range
 
 NAME = "endpointslices.discovery.k8s.io"
@@ -243,5 +244,68 @@ def test_the_status_of_a_pool_is_printed(tmp_path) -> None:
             (slices,) = [line for line in lines if line[:1] == [NAME]]
             assert slices[1] == slices[3], "all of it is published"
             assert slices[2] == "1"
+
+    asyncio.run(scenario())
+
+
+def test_a_configmap_adds_to_what_is_shared_while_hubs_run(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            add = pool.server.create
+            add("configmaps", {"metadata": {"name": "shared"}}, namespace="default")
+            leader = await pool.join("edge-1")
+            await until(lambda: pool.leader() is leader, 20)
+            follower = await pool.join("edge-2")
+            wanted = [{"group": "", "version": "v1", "resource": "configmaps"}]
+            content = {"pool_scope_resources": json.dumps(wanted)}
+            add(
+                "configmaps",
+                {"metadata": {"name": "yurt-hub-cfg"}, "data": content},
+                namespace="kube-system",
+            )
+            for node in (leader, follower):
+                await until(lambda node=node: len(resources(node)) == 3, 20)
+            await until(lambda: resources(leader)["configmaps"]["published"] > 0, 20)
+            await follower.cut_cloud()
+            add("configmaps", {"metadata": {"name": "later"}}, namespace="default")
+            target = "/api/v1/namespaces/default/configmaps"
+            async with asyncio.timeout(20):
+                while await follower.names(target) != {"shared", "later"}:
+                    await asyncio.sleep(0.05)
+
+    def resources(node) -> dict:
+        return {one["resource"]: one for one in node.member.page()["collections"]}
+
+    asyncio.run(scenario())
+
+
+def test_a_leader_that_slept_through_its_lease_writes_nothing(tmp_path) -> None:
+    """It still takes itself for the leader: etcd refuses it, nobody's clock does."""
+
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            slept = await pool.join("edge-1")
+            await until(lambda: pool.leader() is slept, 20)
+            await pool.published(1)
+            believed = slept.member.election.now
+            await cancel_and_wait(slept.member.election._task)
+            other = await pool.join("edge-2")
+            await until(lambda: other.role == "leader", 20)
+            slept.member.election.now = believed
+            pool.add_slice("b")
+            await until(lambda: slept.member.fenced > 0, 20)
+            etcd = pool.cluster.client()
+            shared = b"/registry/endpointslices/"
+            await until_keys(
+                etcd, shared, {shared + b"default/a", shared + b"default/b"}
+            )
+            # Whoever leads takes back what was written besides; the other one cannot.
+            before = slept.member.fenced
+            pool.server.delete("endpointslices", "a", namespace="default")
+            await until_keys(etcd, shared, {shared + b"default/b"})
+            await until(lambda: slept.member.fenced > before, 20)
+            assert other.member.fenced == 0
+            etcd.close()
 
     asyncio.run(scenario())

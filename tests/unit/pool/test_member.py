@@ -349,11 +349,20 @@ def test_leaders_follow_the_cloud_and_nobody_else_does() -> None:
         del stage.member._follow_cloud
         await stage.member._follow_cloud(True)
         await asyncio.wait_for(running.wait(), 1)
-        assert len(stage.member._following) == 1
+        (task,) = stage.member._following.values()
         await stage.member._follow_cloud(True)
-        assert len(stage.member._following) == 1
+        assert list(stage.member._following.values()) == [task]
+        stage.member.share([("", "v1", "endpoints")])
+        for follower in stage.member._followers.values():
+            follower.run = follow
+        await stage.member._follow_cloud(True)
+        assert len(stage.member._following) == 2
+        stage.member.share([])
+        await stage.member._follow_cloud(True)
+        assert list(stage.member._following.values()) == [task]
         await stage.member._follow_cloud(False)
-        assert stage.member._following == []
+        assert stage.member._following == {}
+        assert task.cancelled()
 
     play(scenario)
 
