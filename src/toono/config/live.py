@@ -137,6 +137,8 @@ class LiveAgents:
         self._live: dict[str, frozenset[str]] = {}
         self._problems: dict[str, str] = {}
         self._followers: list[Follower] = []
+        self.listeners: list[Callable[[str, Mapping[str, bytes]], None]] = []
+        """Told (source, ConfigMaps by name) at each word of the cloud."""
         self.policy = Policy(self._fixed)
         self.bad_values = 0
 
@@ -208,6 +210,8 @@ class LiveAgents:
         Each source has its own last good value: one that is not heard yet, or may not
         be read, takes nothing back.
         """
+        for listener in self.listeners:
+            listener(source, objects)
         live: frozenset[str] = frozenset()
         for name, content in objects.items():
             found = _agents_of(content)
