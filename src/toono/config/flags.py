@@ -163,7 +163,8 @@ FLAGS: tuple[Flag, ...] = (
         "kubelet-health-grace-period",
         "duration",
         40.0,
-        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "without a renewal of the kubelet's, until the hub stops renewing, too; 0s: it"
+        " never does",
         "Autonomy",
     ),
     Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
