@@ -249,7 +249,7 @@ def write(outcomes: Mapping[str, Outcome]) -> None:
     lines = [
         "# Proofs",
         "",
-        f"`make prove`, or some by `python -m bench.prove --only NAME`."
+        "`make prove`; `python -m bench.prove -h` says how to run some of them."
         f" Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
         f" {platform.machine()}, {os.cpu_count()} cores,"
         f" Python {platform.python_version()}, {platform.system()} {platform.release()}.",
