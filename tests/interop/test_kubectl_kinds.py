@@ -185,6 +185,9 @@ OTHERS = [
     ("api-resources",),
     ("api-resources", "--namespaced=true", "-o", "wide"),
     ("api-versions",),
+    ("explain", "widgets"),
+    ("explain", "widgets.spec.size"),
+    ("explain", "pods.spec.containers"),
     ("wait", "--for=jsonpath={.status.phase}=Running", "pod/web-0", "--timeout=9s"),
     ("cluster-info",),
     ("get", "--raw", "/version"),
@@ -309,6 +312,18 @@ def test_explain_explains_what_it_did_online(stage: Stage) -> None:
     assert "replicas" in online["explain", "crontabs.spec.replicas"][1]
     cut_from(stage)
     assert differences(stage, online) == {}
+
+
+def test_writes_are_the_server_s_to_validate(stage: Stage) -> None:
+    """kubectl looks for that in OpenAPI, which passes through."""
+    wait_until_online(stage)
+    for command in (
+        ("create", "configmap", "made", "--from-literal=a=b"),
+        ("label", "configmap", "made", "c=d"),
+        ("create", "namespace", "made"),
+    ):
+        done = kubectl(stage, *command)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_watch_shows_what_is_there_is_held_and_ends_cleanly(stage: Stage) -> None:
