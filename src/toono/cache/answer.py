@@ -21,6 +21,7 @@ from toono.cache.scopes import Scopes
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
+from toono.kube.kinds import built_in
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 
@@ -53,6 +54,19 @@ class Unacceptable(NamedTuple):
     """It is known, but in no form that the caller accepts: 406."""
 
 
+class ServedKind(NamedTuple):
+    """What discovery tells of a resource."""
+
+    kind: str
+    namespaced: bool | None
+    """None where that was not told."""
+
+
+def nothing_known(call: Call) -> ServedKind | None:
+    """Tell nothing of any resource."""
+    return None
+
+
 Accepts = Callable[[Scope], bool]
 """May an answer to the call be made of this scope's rows, in their form?"""
 
@@ -63,6 +77,8 @@ NEVER_ASKED = "nobody on this node asked this question while the link was up"
 ONLY_IN_PART = (
     "only metadata or a table of it was seen while the link was up, not the objects"
 )
+NO_KIND = "nothing that was seen tells of what kind these objects are"
+NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
 NOT_SELECTABLE = "what was kept cannot be selected from so"
 DAMAGED = "what was kept for this question is incomplete or damaged"
 
@@ -73,6 +89,8 @@ class Answers:
 
     scopes: Scopes
     node_name: str
+    served: Callable[[Call], ServedKind | None] = nothing_known
+    """Asked where rows cannot tell a kind, or whether a resource has namespaces."""
 
     async def get(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a GET by name: of the scopes that cover it, the newest decides."""
@@ -80,7 +98,7 @@ class Answers:
         candidates = [
             scope
             for scope in await self._loaded(call, call.name)
-            if _covers_name(scope, call) or key in scope.rows
+            if key in scope.rows or (_was_known(scope) and _covers_name(scope, call))
         ]
         if not candidates:
             return Unknown(NEVER_ASKED)
@@ -144,7 +162,28 @@ class Answers:
             return Unknown(f"{NOT_SELECTABLE}: {exc}")
         if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
+        doubt = "" if keys else self._doubt_of_empty(scope, call)
+        if doubt:
+            return Unknown(doubt)
         return Found(scope, [contents[key] for key in keys], keys)
+
+    def _doubt_of_empty(self, scope: Scope, call: Call) -> str:
+        """Say what forbids to call this question's list empty, "" if nothing does.
+
+        An empty list needs its kind. And a list of one namespace is not known by one
+        of all, unless the resource has namespaces: an API server knows no such path.
+        """
+        known = built_in(call.group, call.resource) or self.served(call)
+        if not scope.kind:
+            if known is None:
+                return NO_KIND
+            group = f"{call.group}/" if call.group else ""
+            scope.kind, scope.api_version = known.kind, f"{group}{call.version}"
+        if not call.namespace or scope.question.namespace:
+            return ""
+        if any(namespace for namespace, _ in scope.rows):
+            return ""
+        return "" if known is not None and known.namespaced else NO_SCOPE
 
     async def definition(self, call: Call) -> bytes | None:
         """Return the CustomResourceDefinition of a call's resource, as stored JSON."""
@@ -224,6 +263,11 @@ def _field(reader: Reader, scope: Scope, item: bytes, path: str) -> str:
 
 def _single(scope: Scope) -> bool:
     return scope.question.name != ""
+
+
+def _was_known(scope: Scope) -> bool:
+    """Say whether the cloud ever answered: a watch that only began says nothing."""
+    return scope.complete or scope.version > 0
 
 
 def _covers_name(scope: Scope, call: Call) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from toono.cache.scope import Question, Row, RowKey
+from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.codec.base import Object, Style
 from toono.errors import CodecError, DamagedRowError
 from toono.store.base import Key
@@ -41,6 +41,8 @@ class ScopeRow(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Buckets whose rows nothing points to: a list written ahead, or replaced."""
     columns: bytes = b""
     no_rows: Literal["[]", "null"] = "[]"
+    size: int = 0
+    """Bytes of its objects when this was written: a few more or less by now."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -77,6 +79,29 @@ def row_key(key: Key) -> RowKey:
     if not found:
         raise CodecError(f"row key {key!r} is no name")
     return namespace, name
+
+
+def row_of(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
+    """Return a scope's own row: what there is to it without its objects."""
+    return ScopeRow(
+        question=scope.question,
+        bucket=scope.bucket,
+        kind=scope.kind,
+        list_kind=scope.list_kind,
+        api_version=scope.api_version,
+        style=scope.style,
+        version=scope.version,
+        epoch=scope.epoch,
+        complete=scope.complete,
+        imported=scope.imported,
+        confirmed_at=scope.confirmed_at,
+        count=len(scope.rows),
+        digest=scope.digest,
+        garbage=garbage,
+        columns=scope.columns,
+        no_rows=scope.no_rows,
+        size=scope.size,
+    )
 
 
 def encode_scope(row: ScopeRow) -> bytes:

@@ -99,12 +99,25 @@ class Scope:
     """False once a change was not taken by the store: the next one writes it whole."""
     loaded: bool = True
     """False from a restart until the rows' index has been read from the store."""
+    stored_size: int = 0
+    """Bytes of its objects until then, as its own row says."""
     dropped: bool = False
     """Given up: who still feeds it feeds nothing."""
 
-    def reading(self, *, consistent: bool, known_epoch: int = 0) -> "Reading":
+    def reading(
+        self, *, consistent: bool, known_epoch: int = 0, seen: int = 0
+    ) -> "Reading":
         """Note the state of the scope as a request for it is sent."""
-        return Reading(consistent, self.version, self.epoch, self.serial, known_epoch)
+        return Reading(
+            consistent, self.version, self.epoch, self.serial, known_epoch, seen
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of its objects, in memory or not."""
+        if not self.loaded:
+            return self.stored_size
+        return sum(row.size for row in self.rows.values())
 
     @property
     def age_order(self) -> tuple[int, int]:
@@ -123,6 +136,8 @@ class Reading(NamedTuple):
     serial: int
     known_epoch: int = 0
     """The newest epoch that was known: a consistent answer belongs to it."""
+    seen: int = 0
+    """The newest version in it that anybody had seen of the resource."""
 
     def is_of_newer_epoch(self, scope: Scope) -> bool:
         """Say whether the answer is from after a restore that `scope` missed."""
@@ -140,12 +155,12 @@ def accept_list(
     """Replace the scope's rows by a complete list, or burst, at `version`.
 
     Taken if it is not older than the scope; a list that is older changes nothing,
-    except a consistent one that is older than the scope was *when it was asked for*:
+    except a consistent one that is older than what was known *when it was asked for*:
     then the cloud itself went back, and the list begins `next_epoch`.
     """
     if reading.epoch != scope.epoch:
         return None
-    restored = reading.consistent and version < reading.version
+    restored = reading.consistent and version < max(reading.version, reading.seen)
     restored = restored or reading.is_of_newer_epoch(scope)
     if version < scope.version and not restored and not scope.imported:
         return None

@@ -9,9 +9,11 @@ it belongs to the event loop: no rule ever waits for a disk.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from toono.cache.hot import Hot
+from toono.cache.index import Index
+from toono.cache.overlap import belies
 from toono.cache.persist import Keeper
 from toono.cache.rows import (
     SCOPE_PREFIX,
@@ -27,7 +29,6 @@ from toono.cache.rows import (
 from toono.cache.scope import Change, Question, Row, RowKey, Scope, forget, name_hash
 from toono.errors import CodecError
 from toono.kube.names import parse_version
-from toono.kube.selectors import pinned_name
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Store
@@ -46,15 +47,6 @@ FIRST = "kubelet"
 
 
 @dataclass(slots=True)
-class Family:
-    """A component's scopes of one resource: of all names, and by the one they name."""
-
-    questions: dict[Question, Scope] = field(default_factory=dict)
-    wide: list[Scope] = field(default_factory=list)
-    named: dict[str, list[Scope]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Counters:
     """What the cache did since the start; read by metrics."""
 
@@ -69,18 +61,16 @@ class Scopes:
 
     def __init__(self, store: Store, *, clock: Clock, hot: Hot | None = None) -> None:
         self._store = store
-        self._clock = clock
+        self._clock, self.now = clock, clock.wall
         self._hot = hot or Hot()
         self._keeper = Keeper(
             store, clock=clock, contents=self.contents, lost=self._lost, kept=self._keep
         )
-        self._families: dict[tuple[str, str, str], Family] = {}
-        self._askers: dict[tuple[str, str], list[str]] = {}
+        self._index = Index()
         self._high_water: dict[tuple[str, str], int] = {}
         self._loading: dict[int, asyncio.Task[None]] = {}
         self._next_id = 1
         self._flusher: asyncio.Task[None] | None = None
-        self._count = 0
         self.epoch = 0
         self.counters = Counters()
         self.has_room: Callable[[str], bool] = lambda _: True
@@ -114,11 +104,14 @@ class Scopes:
             imported=row.imported,
             confirmed_at=row.confirmed_at,
             digest=row.digest,
+            stored_size=row.size,
             loaded=False,
         )
-        self._place(scope)
+        self._index.place(scope)
         self._next_id = max(self._next_id, number + 1)
-        self.epoch = max(self.epoch, row.epoch)
+        if row.epoch > self.epoch:
+            self.epoch = row.epoch
+            self._high_water.clear()
         self._raise_high_water(scope)
         self._keeper.adopt(scope, row)
 
@@ -142,30 +135,21 @@ class Scopes:
 
     def find(self, question: Question) -> Scope | None:
         """Return the scope of exactly this question."""
-        family = self._families.get((question[0], question[1], question[3]))
-        return family.questions.get(question) if family else None
+        return self._index.find(question)
 
     def about(
         self, component: str, group: str, resource: str, name: str
     ) -> Sequence[Scope]:
         """Return a component's scopes of all names, and those of `name` if it is set."""
-        family = self._families.get((component, group, resource))
-        if family is None:
-            return ()
-        named = family.named.get(name)
-        return family.wide if named is None else [*named, *family.wide]
+        return self._index.about(component, group, resource, name)
 
     def of_all(self, group: str, resource: str, name: str) -> Sequence[Scope]:
         """Return the same of every component of the node."""
-        found: list[Scope] = []
-        for component in self._askers.get((group, resource), ()):
-            found += self.about(component, group, resource, name)
-        return found
+        return self._index.of_all(group, resource, name)
 
     def all(self) -> Iterable[Scope]:
         """Return every scope, by component and resource."""
-        for family in self._families.values():
-            yield from family.questions.values()
+        return self._index.all()
 
     def ensure(self, question: Question) -> Scope | None:
         """Return the question's scope, new if need be; None beyond the limits."""
@@ -179,32 +163,16 @@ class Scopes:
         bucket = self._keeper.new_bucket()
         scope = Scope(self._next_id, question, bucket, epoch=self.epoch)
         self._next_id += 1
-        self._place(scope)
+        self._index.place(scope)
         return scope
 
     def _full(self) -> bool:
-        return self._count >= MAX_SCOPES or self.size_bytes >= MAX_BYTES
+        return self._index.count >= MAX_SCOPES or self.size_bytes >= MAX_BYTES
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all objects remembered, in memory or not."""
-        return sum(row.size for scope in self.all() for row in scope.rows.values())
-
-    def _place(self, scope: Scope) -> None:
-        self._count += 1
-        question = scope.question
-        place = (question.component, question.group, question.resource)
-        family = self._families.get(place)
-        if family is None:
-            family = self._families[place] = Family()
-            askers = self._askers.setdefault((question.group, question.resource), [])
-            askers.append(question.component)
-        family.questions[question] = scope
-        name = question.name or pinned_name(question.field_selector)
-        if name:
-            family.named.setdefault(name, []).append(scope)
-        else:
-            family.wide.append(scope)
+        return sum(scope.size for scope in self.all())
 
     def doubt(self) -> None:
         """Hold every scope for incomplete: rows may be lost, or old."""
@@ -217,13 +185,16 @@ class Scopes:
         for scope in self.all():
             scope.durable = False
 
+    def is_kept(self, scope: Scope) -> bool:
+        """Say whether all that a scope has ever shown is with the store."""
+        return scope.complete and not self._keeper.is_writing(scope)
+
     def retire_imported(self, question: Question) -> None:
         """Forget what was imported for a question's component and resource.
 
         The cloud has listed some of it: an older file could now only show a ghost.
         """
-        family = self._families.get((question[0], question[1], question[3]))
-        for scope in list(family.wide) if family else ():
+        for scope in self.about(question[0], question[1], question[3], ""):
             if scope.imported and scope.rows:
                 deletes = tuple(scope.rows)
                 scope.rows, scope.digest = {}, 0
@@ -248,7 +219,7 @@ class Scopes:
         where nothing needs keeping or it could not be. A change that the store does
         not take makes the scope incomplete until its next list.
         """
-        scope.confirmed_at = self._clock.wall()
+        scope.confirmed_at = self.now()
         if scope.epoch > self.epoch:
             self._enter_epoch(scope)
         self._raise_high_water(scope)
@@ -260,20 +231,30 @@ class Scopes:
             return None
         if scope.question.resource == "leases":
             return None  # not worth a write: a lease is old before it can be read
-        return self._keeper.keep(scope, change, sync=sync)
+        may_wait = not (change.puts or change.deletes) and not self._is_belied(scope)
+        return self._keeper.keep(scope, change, sync=sync, may_wait=may_wait)
+
+    def _is_belied(self, scope: Scope) -> bool:
+        """Say whether another scope would answer what this one's version denies."""
+        since = self._keeper.stored_version(scope)
+        others = self._index.beside(scope)
+        return any(one is not scope and belies(one, scope, since) for one in others)
 
     def _keep_to_budget(self, component: str, newest: Scope) -> None:
         """Empty a component's oldest scopes until the rest is within its budget."""
         scopes = [one for one in self.all() if one.question.component == component]
-        sizes = {one.id: sum(r.size for r in one.rows.values()) for one in scopes}
-        left = sum(sizes.values()) - BUDGETS[component]
+        left = sum(one.size for one in scopes) - BUDGETS[component]
         for scope in sorted(scopes, key=lambda one: one.confirmed_at):
-            if left > 0 and scope is not newest and scope.rows:
-                left -= sizes[scope.id]
+            size = scope.size
+            if left > 0 and scope is not newest and size:
+                left -= size
                 self.empty(scope)
 
     def empty(self, scope: Scope) -> None:
         """Give up what a scope holds: its question is unknown again."""
+        if not scope.loaded:
+            self.drop(scope)  # what it holds is known to the store alone
+            return
         deletes = tuple(scope.rows)
         scope.rows, scope.digest = {}, 0
         forget(scope)
@@ -287,11 +268,7 @@ class Scopes:
             return False
         for key in scope.rows:
             self._hot.drop((scope.id, key))
-        family = self._families[scope.question[0], scope.question[1], scope.question[3]]
-        del family.questions[scope.question]
-        for some in (family.wide, *family.named.values()):
-            some[:] = [one for one in some if one is not scope]
-        self._count -= 1
+        self._index.remove(scope)
         return True
 
     def _enter_epoch(self, scope: Scope) -> None:
@@ -363,8 +340,11 @@ class Scopes:
             del self._loading[scope.id]
 
     def _judge(self, scope: Scope, *, digest: int, damaged: int) -> None:
-        """Mark the scope incomplete unless every name it had is there, undamaged."""
-        lost = digest != scope.digest
+        """Mark the scope incomplete unless every name it had is there, undamaged.
+
+        Of one that is incomplete already nobody claims to know all names.
+        """
+        lost = digest != scope.digest and (scope.complete or scope.imported)
         scope.digest = digest
         if not (damaged or lost):
             return

@@ -54,7 +54,13 @@ command.add_command(agents.command, "agents")
 @PATH
 @OUTPUT
 def list_questions(disk_cache_path: Path, output: str) -> None:
-    """List the questions that can be answered while cut off."""
+    """List the questions that can be answered while cut off.
+
+    \b
+    Examples:
+      toono cache ls
+      toono cache ls -o json --disk-cache-path=/var/lib/toono
+    """
     found = sorted(remembered(_database(disk_cache_path)), key=lambda one: one.question)
     rows = [_summary(one) for one in found]
     if output == "json":
@@ -86,6 +92,11 @@ def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None
     """Print one remembered object: [NAMESPACE/]NAME.
 
     The newest that is whole; else what of it was seen, metadata or a row of a Table.
+
+    \b
+    Examples:
+      toono cache get kubelet pods default/web-0
+      toono cache get kubelet nodes edge-1
     """
     namespace, _, last = name.rpartition("/")
     best: Remembered | None = None
@@ -110,7 +121,12 @@ def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None
 @command.command("verify")
 @PATH
 def verify(disk_cache_path: Path) -> None:
-    """Check every checksum and every set of names; exit 1 on damage."""
+    """Check every checksum and every set of names; exit 1 on damage.
+
+    \b
+    Example:
+      toono cache verify --disk-cache-path=/var/lib/toono
+    """
     database = _database(disk_cache_path)
     lost = lost_questions(database)
     problems = [f"{lost} questions cannot be read"] if lost else []

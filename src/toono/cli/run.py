@@ -10,10 +10,14 @@ from typing import Any
 import click
 
 from toono.app import Hub, HubSettings
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
-from toono.config.options import Options, parse_reader
-from toono.identity.rights import RightsSettings
+from toono.config.options import Options, interception_of
+from toono.config.pool import pool_of
+from toono.config.rights import rights_of
+from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
@@ -43,6 +47,7 @@ def command(**given: Any) -> None:
     for flag in options.later:
         click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
     settings = settings_of(options)
+    leave_no_core()
     sys.setswitchinterval(SWITCH_SECONDS)
     give_back_large_blocks()
     try:
@@ -66,17 +71,25 @@ def settings_of(options: Options) -> HubSettings:
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
-        rights=RightsSettings(
-            lapse=options.number("pod-rights-lapse"),
-            leeway=options.number("token-leeway"),
-            audiences=frozenset(options.words("api-audiences")),
-            allowed=frozenset(map(parse_reader, options.words("offline-readers"))),
-        ),
+        rights=rights_of(options),
         status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
+        lease_interception=interception_of(options),
+        gc_seconds=60.0 * options.number("gc-frequency"),
+        kubelet_grace=options.number("kubelet-health-grace-period"),
         yurthub_metrics=options.flag("yurthub-metrics"),
+        pool=pool_of(options, cloud_ca=identity.files.ca),
+        writes=WriteTable(
+            events=options.text("events-while-offline"),
+            statuses=options.text("status-while-offline"),
+        ),
+        spool=SpoolSettings(
+            max_writes=int(options.number("spool-max-writes")),
+            max_bytes=int(options.number("spool-max-mebibytes")) * 1024 * 1024,
+        ),
+        review_lifetime=options.number("review-lifetime"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),

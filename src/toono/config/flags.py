@@ -22,9 +22,7 @@ class Flag(NamedTuple):
     comes: str = ""
 
 
-_POOL = "the pool"
 _IDENTITY = "certificates and identity"
-_AUTONOMY = "autonomy"
 _FILTERS = "filters and shared watches"
 
 FLAGS: tuple[Flag, ...] = (
@@ -43,10 +41,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag("heartbeat-healthy-threshold", "integer", 2, "good probes to be up", "Cloud"),
     Flag("heartbeat-interval-seconds", "integer", 10, "between probes", "Cloud"),
     Flag("heartbeat-timeout-seconds", "integer", 2, "for one probe", "Cloud"),
-    Flag("heartbeat-failed-retry", "integer", 3, "lease updates", "Cloud", _AUTONOMY),
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
-    Flag("nodepool-name", "text", "", "the node's pool", "Node", _POOL),
+    Flag("nodepool-name", "text", "", "the node's pool", "Node", _FILTERS),
     Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
     Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
@@ -104,15 +101,14 @@ FLAGS: tuple[Flag, ...] = (
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
     Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
-    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
     Flag(
-        "root-dir",
-        "text",
-        "/var/lib/yurthub",
-        "of certificates",
-        "Bootstrap",
-        _IDENTITY,
+        "gc-frequency",
+        "integer",
+        120,
+        "minutes between sweeps for what the cloud no longer has; 0: none",
+        "Cache",
     ),
+    Flag("root-dir", "text", "/var/lib/yurthub", "of certificates", "Bootstrap"),
     Flag(
         "bootstrap-mode",
         "text",
@@ -132,26 +128,138 @@ FLAGS: tuple[Flag, ...] = (
         _IDENTITY,
     ),
     Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
-    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
+    Flag(
+        "events-while-offline",
+        "text",
+        "spool",
+        "events written while cut off: spool (kept, sent in order later) or 503",
+        "Autonomy",
+    ),
+    Flag(
+        "status-while-offline",
+        "text",
+        "503",
+        "a kubelet's status patches while cut off: 503, or spool (the newest is kept)",
+        "Autonomy",
+    ),
+    Flag("spool-max-writes", "integer", 10000, "that wait for the link", "Autonomy"),
+    Flag("spool-max-mebibytes", "integer", 16, "that wait for the link", "Autonomy"),
+    Flag(
+        "review-lifetime",
+        "duration",
+        86400.0,
+        "how long a verdict on a caller of the kubelet holds while cut off; 0s: never",
+        "Autonomy",
+    ),
+    Flag(
+        "lease-interception",
+        "text",
+        "auto",
+        "who renews the node's Lease: auto (the hub, where the kubelet renews through"
+        " it and nobody else does), always, never",
+        "Autonomy",
+    ),
+    Flag(
+        "kubelet-health-grace-period",
+        "duration",
+        40.0,
+        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "Autonomy",
+    ),
     Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
     Flag("disabled-resource-filters", "list", (), "", "Filters", _FILTERS),
     Flag("enable-node-pool", "flag", True, "", "Filters", _FILTERS),
     Flag("enable-pool-service-topology", "flag", False, "", "Filters", _FILTERS),
-    Flag("pool-scope-resources", "list", (), "", "Filters", _FILTERS),
     Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
-    Flag("enable-coordinator", "flag", False, "", "Pool", _POOL),
-    Flag("coordinator-server-addr", "text", "", "", "Pool", _POOL),
-    Flag("coordinator-storage-addr", "text", "", "", "Pool", _POOL),
-    Flag("coordinator-storage-prefix", "text", "/registry", "", "Pool", _POOL),
-    Flag("leader-elect", "flag", True, "", "Pool", _POOL),
-    Flag("leader-elect-lease-duration", "duration", 15.0, "", "Pool", _POOL),
-    Flag("leader-elect-renew-deadline", "duration", 10.0, "", "Pool", _POOL),
-    Flag("leader-elect-retry-period", "duration", 2.0, "", "Pool", _POOL),
-    Flag("leader-elect-resource-lock", "text", "leases", "", "Pool", _POOL),
-    Flag("leader-elect-resource-name", "text", "yurthub", "", "Pool", _POOL),
-    Flag("leader-elect-resource-namespace", "text", "kube-system", "", "Pool", _POOL),
+    Flag("enable-coordinator", "flag", False, "take part in a pool", "Pool"),
+    Flag(
+        "coordinator-storage-addr",
+        "list",
+        (),
+        "members of the pool's etcd, comma separated: https://10.0.0.5:12379",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-storage-prefix",
+        "text",
+        "/registry",
+        "of all keys in the pool's etcd, as an API server over it has it",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-ca-file",
+        "text",
+        "",
+        "CA of the pool's etcd. Default: yurt-coordinator-ca.crt in"
+        " <root-dir>/yurtcoordinator",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-cert-file",
+        "text",
+        "",
+        "this hub's certificate for it. Default: yurt-coordinator-yurthub-client.crt"
+        " there",
+        "Pool",
+    ),
+    Flag("coordinator-key-file", "text", "", "its key, likewise", "Pool"),
+    Flag(
+        "coordinator-server-addr",
+        "text",
+        "",
+        "taken, has no effect: the pool's etcd is asked itself",
+        "Pool",
+    ),
+    Flag(
+        "pool-scope-resources",
+        "list",
+        (),
+        "what the leader writes for all, beside services and endpointslices:"
+        " Group/Version/Resource",
+        "Pool",
+    ),
+    Flag("leader-elect", "flag", True, "this hub may lead its pool", "Pool"),
+    Flag(
+        "leader-elect-lease-duration",
+        "duration",
+        15.0,
+        "until a leader that is silent is followed by another",
+        "Pool",
+    ),
+    Flag(
+        "leader-elect-renew-deadline",
+        "duration",
+        10.0,
+        "a leader renews twice in it",
+        "Pool",
+    ),
+    Flag("leader-elect-retry-period", "duration", 2.0, "between tries to lead", "Pool"),
+    Flag(
+        "leader-elect-resource-lock",
+        "text",
+        "leases",
+        "taken, has no effect: the lock is a key and a lease of the pool's etcd",
+        "Pool",
+    ),
+    Flag(
+        "leader-elect-resource-name", "text", "yurthub", "taken, has no effect", "Pool"
+    ),
+    Flag(
+        "leader-elect-resource-namespace",
+        "text",
+        "kube-system",
+        "taken, has no effect",
+        "Pool",
+    ),
     Flag(
         "max-requests-in-flight", "integer", 250, "taken, has no effect", "Deprecated"
+    ),
+    Flag(
+        "heartbeat-failed-retry",
+        "integer",
+        3,
+        "taken, has no effect: health is no matter of the Lease",
+        "Deprecated",
     ),
     Flag("enable-iptables", "flag", False, "taken, has no effect", "Deprecated"),
     Flag("profiling", "flag", True, "taken, has no effect", "Deprecated"),

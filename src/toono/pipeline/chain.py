@@ -2,12 +2,14 @@
 """READ FIRST. Every request passes here, from top to bottom of `serve`:
 
 1. the wire's gate has refused what no request may be;
-2. the head becomes one `Call`;
+2. the head becomes one `Call`, and a body that is too large is refused (413);
 3. it is counted in, or told to come again (429);
-4. the caller is looked at: the node, a token's owner, or nobody;
-5. `route` says who answers: the API server, the hub, nobody;
-6. a link that fails on the way sends reads back to 5, as one that is cut off;
-7. whatever goes wrong becomes a v1 Status here, and only here.
+4. the node's calls about its own Lease are answered by who renews it;
+5. the caller is looked at: the node, a token's owner, or nobody;
+6. `route` says who answers: the API server, the hub, nobody;
+7. a link that fails on the way sends reads back to 6, as one that is cut off, and
+   those writes that the hub may answer alone;
+8. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -21,17 +23,21 @@ from toono.errors import (
     ToonoError,
     UnreachableError,
 )
-from toono.identity.rights import Judgement, Rights, Verdict
+from toono.identity.rights import Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline import heads
+from toono.pipeline.alone import Alone
+from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
+from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
+from toono.pipeline.replies import not_allowed
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, Headers, Request, Response
+from toono.wire.messages import Body, BytesBody, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +53,14 @@ class Chain:
     rights: Rights
     forward: Forward
     local: Local
+    alone: Alone
     in_flight: InFlight
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
+    lease: LeaseGate | None = None
+    unchanged: Callable[[Call], bool] = lambda _: False
+    """The kubelet asks for its own Node, and the newest there is is remembered."""
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -61,9 +71,10 @@ class Chain:
             call = parse(
                 request.method, request.target, request.fields, caller_of(request)
             )
+            request.body = bounded(call, request.body)
             await self.in_flight.enter(call)
             try:
-                route, response = await self._answer(call, request)
+                route, response = await self._admit(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -71,23 +82,34 @@ class Chain:
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
         except Exception:
-            log.exception("a request failed", extra={"path": request.target})
+            path = call.path if call is not None else ""  # a query may hold a token
+            log.exception("a request failed", extra={"path": path})
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
+    async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
+        if self.lease is not None and await self.rights.is_node(call.caller):
+            self.lease.hear(call)  # a pod's name says nothing of the node's kubelet
+            if self.lease.concerns(call):
+                return await self.lease(call, request, self._answer)
+        return await self._answer(call, request)
+
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        facts = Facts(online=self.upstream.online, node_name=self.node_name)
-        route = choose_route(call, facts)
+        unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
+        route = self._route(call, online=self.upstream.online, unchanged=unchanged)
         if route is Route.FORWARD:
+            sent = await self.alone.before(call, request)
             try:
-                return "forward", await self._forward(call, request)
+                return "forward", await self._forward(call, request, sent)
             except UnreachableError:
+                route = self._route(call, online=False)
                 if call.verb not in READS:
-                    raise
-                route = choose_route(
-                    call, Facts(online=False, node_name=self.node_name)
-                )
+                    if route is not Route.ALONE or sent is None:
+                        raise
+                    request.body = BytesBody(sent)
+        if route is Route.ALONE:
+            return route.value, await self.alone(call, request)
         if route is Route.REFUSE:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
         judgement = await self.rights.judge(call.caller, call)
@@ -97,13 +119,30 @@ class Chain:
             raise call.problem.with_traceback(None)
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
-        return "local", await self.local(call)
+        try:
+            return "local", await self.local(call)
+        except RequestError as exc:
+            known = heads.HIT if exc.code == 404 else heads.MISS
+            return "local", refusal(call, status.of_error(exc), known)
 
-    async def _forward(self, call: Call, request: Request) -> Response:
+    def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
+        facts = Facts(
+            online=online,
+            node_name=self.node_name,
+            writes=self.alone.table,
+            unchanged=unchanged,
+        )
+        return choose_route(call, facts)
+
+    async def _forward(
+        self, call: Call, request: Request, sent: bytes | None
+    ) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
         caller = call.caller
         credential = await self._credential(caller)
         response = await self.forward(call, request, credential)
+        if credential.is_node:
+            self.alone.after(call, sent, response)
         if response.status < 400 or says_status(response):
             node = credential.is_node
             self.rights.learn(caller, call, response.status, node=node)
@@ -156,27 +195,9 @@ def says_status(response: Response) -> bool:
     return isinstance(response.content, bytes) and b"Status" in response.content
 
 
-def not_allowed(call: Call, judgement: Judgement) -> RequestError:
-    """Return the refusal that a caller hears offline: the code it would hear online."""
-    match judgement.verdict:
-        case Verdict.UNAUTHENTICATED:
-            message = f"Unauthorized: {judgement.why}"
-            return RequestError(401, "Unauthorized", message)
-        case Verdict.FORBIDDEN:
-            refused = status.forbidden(
-                call.group,
-                call.resource,
-                call.name or call.pinned_name,
-                user=judgement.user,
-                verb=call.verb,
-                namespace=call.namespace,
-            )
-            return status.refuse(refused)
-        case _:
-            return RequestError(503, "ServiceUnavailable", judgement.why)
-
-
-def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
+def refusal(
+    call: Call | None, failure: Mapping[str, object], *added: tuple[bytes, bytes]
+) -> Response:
     """Return a Status as the answer, in the form that the client takes."""
     code = failure["code"]
     assert isinstance(code, int)
@@ -187,6 +208,7 @@ def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
         (b"Cache-Control", b"no-cache, private"),
         (b"Content-Type", codec.media_type.encode()),
         heads.VIA,
+        *added,
     ]
     if code in (502, 503, 504):
         headers.append(heads.UNAVAILABLE)

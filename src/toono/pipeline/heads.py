@@ -30,6 +30,7 @@ STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
 BYPASSED = (b"Cache-Status", b"toono; fwd=bypass")
 HIT = (b"Cache-Status", b"toono; hit")
 MISS = (b"Cache-Status", b"toono; detail=unknown")
+SPOOLED = (b"Cache-Status", b"toono; detail=spooled")
 UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
 CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 

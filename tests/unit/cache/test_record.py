@@ -275,6 +275,63 @@ def test_the_same_answer_again_changes_nothing_and_news_in_between_does() -> Non
     run(scenario)
 
 
+def test_what_any_scope_has_seen_tells_that_the_cloud_was_restored() -> None:
+    """A list that lags would else be taken for a newer one of the same life."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS, pod_list(40))
+        assert cache.scopes.epoch == 1
+        assert await cache.list(PODS) == (40, [])
+        await cache.take(PODS, pod_list(41))
+        assert cache.scopes.epoch == 1
+
+    run(scenario)
+
+
+def test_a_first_list_tells_it_too() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS, pod_list(40))
+        assert cache.scopes.epoch == 1
+
+    run(scenario)
+
+
+def test_a_list_that_may_lag_tells_nothing_of_the_kind() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS + "?resourceVersion=0", pod_list(40))
+        assert cache.scopes.epoch == 0
+        assert await cache.list(PODS) == (40, [])
+
+    run(scenario)
+
+
+def test_who_hears_of_a_restore_second_begins_no_epoch_of_its_own() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(PODS + "?resourceVersion=0", pod_list(10, pod("a", 5)))
+        await cache.take(red, pod_list(50))
+        recording = await cache.recorder.begin(call(PODS))
+        await cache.take(red, pod_list(30))
+        assert recording is not None
+        await recording.finish(200, JSON_FIELDS, pod_list(31, pod("b", 22)))
+        assert cache.scopes.epoch == 1
+        assert [one.epoch for one in cache.scopes.all()] == [1, 1]
+        assert await cache.list(PODS) == (31, ["b"])
+
+    run(scenario)
+
+
 def test_what_was_written_for_people_is_kept_as_for_programs() -> None:
     async def scenario() -> None:
         cache = Cache()

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 import json
 import os
 import zlib
@@ -6,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cache.kit import Cache, pod, pod_list, run
+from tests.unit.cache.kit import Cache, Journal, pod, pod_list, run
+from toono.cache import persist
 from toono.cache.forms import JSON
 from toono.cache.scope import Question
-from toono.cache.tree import adopt_tree, read_manifest, read_tree
+from toono.cache.tree import adopt_tree, read_documents, read_manifest, read_tree
 from toono.cache.tree_manifest import FileFact, Manifest, ScopeFact, encode
+from toono.testing.clock import settle
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -39,8 +42,8 @@ def pods(tmp_path) -> Path:
     return folder
 
 
-async def imported(path: Path) -> Cache:
-    cache = Cache()
+async def imported(path: Path, store=None) -> Cache:
+    cache = Cache(store)
     adopt_tree(cache.scopes, read_tree(path))
     return cache
 
@@ -84,6 +87,47 @@ def test_a_narrower_list_from_the_cloud_retires_it_too(tmp_path, pods) -> None:
         assert await cache.get(POD_A) == "Unknown"  # deleted: no ghost
         assert await cache.list(PODS) == "Unknown"
         assert await cache.list(mine) == (9, ["b"])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("lists", [1, 2])
+def test_it_goes_no_sooner_than_what_replaces_it_is_kept(
+    lists, tmp_path, pods, monkeypatch
+) -> None:
+    """A crash in between would leave a node that starts cut off with nothing."""
+    monkeypatch.setattr(persist, "WRITE_AHEAD_BYTES", 10)
+
+    async def scenario() -> None:
+        store = Journal()
+        cache = await imported(tmp_path, store)
+        await asyncio.sleep(0)
+        before = len(store.batches)
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        two = pod("a", 5), pod("b", 6)
+        answers = [cache.take(mine, pod_list(9 + n, *two)) for n in range(lists)]
+        await asyncio.gather(*answers)
+        await settle()
+        for steps in range(before, len(store.batches) + 1):
+            again = Cache(await store.after(steps))
+            await again.scopes.open()
+            assert (await again.list(mine))[1] == ["a", "b"]
+            assert await again.get(POD_A) == "5"
+            await again.scopes.aclose()
+        assert not [one for one in cache.scopes.all() if one.imported and one.rows]
+
+    run(scenario)
+
+
+def test_it_stays_where_what_should_replace_it_is_lost(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = await imported(tmp_path, store)
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        store.full = True
+        await cache.take(mine, pod_list(9, pod("b", 6)))
+        store.full = False
+        assert await cache.get(POD_A) == "5"
 
     run(scenario)
 
@@ -293,3 +337,25 @@ def test_a_manifest_that_is_no_plain_file_is_none(tmp_path) -> None:
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     assert read_manifest(tmp_path) is None
+
+
+def test_documents_that_yurthub_kept_are_read(tmp_path) -> None:
+    assert read_documents(tmp_path) == {}
+    write(tmp_path / "version", {"major": "1"})
+    write(tmp_path / "_apis_discovery.k8s.io_v1", "torn {")
+    write(tmp_path / "_apis_discovery.k8s.io_v1beta1", "[]")
+    (tmp_path / "_apis_raven.openyurt.io_v1beta1").symlink_to(tmp_path / "version")
+    os.utime(tmp_path / "version", (5, 5))
+    assert read_documents(tmp_path) == {"/version": (b'{"major":"1"}\n', 5.0)}
+
+
+def test_more_files_than_are_read_in_are_left_out(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("toono.cache.tree.MAX_FILES", 3)
+    for component in ("a", "b", "c"):
+        for name in ("x", "y"):
+            folder = tmp_path / component / "pods.v1.core" / "default"
+            write(folder / name, whole(name, 5))
+    assert [found.resource.component for found in read_tree(tmp_path)] == ["a"]
+    assert [one.message for one in caplog.records] == ["more files than are read in"]

@@ -88,8 +88,8 @@ def test_durations_are_go_s(text: str, seconds: float) -> None:
 
 
 def test_what_comes_later_is_taken_and_told() -> None:
-    options = load({"enable-coordinator": "true", "lb-mode": "rr"}, {})
-    assert [flag.name for flag in options.later] == ["enable-coordinator"]
+    options = load({"enable-resource-filter": "true", "lb-mode": "rr"}, {})
+    assert [flag.name for flag in options.later] == ["enable-resource-filter"]
 
 
 @pytest.mark.parametrize(

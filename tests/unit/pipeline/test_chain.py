@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from toono.autonomy.writes import WriteTable
 from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
 from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
@@ -30,6 +31,26 @@ def request(target: str = "/api/v1/pods", method: str = "GET", **fields) -> Requ
     )
 
 
+class AloneScene:
+    """What answers writes alone; reads the body of events, as the real one does."""
+
+    table = WriteTable()
+
+    def __init__(self, asked: list[tuple]) -> None:
+        self._asked = asked
+        self.noted: list[bytes | None] = []
+
+    async def before(self, call, request) -> bytes | None:
+        return await request.body.read() if "events" in call.path else None
+
+    def after(self, call, sent, response) -> None:
+        self.noted.append(sent)
+
+    async def __call__(self, call, request) -> Response:
+        self._asked.append(("alone", call.verb, await request.body.read()))
+        return Response(status=201, content=b"kept")
+
+
 class Scene:
     """A chain whose two ends are the test's: what they are asked is remembered."""
 
@@ -41,11 +62,13 @@ class Scene:
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
+        self.alone = AloneScene(self.asked)
         self.chain = Chain(
             upstream=self,
             rights=self,
             forward=self.forward,
             local=self.local,
+            alone=self.alone,
             in_flight=self.in_flight,
             observe=lambda call, route, code, _: self.observed.append((route, code)),
             clock=VirtualClock(),
@@ -97,11 +120,55 @@ def test_a_read_caught_in_the_failure_is_answered_from_the_cache() -> None:
     assert scene.serve().content == b"cache"
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [(404, b"toono; hit"), (503, b"toono; detail=unknown")]
+)
+def test_cut_off_a_refusal_says_whether_the_cache_knew(code: int, told: bytes) -> None:
+    scene = Scene(online=False, local=RequestError(code, "X", "why"))
+    response = scene.serve()
+    assert dict(response.headers)[b"Cache-Status"] == told
+    assert scene.observed == [("local", code)]
+
+
 def test_a_write_caught_in_the_failure_is_told_so() -> None:
     scene = Scene(forward=UnreachableError("down"))
     response = scene.serve(request(method="POST"))
     assert response.status == 503
     assert ("local", "create") not in scene.asked
+
+
+def event(content: bytes = b"event") -> Request:
+    one = request("/api/v1/namespaces/a/events", method="POST")
+    one.body = BytesBody(content)
+    return one
+
+
+def test_an_event_is_answered_alone_while_cut_off() -> None:
+    scene = Scene(online=False)
+    assert scene.serve(event()).status == 201
+    assert scene.asked == [("alone", "create", b"event")]
+    assert scene.observed == [("alone", 201)]
+
+
+def test_an_event_caught_in_the_failure_is_not_lost() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    assert scene.serve(event()).status == 201
+    assert scene.asked[-1] == ("alone", "create", b"event")
+
+
+def test_a_review_whose_body_is_gone_is_told_that_it_failed() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    target = "/apis/authentication.k8s.io/v1/tokenreviews"
+    assert scene.serve(request(target, method="POST")).status == 503
+
+
+def test_only_what_the_node_was_told_is_noted() -> None:
+    scene = Scene()
+    scene.serve(event())
+    assert scene.alone.noted == [b"event"]
+    scene = Scene(node=False)
+    scene.serve(event())
+    assert scene.alone.noted == []
 
 
 def test_a_server_that_breaks_off_is_no_reason_for_the_cache() -> None:
@@ -135,6 +202,23 @@ def test_whatever_goes_wrong_is_a_status(failure: Exception, code: int) -> None:
 def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     response = Scene(forward=ZeroDivisionError("secret")).serve()
     assert b"secret" not in response.content
+
+
+def test_a_body_that_is_too_large_goes_nowhere() -> None:
+    scene = Scene()
+    one = request(method="POST")
+    one.body = BytesBody(bytes(3 * 1024 * 1024 + 1))
+    response = scene.serve(one)
+    content = json.loads(response.content)
+    assert (response.status, content["reason"]) == (413, "RequestEntityTooLarge")
+    assert scene.asked == []
+    assert scene.in_flight.writing == 0
+
+
+def test_a_query_is_not_told_to_the_log(caplog) -> None:
+    Scene(forward=ZeroDivisionError("a bug")).serve(request("/api/v1/x?token=secret"))
+    assert [record.path for record in caplog.records] == ["/api/v1/x"]
+    assert "secret" not in caplog.text
 
 
 def test_what_entered_leaves_also_where_it_failed() -> None:
@@ -174,6 +258,23 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
     found = caller_of(request(authorization="bearer  abc"))
     assert (found.connection, found.token) == (7, b"abc")
     assert found.remote == ("127.0.0.1", 2)
+
+
+@pytest.mark.parametrize("node", [True, False])
+def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> None:
+    class Lease:
+        heard = 0
+
+        def hear(self, _) -> None:
+            self.heard += 1
+
+        def concerns(self, _) -> bool:
+            return False
+
+    scene, lease = Scene(node=node), Lease()
+    scene.chain.lease = lease
+    assert scene.serve(request(user_agent="k3s/v1.34")).status == 200
+    assert lease.heard == node
 
 
 def test_what_the_cloud_says_of_a_credential_is_learned() -> None:

@@ -395,7 +395,9 @@ def test_the_last_piece_of_a_list_that_removes_waits_for_the_disk() -> None:
             await finish(*args)
             return held
 
-        found.body._recording = type("R", (), {"finish": staticmethod(slow)})
+        found.body._recording = type(
+            "R", (), {"finish": staticmethod(slow), "feed": staticmethod(len)}
+        )
         assert await found.body.read() == body[:90_000]
         last = asyncio.create_task(found.body.read())
         await settle()
