@@ -239,14 +239,34 @@ def cut_from(stage: Stage) -> None:
     kubectl(stage, "api-versions")
 
 
+def timed(stage: Stage, command: tuple[str, ...]):
+    """Run a command; return what it said and how many seconds it took."""
+    began = time.monotonic()
+    found = said(kubectl(stage, *command))
+    return found, time.monotonic() - began
+
+
+def is_slow(stage: Stage, command: tuple[str, ...], took: float) -> bool:
+    """Say whether a command takes more than a second, three times over.
+
+    What kubectl needs to say its own version, on a machine where others run too, is
+    not the hub's: it is allowed for.
+    """
+    for _ in range(3):
+        _, alone = timed(stage, ("version", "--client"))
+        if took <= MOST_SECONDS + 3 * alone:
+            return False
+        _, took = timed(stage, command)
+    return True
+
+
 def differences(stage: Stage, online: dict) -> dict:
     """Run each command cut off; return those that differ or take too long."""
     different = {}
     for command, expected in online.items():
-        began = time.monotonic()
-        offline = said(kubectl(stage, *command))
-        took = time.monotonic() - began
-        if offline != expected or (took > MOST_SECONDS and command[0] != "wait"):
+        offline, took = timed(stage, command)
+        slow = command[0] != "wait" and is_slow(stage, command, took)
+        if offline != expected or slow:
             different[" ".join(command)] = (took, expected, offline)
     return different
 
