@@ -15,7 +15,7 @@ import signal
 from tests.crash.test_hub_kill import Rig
 
 EVENTS = "/api/v1/namespaces/shop/events"
-COUNT = int(os.environ.get("TOONO_SPOOLED", "1000"))
+COUNT = int(os.environ.get("TOONO_SPOOLED", "300"))
 KILLS = int(os.environ.get("TOONO_KILLS", "4"))
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.crash.tree_power import ForgetfulDisk, left
-from tests.unit.cache.kit import pod, pod_list
+from tests.unit.cache.kit import Cache, pod, pod_list
 from tests.unit.cache.tree_kit import Copied, files_of
-from toono.cache.tree import read_manifest, read_tree
+from toono.cache.tree import adopt_tree, read_manifest, read_tree
 from toono.cache.tree_files import PART, TreeFiles
 
 PODS = "/api/v1/pods"
@@ -36,7 +36,8 @@ class Story:
         self.now: dict[str, int] = {}
         self.ever: set[tuple[str, int]] = set()
         self.kept: dict[str, int] = {}
-        self.states = 0
+        self.worlds: dict[int, dict[str, int]] = {}
+        self.states = self.proven = 0
         self.bad: list[str] = []
         disk.before = self.cut
 
@@ -46,6 +47,7 @@ class Story:
                 self.now[name] = version
             if version % 2:
                 self.now.pop(self.rng.choice(sorted(self.now)))
+            self.worlds[version] = dict(self.now)
             self.ever |= set(self.now.items())
             pods = [pod(name, at) for name, at in self.now.items()]
             await self.cache.take(PODS, pod_list(version, *pods))
@@ -79,6 +81,15 @@ class Story:
                 self.bad.append(f"{name} was at {version}, there is {shown}")
         if set(shown) - set(self.kept) - set(self.now):
             self.bad.append(f"{shown} shows what was removed")
+        cache = Cache()
+        adopt_tree(cache.scopes, read_tree(place))
+        for scope in cache.scopes.all():
+            held = {
+                name: int(row.resource_version) for (_, name), row in scope.rows.items()
+            }
+            if scope.complete and held != self.worlds[scope.version]:
+                self.bad.append(f"{held} is told to be all at {scope.version}")
+            self.proven += scope.complete
         manifest = place / "_internal/toono/scopes.json"
         if manifest.exists() and read_manifest(place) is None:
             self.bad.append("the manifest is torn")
@@ -135,6 +146,7 @@ def test_no_cut_leaves_a_torn_or_forgotten_file(tmp_path) -> None:
     story = play(tmp_path, ForgetfulDisk(), TreeFiles)
     assert story.bad == []
     assert story.states > 100 * STATES
+    assert story.proven > 5 * STATES
 
 
 @pytest.mark.parametrize("fault", [RenamesFirst, ForgetsToSync, OnlyTheManifest])

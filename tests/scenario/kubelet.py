@@ -246,9 +246,12 @@ class Kubelet:
             raise GivesUpError(f"not registered: {answer}")
         if (await self.ask("GET", f"/api/v1/nodes/{self.node}")).status != 200:
             raise GivesUpError("this node cannot be read")
-        await self._patch(
-            f"/api/v1/nodes/{self.node}/status?timeout=10s", {"status": {}}
-        )
+        await self.heartbeat()
+
+    async def heartbeat(self) -> None:
+        """Tell of the node, as every ten seconds."""
+        target = f"/api/v1/nodes/{self.node}/status?timeout=10s"
+        await self._patch(target, {"status": {}})
 
     async def _start(self, namespace: str, name: str, uid: str) -> None:
         base = f"/api/v1/namespaces/{namespace}"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.rig import hub_over, until
 from tests.scenario.kubelet import Bodies, Kubelet
+from toono.autonomy import prefetch
 from toono.codec.sent import PROTOBUF, write_sent
 from toono.pipeline import local
 from toono.testing import APIServer
@@ -21,6 +22,9 @@ from toono.upstream import pool
 PODS = 110
 NAMESPACES = 5
 ALL = Rule(verbs=("*",), groups=("*",), resources=("*",))
+AUDIENCE = "https://kubernetes.default.svc"
+TOKEN = {"serviceAccountToken": {"expirationSeconds": 3607, "audience": AUDIENCE}}
+ROOT = {"configMap": {"name": "kube-root-ca.crt"}}
 BOOT_SECONDS = 2.0
 NODE = {
     "kind": "Node",
@@ -29,7 +33,7 @@ NODE = {
 }
 
 
-def fill(server: APIServer) -> None:
+def fill(server: APIServer, pods: int = PODS) -> None:
     """A cluster as such a node sees it."""
     create = server.create
     create("nodes", {"metadata": {"name": "edge-1"}})
@@ -43,12 +47,17 @@ def fill(server: APIServer) -> None:
         create("namespaces", {"metadata": {"name": namespace}})
         create("serviceaccounts", named("default"), namespace=namespace)
         create("configmaps", named("kube-root-ca.crt"), namespace=namespace)
-    for number in range(PODS):
+    for number in range(pods):
         name, namespace = f"pod-{number:03}", f"ns-{number % NAMESPACES}"
         create("secrets", named(f"{name}-secret"), namespace=namespace)
         create("configmaps", named(f"{name}-settings"), namespace=namespace)
         containers = [{"name": "c", "image": "c:1"}]
         spec = {"nodeName": "edge-1", "containers": containers}
+        spec["volumes"] = [
+            {"name": "secret", "secret": {"secretName": f"{name}-secret"}},
+            {"name": "settings", "configMap": {"name": f"{name}-settings"}},
+            {"name": "api", "projected": {"sources": [TOKEN, ROOT]}},
+        ]
         create("pods", {**named(name), "spec": spec}, namespace=namespace)
 
 
@@ -61,6 +70,16 @@ def versions(server: APIServer) -> dict:
     return {key: one.object["metadata"]["uid"] for key, one in now.items()}
 
 
+async def cloud(pods: int) -> APIServer:
+    server = APIServer()
+    access = Access(server.storage, TokenKeys(algorithm="ES256"))
+    access.rbac.grant("system:unauthenticated", ALL)
+    server.authorizer = access
+    await server.start()
+    fill(server, pods)
+    return server
+
+
 @pytest.mark.parametrize("watch_list", [False, True])
 def test_a_full_node_reboots_cut_off(tmp_path, monkeypatch, watch_list: bool) -> None:
     # 236 watches come back at ten a second; a test need not wait for that.
@@ -69,12 +88,7 @@ def test_a_full_node_reboots_cut_off(tmp_path, monkeypatch, watch_list: bool) ->
     bodies = Bodies(write_sent(NODE, PROTOBUF))
 
     async def scenario() -> None:
-        server = APIServer()
-        access = Access(server.storage, TokenKeys(algorithm="ES256"))
-        access.rbac.grant("system:unauthenticated", ALL)
-        server.authorizer = access
-        await server.start()
-        fill(server)
+        server = await cloud(PODS)
         async with hub_over([server.address], tmp_path) as hub:
             await until(lambda: hub.upstream.online)
             first = Kubelet(hub.addresses[0], "edge-1", bodies, watch_list=watch_list)
@@ -110,5 +124,41 @@ def test_a_full_node_reboots_cut_off(tmp_path, monkeypatch, watch_list: bool) ->
             assert methods == {"GET"}
             await kubelet.stop()
         await server.aclose()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("watch_list", [False, True])
+def test_a_kubelet_boots_cut_off_though_the_cache_was_lost(
+    tmp_path, monkeypatch, watch_list: bool
+) -> None:
+    """Its informers went on where they were: no list and no token was asked again."""
+    monkeypatch.setattr(prefetch, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(prefetch, "PAUSE_SECONDS", 0.0)
+    bodies = Bodies(write_sent(NODE, PROTOBUF))
+
+    async def scenario() -> None:
+        server = await cloud(pods=6)
+        async with hub_over([server.address], tmp_path / "lost") as hub:
+            await until(lambda: hub.upstream.online)
+            old = Kubelet(hub.addresses[0], "edge-1", bodies, watch_list=watch_list)
+            await old.boot()
+            await old.stop()
+        async with hub_over([server.address], tmp_path / "new") as hub:
+            await until(lambda: hub.upstream.online)
+            again = Kubelet(hub.addresses[0], "edge-1", bodies, watch_list=watch_list)
+            await again.heartbeat()
+            await again.stop()
+            tokens = hub.chain.alone.tokens
+            await until(lambda: len(tokens) == 6)
+            await server.aclose()
+            await until(lambda: not hub.upstream.online)
+        async with hub_over([server.address], tmp_path / "new") as hub:
+            kubelet = Kubelet(hub.addresses[0], "edge-1", bodies, watch_list=watch_list)
+            await kubelet.boot()
+            assert kubelet.pods == old.pods
+            assert len(kubelet.tokens) == 6
+            assert kubelet.touched == []
+            await kubelet.stop()
 
     asyncio.run(scenario())

@@ -87,6 +87,10 @@ def test_what_yurthub_cached_is_answered(cache) -> None:
                 assert await told(hub, target) == json.loads(
                     files["kubelet/" + file] or ""
                 )
+            for target in ("/version", "/apis/discovery.k8s.io/v1"):
+                name = target.lstrip("/").replace("/", "_")
+                name = name if target == "/version" else "_" + name
+                assert await told(hub, target) == json.loads(files[name] or "")
 
     asyncio.run(scenario())
 

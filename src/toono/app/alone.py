@@ -2,7 +2,11 @@
 """Opens what the node does with writes while it is cut off, and what is sent after."""
 
 import asyncio
+from functools import partial
 
+import msgspec
+
+from toono.admin.handler import JSON, TEXT
 from toono.app.board import Board, Gauge
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
@@ -16,11 +20,24 @@ from toono.cache.answer import Answers
 from toono.identity.rights import Rights
 from toono.identity.sealed import Seal, node_seal
 from toono.pipeline.alone import Alone
+from toono.pipeline.chain import caller_of
+from toono.pipeline.forward import read_all
 from toono.pipeline.local import Local
 from toono.pipeline.spooling import Spooling
 from toono.runtime.clock import Clock
 from toono.store.memory import MemoryStore
 from toono.upstream.pool import Upstream
+from toono.wire.messages import Request, Response
+
+DROP = "/v1/spool/drop"
+MAX_DROP_BYTES = 256 * 1024
+
+
+class _Drop(msgspec.Struct):
+    serials: list[int]
+
+
+_dropped = msgspec.json.Decoder(_Drop).decode
 
 
 async def open_alone(
@@ -49,6 +66,7 @@ async def open_alone(
         board.mode.append(replay.mode)
         board.duties.append(("replay", replay.run))
         board.gauges.extend(_gauges(spool))
+        board.actions[DROP] = partial(_drop, spool, rights)
     vaults = [
         Vault(storage.store, seal, prefix=prefix, clock=clock)
         for prefix in (tokens.PREFIX, reviews.PREFIX)
@@ -64,6 +82,24 @@ async def open_alone(
         reviews=Reviews(vaults[1], clock=clock, lifetime=settings.review_lifetime),
         rights=rights,
     )
+
+
+async def _drop(spool: Spool, rights: Rights, request: Request) -> Response:
+    """Drop the writes whose serials the node itself names."""
+    if not await rights.is_node(caller_of(request)):
+        return Response(status=403, headers=TEXT, content=b"only for this node\n")
+    length = request.body.length
+    if length is None or length > MAX_DROP_BYTES:
+        return Response(status=413, headers=TEXT, content=b"too many at once\n")
+    try:
+        asked = _dropped(await read_all(request.body))
+    except msgspec.DecodeError as exc:
+        return Response(status=400, headers=TEXT, content=f"{exc}\n".encode())
+    serials = frozenset(asked.serials)
+    chosen = [one for one in spool.entries() if one.serial in serials]
+    count = await spool.drop(chosen, "dropped")
+    content = msgspec.json.encode({"dropped": count})
+    return Response(status=200, headers=JSON, content=content)
 
 
 OUTCOMES = {

@@ -8,7 +8,7 @@ listeners are bound; it never waits for the cloud. Drain is the other way round.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
@@ -19,14 +19,19 @@ from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
+from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
+from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.node import open_node
+from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
-from toono.identity.sockets import Address, Owner, owner_of
+from toono.identity.sockets import Lookup, Sockets
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -57,11 +62,11 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Callable[[Address, Address], Owner] = owner_of,
+        owner: Lookup | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owner = owner
+        self._owner = owner or Sockets()
         self._stack = AsyncExitStack()
         self.board = Board()
         self.addresses: list[Listening] = []
@@ -105,6 +110,8 @@ class Hub:
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
         self.chain = await self._make_chain(storage)
+        answers = Answers(self.scopes, settings.node_name)
+        open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -173,6 +180,8 @@ class Hub:
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        lease = open_lease(settings, self.board, self.upstream, clock=clock)
+        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
             answers,
             self.documents,
@@ -192,6 +201,7 @@ class Hub:
                 self.documents,
                 clock,
                 meter=meter,
+                guard=open_guard(settings, self.board, self.upstream),
                 hear=self.discovering.hear,
             ),
             local=local,
@@ -209,6 +219,15 @@ class Hub:
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
+            lease=lease,
+            unchanged=open_node(
+                settings,
+                self.board,
+                self.scopes,
+                self.upstream,
+                clock=clock,
+                marked=lease.recognised,
+            ),
         )
 
     def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
@@ -248,6 +267,7 @@ class Hub:
             metrics=self.metrics,
             notes=self.board.notes,
             pages=self.board.pages,
+            actions=self.board.actions,
             tables=self.board.tables,
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)

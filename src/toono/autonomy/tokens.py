@@ -53,6 +53,13 @@ class Tokens:
             content = write_sent(answer, JSON)
             self._vault.put(content, *question_of(call, asked), ends_at=ends_at)
 
+    def told(self, call: Call, asked: Values) -> float | None:
+        """Return when a token was told that has half of its life yet; None: none has."""
+        lasts = self._vault.lasts(*question_of(call, asked))
+        if lasts is None or self._clock.wall() > (lasts[0] + lasts[1]) / 2:
+            return None
+        return lasts[0]
+
     async def find(self, call: Call, asked: Values) -> Values | None:
         """Return an answer to give again; None where no token lives long enough."""
         question = question_of(call, asked)

@@ -79,6 +79,7 @@ ONLY_IN_PART = (
 )
 NO_KIND = "nothing that was seen tells of what kind these objects are"
 NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
+NOT_SELECTABLE = "what was kept cannot be selected from so"
 DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
@@ -153,9 +154,12 @@ class Answers:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
         try:
             contents = await self._contents(scope, rows)
-            keys = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
+        try:
+            keys = self._selected(scope, call, contents)
+        except CodecError as exc:
+            return Unknown(f"{NOT_SELECTABLE}: {exc}")
         if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
         doubt = "" if keys else self._doubt_of_empty(scope, call, loaded)

@@ -100,6 +100,20 @@ class Documents:
         body = await self._store.get(_key(BODY_PREFIX, document))
         return body if body and _digest(body) == document.digest else None
 
+    def adopt(self, target: str, body: bytes, *, seen_at: float) -> None:
+        """Keep what YurtHub kept of a document, unless more is known of it."""
+        if target in self._known:
+            return
+        document = Document(
+            target=target,
+            content_type=JSON,
+            etag="",
+            seen_at=seen_at,
+            digest=_digest(body),
+            size=len(body),
+        )
+        self.take(document, body)
+
     def take(self, document: Document, body: bytes) -> None:
         """Keep a document; the oldest go where they are too many bytes."""
         before = self._known.get(document.target, {}).get(document.content_type)

@@ -21,10 +21,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from toono.cache.documents import MAX_DOCUMENT_BYTES
 from toono.cache.forms import JSON, PARTIAL, form_of, split_form
 from toono.cache.received import MAX_OBJECT_BYTES, fits
 from toono.cache.scope import Change, Question, Row, name_hash
 from toono.cache.scopes import Scopes
+from toono.cache.tree_beside import DOCUMENTS
 from toono.cache.tree_layout import (
     BACKUP,
     OWN,
@@ -95,6 +99,21 @@ def read_tree(path: Path) -> list[Found]:
         if all(as_noted) and len(as_noted) == len(place.facts):
             whole.add(place.name)
     return _found(best, manifest, whole)
+
+
+def read_documents(path: Path) -> dict[str, tuple[bytes, float]]:
+    """Return documents that YurtHub kept, with the time of each, by path. Blocks."""
+    found: dict[str, tuple[bytes, float]] = {}
+    for target, name in DOCUMENTS.items():
+        try:
+            content = _content(path / name, MAX_DOCUMENT_BYTES)
+            written_at = (path / name).lstat().st_mtime
+            msgspec.json.decode(content or b"", type=dict[str, msgspec.Raw])
+        except (OSError, msgspec.DecodeError):
+            continue
+        if content and len(content) <= MAX_DOCUMENT_BYTES:
+            found[target] = content, written_at
+    return found
 
 
 def _take(file: Path, place: Place, best: dict[tuple[Resource, str], Best]) -> bool:

@@ -15,6 +15,7 @@ import msgspec
 
 from toono.cache.forms import PARTIAL, TABLE, split_form
 from toono.cache.scope import Question
+from toono.restmapper.yurthub import BUILT_IN
 
 KINDS_FILE = ("_internal", "restmapper", "cache-crd-restmapper.conf")
 MAX_KINDS_BYTES = 1024 * 1024
@@ -55,15 +56,11 @@ def _entries_of(content: bytes | None) -> dict[str, str]:
 
 
 def _needed(known: Iterable[tuple[Question, str]]) -> dict[str, str]:
-    """Return an entry for the plural and one for the singular of each resource.
-
-    Groups whose names have no dot, and those of k8s.io, are compiled into YurtHub.
-    """
+    """Return an entry for the plural and one for the singular of each resource."""
     found: dict[str, str] = {}
     for question, kind in known:
         group, version, resource = question.group, question.version, question.resource
-        compiled = "." not in group or group.endswith(".k8s.io")
-        if compiled and group != "apiextensions.k8s.io":
+        if group in BUILT_IN:
             continue
         if not kind or split_form(question.media_type)[1] in (PARTIAL, TABLE):
             continue

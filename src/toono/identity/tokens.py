@@ -57,6 +57,8 @@ class Checked(NamedTuple):
     """The pod it is bound to, for people."""
     lacks_key: bool = False
     """It is a service account's, and no key that is known can judge it."""
+    is_account_s: bool = False
+    """It says to be a service account's, of whatever issuer."""
 
     @property
     def identity(self) -> str:
@@ -95,14 +97,36 @@ class _Inside(msgspec.Struct):
     pod: _Named | None = None
 
 
+OF_SECRETS = "kubernetes/serviceaccount"
+"""Issuer of tokens that live in Secrets: they have no end and no audience."""
+
+
 class _Claims(msgspec.Struct):
     iss: str
     sub: str
-    exp: float
+    exp: float | None = None
     aud: list[str] | str = ""
     nbf: float = 0.0
     iat: float = 0.0
     inside: _Inside | None = msgspec.field(default=None, name="kubernetes.io")
+    namespace: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/namespace"
+    )
+    name: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/service-account.name"
+    )
+    uid: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/service-account.uid"
+    )
+
+    @property
+    def account(self) -> _Inside | None:
+        """Whose it says to be, None where it is no service account's."""
+        if self.iss != OF_SECRETS:
+            return self.inside
+        if not self.namespace or not self.name:
+            return None
+        return _Inside(self.namespace, _Named(self.name, self.uid))
 
 
 class _JWK(msgspec.Struct):
@@ -138,9 +162,9 @@ class Verifier:
         self._known: OrderedDict[bytes, Checked] = OrderedDict()
 
     @property
-    def ready(self) -> bool:
-        """Say whether there is a key set at all."""
-        return self._set is not None
+    def keys(self) -> int:
+        """How many keys are known; 0 until there is a key set."""
+        return len(self._set.keys) if self._set is not None else 0
 
     def use(self, keys: KeySet) -> None:
         """Believe these keys and no others from now on."""
@@ -169,7 +193,7 @@ class Verifier:
         if judged and now < known.not_before - self.leeway:
             why = "it is not valid yet, or this node's clock is slow"
             return known._replace(trust=Trust.EARLY, why=why)
-        if now >= known.expires_at + self.leeway:
+        if known.expires_at and now >= known.expires_at + self.leeway:
             return known._replace(trust=Trust.EXPIRED, why="it has expired")
         return known
 
@@ -186,20 +210,21 @@ class Verifier:
         except (msgspec.DecodeError, ValueError):
             return Checked(Trust.UNJUDGED, "it is no JWT of a service account")
         if header.alg not in ALGORITHMS or header.crit is not None:
-            why = "its algorithm is not RS256 or ES256"
+            why = "its algorithm is not RS256, ES256, ES384 or ES512"
             return Checked(Trust.FORGED, why)
         checked = self._judge_signed(header, claims, signature, b".".join(parts[:2]))
         # Whoever made it, nobody takes it after its end.
-        return checked._replace(expires_at=claims.exp)
+        is_account_s = claims.account is not None
+        return checked._replace(expires_at=claims.exp or 0.0, is_account_s=is_account_s)
 
     def _judge_signed(
         self, header: _Header, claims: _Claims, signature: bytes, message: bytes
     ) -> Checked:
         if self._set is None:
             why = "the cluster's key set is not known yet"
-            lacks_key = claims.inside is not None
+            lacks_key = claims.account is not None
             return Checked(Trust.UNJUDGED, why, lacks_key=lacks_key)
-        if claims.iss != self._set.issuer:
+        if claims.iss not in (self._set.issuer, OF_SECRETS):
             return Checked(Trust.UNJUDGED, "another issuer has made it")
         key = self._set.keys.get(header.kid)
         if key is None:
@@ -208,6 +233,10 @@ class Verifier:
         # The key says how it signs, never the token (RFC 8725, 3.1).
         if key.algorithm != header.alg or not key.verify(signature, message):
             return Checked(Trust.FORGED, "its signature is not the cluster's")
+        if claims.iss == OF_SECRETS:
+            return _of_account(claims)
+        if claims.exp is None:
+            return Checked(Trust.FORGED, "it has no end")
         meant = {claims.aud} if isinstance(claims.aud, str) else set(claims.aud)
         if not meant & (self._audiences | {self._set.issuer}):
             return Checked(Trust.UNJUDGED, "it is for another audience")
@@ -215,7 +244,7 @@ class Verifier:
 
 
 def _of_account(claims: _Claims) -> Checked:
-    inside = claims.inside
+    inside = claims.account
     if inside is None:
         return Checked(Trust.UNJUDGED, "it is no service account's")
     account = inside.serviceaccount
@@ -231,8 +260,9 @@ def _of_account(claims: _Claims) -> Checked:
     )
 
 
-ALGORITHMS = frozenset({"RS256", "ES256"})
-"""What kube-apiserver signs with by default, and by ECDSA keys (P-256)."""
+CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+ALGORITHMS = frozenset({"RS256", *CURVES.values()})
+"""What kube-apiserver signs with: the kind of its key says which."""
 
 
 def read_key_set(issuer: str, document: bytes) -> KeySet:
@@ -250,18 +280,15 @@ def read_key_set(issuer: str, document: bytes) -> KeySet:
         if key is not None and jwk.kid:
             keys[jwk.kid] = key
     if not keys:
-        raise CodecError("the key set holds no key for RS256 or ES256")
+        raise CodecError("the key set holds no key for RS256, ES256, ES384 or ES512")
     return KeySet(issuer, keys)
 
 
 def _key(jwk: _JWK) -> Key | None:
-    if jwk.use != "sig" or jwk.alg not in ("", "RS256", "ES256"):
+    algorithm = {"RSA": "RS256", "EC": CURVES.get(jwk.crv, "")}.get(jwk.kty, "")
+    if jwk.use != "sig" or not algorithm or jwk.alg not in ("", algorithm):
         return None
-    if jwk.kty == "RSA" and jwk.alg != "ES256":
-        return Key("RS256", _rsa(jwk))
-    if jwk.kty == "EC" and jwk.crv == "P-256" and jwk.alg != "RS256":
-        return Key("ES256", _ecdsa(jwk))
-    return None
+    return Key(algorithm, _rsa(jwk) if jwk.kty == "RSA" else _ecdsa(jwk))
 
 
 def _rsa(jwk: _JWK) -> Verify:
@@ -286,22 +313,26 @@ def _rsa(jwk: _JWK) -> Verify:
 
 def _ecdsa(jwk: _JWK) -> Verify:
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, utils
-    from cryptography.hazmat.primitives.hashes import SHA256
 
-    numbers = ec.EllipticCurvePublicNumbers(
-        _number(jwk.x), _number(jwk.y), ec.SECP256R1()
-    )
+    curve, digest = {
+        "P-256": (ec.SECP256R1(), hashes.SHA256()),
+        "P-384": (ec.SECP384R1(), hashes.SHA384()),
+        "P-521": (ec.SECP521R1(), hashes.SHA512()),
+    }[jwk.crv]
+    numbers = ec.EllipticCurvePublicNumbers(_number(jwk.x), _number(jwk.y), curve)
     key = numbers.public_key()
+    size = (curve.key_size + 7) // 8
 
     def verify(signature: bytes, message: bytes) -> bool:
-        if len(signature) != 64:  # r and s, 32 bytes each (RFC 7518, 3.4)
+        if len(signature) != 2 * size:  # r and s, of one size (RFC 7518, 3.4)
             return False
-        r, s = signature[:32], signature[32:]
+        r, s = signature[:size], signature[size:]
         pair = int.from_bytes(r, "big"), int.from_bytes(s, "big")
         try:
             der = utils.encode_dss_signature(*pair)
-            key.verify(der, message, ec.ECDSA(SHA256()))
+            key.verify(der, message, ec.ECDSA(digest))
         except InvalidSignature:
             return False
         return True

@@ -6,7 +6,8 @@ the answer can be understood, and so that an event whose connection broke is not
 Offline the table of `autonomy.writes` says what is done; `spooling` keeps what waits.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from toono.autonomy.reviews import Reviews
 from toono.autonomy.tokens import Tokens
@@ -14,7 +15,7 @@ from toono.autonomy.writes import Policy, WriteTable, policy_of
 from toono.codec.sent import read_sent
 from toono.errors import CodecError
 from toono.identity.rights import Rights
-from toono.kube.request import Call
+from toono.kube.request import Call, Caller
 from toono.pipeline import heads
 from toono.pipeline.forward import read_all
 from toono.pipeline.replies import cut_off, reply, unreadable
@@ -41,19 +42,28 @@ class Alone:
     tokens: Tokens
     reviews: Reviews
     rights: Rights
+    heard: list[Callable[[Call], None]] = field(default_factory=list)
+    """Told of each call of the node that the API server has answered."""
 
     async def before(self, call: Call, request: Request) -> bytes | None:
         """Look at a write that is about to go upstream; return its body if it is read.
 
         What waits here of the same object's state is given up first, for good: it
-        must never land after this.
+        must never land after this. Not for who is nobody to the API server: a write
+        that is refused there must not take the kubelet's away here.
         """
         if call.verb not in WRITES:
             return None
-        await self.spooling.overtaken(call)
+        if await self._may_write(call.caller):
+            await self.spooling.overtaken(call)
         if policy_of(call, self.table) is Policy.REFUSE:
             return None
         return await self._read(request)
+
+    async def _may_write(self, caller: Caller) -> bool:
+        if not caller.token:
+            return await self.rights.is_node(caller)
+        return self.rights.may_be_taken(caller.token)
 
     async def _read(self, request: Request) -> bytes | None:
         """Read a body that is small enough, and leave it to be read again."""
@@ -66,6 +76,8 @@ class Alone:
 
     def after(self, call: Call, sent: bytes | None, response: Response) -> None:
         """Keep what the node was told that it may ask again. Never raises for it."""
+        for told in self.heard:
+            told(call)
         policy = policy_of(call, self.table)
         content = response.content
         if sent is None or response.status != 201 or policy not in NOTED:

@@ -295,9 +295,45 @@ def test_another_event_of_that_name_is_told_apart() -> None:
 
 def test_who_may_not_look_takes_its_name_for_its_own() -> None:
     async def scenario() -> None:
-        rig = Rig(refusal(409, "AlreadyExists"), refusal(403))
+        rig = Rig(refusal(409, "AlreadyExists"), refusal(403), refusal(403))
         async with rig.running(event("a")):
+            assert len(rig.cloud.sent) == 3
             assert rig.spool.counts["landed"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_node_that_may_read_no_event_sees_it_by_a_patch_of_nothing() -> None:
+    async def scenario() -> None:
+        other = json.loads(event("a", reason="Killing").body)
+        found = (200, json.dumps(other).encode(), {})
+        rig = Rig(refusal(409, "AlreadyExists"), refusal(403), found)
+        async with rig.running(event("a")):
+            assert rig.cloud.sent[2] == (
+                "PATCH",
+                "/api/v1/namespaces/shop/events/a",
+                b"{}",
+            )
+            assert json.loads(rig.cloud.sent[3][2])["metadata"]["name"] != "a"
+            assert rig.spool.counts["landed"] == 1
+
+    asyncio.run(scenario())
+
+
+def test_an_event_that_the_cloud_forgot_is_created_anew() -> None:
+    async def scenario() -> None:
+        whole = event("a", count=7).body
+        patch = msgspec.structs.replace(event_patch("a", 7), whole=whole)
+        gone = refusal(404, "NotFound")
+        rig = Rig(gone, good(), gone, refusal(409, "AlreadyExists"), gone, gone)
+        async with rig.running(patch, patch, patch):
+            assert rig.cloud.sent[1] == (
+                "POST",
+                "/api/v1/namespaces/shop/events",
+                whole,
+            )
+            assert rig.cloud.headers[1][b"Content-Type"] == b"application/json"
+            assert rig.spool.counts == {"taken": 3, "landed": 2, "refused": 1}
 
     asyncio.run(scenario())
 

@@ -145,3 +145,17 @@ def test_questions_without_bound_object_or_audience_differ_from_those_with() -> 
     bare = {"kind": "TokenRequest", "spec": {"audiences": None}}
     assert question_of(call_of(), bare) != question_of(call_of(), ASKED)
     assert msgspec.msgpack.encode(question_of(call_of(), bare))
+
+
+def test_a_token_is_fresh_for_half_of_its_life() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        begun = rig.clock.wall()
+        assert rig.tokens.told(call_of(), ASKED) is None
+        rig.tokens.take(call_of(), ASKED, answered(jwt(begun + 3600)))
+        await rig.clock.advance(1799)
+        assert rig.tokens.told(call_of(), ASKED) == begun
+        await rig.clock.advance(2)
+        assert rig.tokens.told(call_of(), ASKED) is None
+
+    asyncio.run(scenario())

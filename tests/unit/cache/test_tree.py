@@ -11,8 +11,9 @@ from tests.unit.cache.kit import Cache, Journal, pod, pod_list, run
 from toono.cache import persist
 from toono.cache.forms import JSON
 from toono.cache.scope import Question
-from toono.cache.tree import adopt_tree, read_manifest, read_tree
+from toono.cache.tree import adopt_tree, read_documents, read_manifest, read_tree
 from toono.cache.tree_manifest import FileFact, Manifest, ScopeFact, encode
+from toono.testing.clock import settle
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -102,13 +103,15 @@ def test_it_goes_no_sooner_than_what_replaces_it_is_kept(
         cache = await imported(tmp_path, store)
         await asyncio.sleep(0)
         before = len(store.batches)
-        body = pod_list(9, pod("a", 5), pod("b", 6))
-        answers = [cache.take(PODS, body) for _ in range(lists)]
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        two = pod("a", 5), pod("b", 6)
+        answers = [cache.take(mine, pod_list(9 + n, *two)) for n in range(lists)]
         await asyncio.gather(*answers)
+        await settle()
         for steps in range(before, len(store.batches) + 1):
             again = Cache(await store.after(steps))
             await again.scopes.open()
-            assert (await again.list(PODS))[1] == ["a", "b"]
+            assert (await again.list(mine))[1] == ["a", "b"]
             assert await again.get(POD_A) == "5"
             await again.scopes.aclose()
         assert not [one for one in cache.scopes.all() if one.imported and one.rows]
@@ -334,3 +337,25 @@ def test_a_manifest_that_is_no_plain_file_is_none(tmp_path) -> None:
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     assert read_manifest(tmp_path) is None
+
+
+def test_documents_that_yurthub_kept_are_read(tmp_path) -> None:
+    assert read_documents(tmp_path) == {}
+    write(tmp_path / "version", {"major": "1"})
+    write(tmp_path / "_apis_discovery.k8s.io_v1", "torn {")
+    write(tmp_path / "_apis_discovery.k8s.io_v1beta1", "[]")
+    (tmp_path / "_apis_raven.openyurt.io_v1beta1").symlink_to(tmp_path / "version")
+    os.utime(tmp_path / "version", (5, 5))
+    assert read_documents(tmp_path) == {"/version": (b'{"major":"1"}\n', 5.0)}
+
+
+def test_more_files_than_are_read_in_are_left_out(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("toono.cache.tree.MAX_FILES", 3)
+    for component in ("a", "b", "c"):
+        for name in ("x", "y"):
+            folder = tmp_path / component / "pods.v1.core" / "default"
+            write(folder / name, whole(name, 5))
+    assert [found.resource.component for found in read_tree(tmp_path)] == ["a"]
+    assert [one.message for one in caplog.records] == ["more files than are read in"]

@@ -41,11 +41,24 @@ def test_a_file_that_holds_all_is_not_written() -> None:
     assert with_kinds(None, []) is None
 
 
-def test_definitions_are_not_compiled_in() -> None:
-    known = question("apiextensions.k8s.io", "customresourcedefinitions")
-    found = entries(None, (known, "CustomResourceDefinition"))
-    assert found is not None
-    assert "apiextensions.k8s.io/v1/customresourcedefinitions" in found
+@pytest.mark.parametrize(
+    ("group", "resource", "kind"),
+    [
+        (
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            "CustomResourceDefinition",
+        ),
+        ("snapshot.storage.k8s.io", "volumesnapshots", "VolumeSnapshot"),
+        ("gateway.networking.k8s.io", "gateways", "Gateway"),
+    ],
+)
+def test_groups_of_kubernetes_that_are_not_compiled_in(group, resource, kind) -> None:
+    found = entries(None, (question(group, resource), kind))
+    assert found == {
+        f"{group}/v1/{resource}": kind,
+        f"{group}/v1/{kind.lower()}": kind,
+    }
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@ import json
 
 import pytest
 
-from tests.unit.cache.kit import pod, pod_list, run
+from tests.unit.cache.kit import Cache, pod, pod_list, run
 from tests.unit.cache.tree_kit import Copied, rebuilt
+from toono.cache.tree import adopt_tree, read_tree
 
 PODS = "/api/v1/pods"
 MINE = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
@@ -161,5 +162,31 @@ def test_a_selector_that_cannot_be_evaluated_proves_nothing(tmp_path) -> None:
         await cache.copy()
         again = await rebuilt(tmp_path)
         assert [one.imported for one in again.scopes.all()] == [True]
+
+    run(scenario)
+
+
+def test_what_the_database_knows_is_not_replaced(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(MINE, pod_list(7, pod("a", 5)))
+        await cache.copy()
+        again = Cache()
+        await again.take(MINE, pod_list(9, pod("b", 8)))
+        adopt_tree(again.scopes, read_tree(tmp_path))
+        assert await again.list(MINE) == (9, ["b"])
+
+    run(scenario)
+
+
+def test_a_question_beyond_the_limits_is_left_out(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(PODS, pod_list(7, pod("a", 5)), agent="agent/1")
+        await cache.copy()
+        again = Cache()
+        again.scopes.has_room = lambda component: False
+        adopt_tree(again.scopes, read_tree(tmp_path))
+        assert list(again.scopes.all()) == []
 
     run(scenario)

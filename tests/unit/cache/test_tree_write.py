@@ -3,6 +3,7 @@ import asyncio
 import errno
 import json
 import os
+import threading
 
 import pytest
 
@@ -27,13 +28,17 @@ from tests.unit.cache.tree_kit import (
 from toono.cache.scope import Question
 from toono.cache.tree import read_manifest
 from toono.cache.tree_disk import TreeDisk
+from toono.cache.tree_files import TreeFiles
 from toono.cache.tree_write import (
+    CHUNK_BYTES,
+    CHUNK_FILES,
     LATEST_SECONDS,
     LOOK_SECONDS,
     QUIET_SECONDS,
     SHUTDOWN_SECONDS,
     TreeWriter,
 )
+from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
 PODS = "/api/v1/pods"
@@ -300,6 +305,76 @@ def test_the_version_is_kept_where_yurthub_looks_for_it(tmp_path) -> None:
     run(scenario)
 
 
+def test_what_cannot_be_json_stays_in_the_database(tmp_path, caplog) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(MINE, pod_list(7, pod("a", 5), pod("b", 6)))
+        await cache.copy()
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 9)))
+        (scope,) = cache.scopes.all()
+        scope.rows["default", "a"].data = b"{}"
+        assert await cache.copy() == [B]
+        assert cache.writer.counters.left_out == 1
+        assert [one.complete for one in (await rebuilt(tmp_path)).scopes.all()] == [
+            False
+        ]
+
+    caplog.set_level("INFO")
+    run(scenario)
+    assert [one.path for one in caplog.records if hasattr(one, "path")] == [A]
+
+
+def test_a_damaged_row_keeps_its_old_file_and_proves_nothing(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        await cache.take(MINE, pod_list(7, pod("a", 5), pod("b", 6)))
+        await cache.copy()
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 6)))
+        (scope,) = cache.scopes.all()
+        scope.rows["default", "a"].data = None
+        for key, _ in (await cache.store.scan(b"r")).rows:
+            cache.store.apply(Batch(deletes=[key]))
+        assert await cache.copy() == [A, B]
+        assert content(tmp_path, A)["metadata"]["resourceVersion"] == "5"
+        manifest = read_manifest(tmp_path)
+        assert manifest is not None
+        assert [one.complete for one in manifest.scopes] == [False]
+
+    run(scenario)
+
+
+def test_many_objects_are_written_in_small_steps_with_rests(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        pods = [pod(f"p-{number}", 5) for number in range(2 * CHUNK_FILES + 1)]
+        await cache.take(MINE, pod_list(7, *pods))
+        passing = asyncio.ensure_future(cache.writer.bring_up_to_date(pause=1.0))
+        seen = []
+        for _ in range(5):
+            await cache.clock.advance(0.0)
+            seen.append(cache.writer.counters.written)
+            await cache.clock.advance(1.0)
+        await passing
+        assert seen == [CHUNK_FILES, 2 * CHUNK_FILES, *[2 * CHUNK_FILES + 1] * 3]
+
+    run(scenario)
+
+
+def test_large_objects_go_in_fewer_a_step(tmp_path) -> None:
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        filler = {"annotations": {"x": "y" * (CHUNK_BYTES - 100)}}
+        await cache.take(MINE, pod_list(7, *(pod(one, 5, **filler) for one in "abc")))
+        passing = asyncio.ensure_future(cache.writer.bring_up_to_date(pause=1.0))
+        await cache.clock.advance(0.5)
+        assert cache.writer.counters.written == 1
+        await cache.clock.advance(5.0)
+        await passing
+        assert cache.writer.counters.written == 3
+
+    run(scenario)
+
+
 # -- when --------------------------------------------------------------------
 
 
@@ -388,6 +463,36 @@ def test_a_disk_that_hangs_does_not_hold_the_shutdown(tmp_path) -> None:
         assert not closing.done()
         await cache.clock.advance(1)
         await closing
+
+    run(scenario)
+
+
+def test_a_disk_that_hangs_holds_up_no_answer(tmp_path) -> None:
+    class Stuck(TreeDisk):
+        def __init__(self) -> None:
+            self.reached, self.free = threading.Event(), threading.Event()
+
+        def sync(self, descriptor: int) -> None:
+            self.reached.set()
+            assert self.free.wait(20)
+
+    async def scenario() -> None:
+        disk = Stuck()
+        cache = Cache()
+        writer = TreeWriter(
+            cache.scopes, tmp_path, clock=cache.clock, files=TreeFiles(tmp_path, disk)
+        )
+        await cache.take(MINE, pod_list(7, pod("a", 5)))
+        copying = asyncio.ensure_future(writer.bring_up_to_date())
+        await asyncio.to_thread(disk.reached.wait, 20)
+        await cache.take(MINE, pod_list(9, pod("a", 8), pod("b", 9)))
+        assert await cache.list(MINE) == (9, ["a", "b"])
+        disk.free.set()
+        await copying
+        assert content(tmp_path, A)["metadata"]["resourceVersion"] == "5"
+        await writer.bring_up_to_date()
+        assert files_of(tmp_path) == [A, B]
+        await writer.aclose()
 
     run(scenario)
 

@@ -130,7 +130,7 @@ def test_a_kept_key_set_that_is_damaged_is_told_and_not_used(caplog) -> None:
     async def scenario(scene: Scene) -> None:
         scene.rights.book.keep_key_set(KeySetRow("i", b"{}", NOW))
         scene.rights.believe_kept_keys()
-        assert not scene.rights.verifier.ready
+        assert scene.rights.verifier.keys == 0
 
     play(scenario)
     assert "kept key set cannot be used" in caplog.text
@@ -201,6 +201,22 @@ def test_keys_are_fetched_again_when_old_or_unknown_but_not_for_each_token() -> 
     play(scenario)
 
 
+def test_keys_are_fetched_again_when_the_cluster_has_another_issuer() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.learn(scene.token())
+        scene.keys = TokenKeys(algorithm="ES256", issuer="https://moved")
+        fresh = scene.token()
+        await scene.clock.advance(61)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 1
+        await scene.clock.advance(3600)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 2
+        assert scene.rights.verifier.check(fresh, now=NOW).user
+
+    play(scenario)
+
+
 def test_the_rule_that_lacks_is_told_once_and_asked_for_every_ten_minutes(
     caplog,
 ) -> None:
@@ -228,7 +244,7 @@ def test_what_cannot_be_fetched_changes_nothing(caplog) -> None:
                 setattr(scene, name, value)
             await scene.learn(scene.token())
             await scene.clock.advance(61)
-        assert not scene.rights.verifier.ready
+        assert scene.rights.verifier.keys == 0
         assert len(scene.asked) == 4
         assert not scene.ahead._asked  # no right was asked for whom nobody knows
 

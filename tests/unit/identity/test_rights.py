@@ -104,12 +104,15 @@ def test_root_in_a_pod_of_the_host_s_network_is_not_the_node(group: str) -> None
 def test_any_doubt_is_a_no() -> None:
     assert not is_node(caller(), SocketLookupError("gone"))
     assert not is_node(caller(), PermissionError("hidden"))
+    for hidden in ("/../../pod2/abc", "/.."):
+        assert not is_node(caller(), Owner(0, HOST | {hidden}))
 
 
 def test_a_connection_is_looked_up_once() -> None:
     asked = []
 
-    def look_up(client, server) -> Owner:
+    def look_up(client, server, uids) -> Owner:
+        assert uids == {0}
         asked.append(client)
         return Owner(0, HOST)
 
@@ -273,6 +276,19 @@ def test_a_refusal_of_what_fails_by_itself_is_not_remembered() -> None:
         await clock.advance(1000)
         assert await judged(rights, early) is Verdict.ALLOWED
         assert await judged(rights, forged) is Verdict.UNAUTHENTICATED
+
+    play(scenario)
+
+
+def test_a_token_may_be_taken_until_it_is_known_to_be_bad() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        good, ended = token(seconds=9000), token(seconds=-9000)
+        assert rights.may_be_taken(good)
+        assert rights.may_be_taken(b"opaque")
+        assert not rights.may_be_taken(ended)
+        assert not rights.may_be_taken(good[:-4] + b"AAAA")
+        learn(rights, holder(good), code=401)
+        assert not rights.may_be_taken(good)
 
     play(scenario)
 

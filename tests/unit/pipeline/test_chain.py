@@ -204,6 +204,17 @@ def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     assert b"secret" not in response.content
 
 
+def test_a_body_that_is_too_large_goes_nowhere() -> None:
+    scene = Scene()
+    one = request(method="POST")
+    one.body = BytesBody(bytes(3 * 1024 * 1024 + 1))
+    response = scene.serve(one)
+    content = json.loads(response.content)
+    assert (response.status, content["reason"]) == (413, "RequestEntityTooLarge")
+    assert scene.asked == []
+    assert scene.in_flight.writing == 0
+
+
 def test_a_query_is_not_told_to_the_log(caplog) -> None:
     Scene(forward=ZeroDivisionError("a bug")).serve(request("/api/v1/x?token=secret"))
     assert [record.path for record in caplog.records] == ["/api/v1/x"]
@@ -247,6 +258,23 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
     found = caller_of(request(authorization="bearer  abc"))
     assert (found.connection, found.token) == (7, b"abc")
     assert found.remote == ("127.0.0.1", 2)
+
+
+@pytest.mark.parametrize("node", [True, False])
+def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> None:
+    class Lease:
+        heard = 0
+
+        def hear(self, _) -> None:
+            self.heard += 1
+
+        def concerns(self, _) -> bool:
+            return False
+
+    scene, lease = Scene(node=node), Lease()
+    scene.chain.lease = lease
+    assert scene.serve(request(user_agent="k3s/v1.34")).status == 200
+    assert lease.heard == node
 
 
 def test_what_the_cloud_says_of_a_credential_is_learned() -> None:

@@ -64,6 +64,12 @@ def test_what_is_created_can_be_got_updated_and_deleted() -> None:
         ("GET", PODS + "/a/log", 404),
         ("GET", PODS + "/a/eviction", 405),
         ("PUT", MAPS + "/a", 404),
+        ("DELETE", "/api/v1/namespaces", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews?watch=true", 405),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 404),
+        ("GET", "/api/v1/componentstatuses?watch=true", 405),
+        ("GET", "/api/v1/componentstatuses", 200),
     ],
 )
 def test_verbs_that_are_not_there(method: str, target: str, code: int) -> None:
@@ -212,8 +218,8 @@ def test_writes_are_answered_in_the_form_that_is_asked() -> None:
     async def scenario(world: World) -> None:
         made = await world.ask("POST", MAPS, config_map("a", k="v"), accept=PARTIAL)
         assert made.body["kind"] == "PartialObjectMetadata"
-        cbor = "application/cbor"
-        refused = await world.ask("POST", MAPS, config_map("b"), accept=cbor)
+        unmade = "application/yaml"
+        refused = await world.ask("POST", MAPS, config_map("b"), accept=unmade)
         assert refused.status == 406
         assert (await world.ask("GET", MAPS + "/b")).status == 404
         got = await world.respond("GET", MAPS + "/none", accept=PROTOBUF)
