@@ -24,7 +24,7 @@ from toono.autonomy.spooled import (
     same_object,
     serial_of,
 )
-from toono.errors import CodecError, StoreUnavailableError
+from toono.errors import CodecError, DamagedRowError, StoreUnavailableError
 from toono.store.base import Batch, Store
 
 log = logging.getLogger(__name__)
@@ -176,11 +176,14 @@ class Spool:
         return tuple(self._entries[serial] for serial in sorted(serials))
 
     async def read(self, entry: Entry) -> Write | None:
-        """Return a write whole; None where it is gone, or its row is damaged."""
+        """Return a write whole; None where it is gone, or its row is damaged.
+
+        StoreUnavailableError where the disk cannot be read just now.
+        """
         try:
             value = await self._store.get(key_of(entry.serial))
             return None if value is None else decode(value)
-        except (CodecError, StoreUnavailableError):
+        except (CodecError, DamagedRowError):
             return None
 
     # -- letting go --------------------------------------------------------------

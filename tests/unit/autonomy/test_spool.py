@@ -8,7 +8,12 @@ from tests.unit.autonomy.spool_kit import event, event_patch, names, pod_status,
 from toono.autonomy import spool as module
 from toono.autonomy.spool import Spool, SpoolSettings
 from toono.autonomy.spooled import Target, key_of
-from toono.errors import StoreError, StoreFullError, StoreUnavailableError
+from toono.errors import (
+    DamagedRowError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
@@ -224,6 +229,34 @@ def test_a_damaged_row_is_no_write() -> None:
         one = await put(spool, event("a"))
         store.apply(Batch(puts=[(key_of(one.serial), b"\xc1")]))
         assert await spool.read(one) is None
+
+        async def damaged(key):
+            raise DamagedRowError(key)
+
+        store.get = damaged  # type: ignore[method-assign]
+        assert await spool.read(one) is None
         assert msgspec.structs.asdict(event("a"))["token"] == b""
+
+    asyncio.run(scenario())
+
+
+def test_what_is_promised_over_a_power_cut_is_synced_and_nothing_else() -> None:
+    class Watched(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.synced: list[bool] = []
+
+        def apply(self, batch, *, sync=False):
+            self.synced.append(sync)
+            return super().apply(batch, sync=sync)
+
+    async def scenario() -> None:
+        store = Watched()
+        spool = await opened(store)
+        one = await put(spool, event("a"))
+        spool.end(one, "landed")  # told again by its name, were it sent again
+        await put(spool, pod_status("web"))
+        await spool.overtaken(Target("", "pods", "shop", "web"))
+        assert store.synced == [True, False, True, True]
 
     asyncio.run(scenario())
