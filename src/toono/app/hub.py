@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
-from toono.app.agents import open_agents
+from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
@@ -105,7 +105,7 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
-        await self._open_pool(storage)
+        await self._open_pool(storage, kept)
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
@@ -132,7 +132,7 @@ class Hub:
             },
         )
 
-    async def _open_pool(self, storage: Storage) -> None:
+    async def _open_pool(self, storage: Storage, agents: Agents) -> None:
         """Take part in a pool. Without one nothing of it is even imported."""
         if self._settings.pool is None:
             return
@@ -143,7 +143,7 @@ class Hub:
             self._settings.pool,
             self.board,
             storage,
-            self.recorder,
+            agents,
             self.upstream,
             clock=self._clock,
             newer=self._newer.tell,
