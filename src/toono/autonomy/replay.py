@@ -22,7 +22,7 @@ from toono.autonomy.spooled import EVENT, Write, key_of
 from toono.codec.sent import JSON, Values, read_sent, read_values, text_in, write_sent
 from toono.errors import (
     CodecError,
-    StoreUnavailableError,
+    StoreError,
     UnreachableError,
     UpstreamError,
     WireError,
@@ -94,38 +94,42 @@ class Replay:
                 await self._online.wait()
                 spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - no secret
                 await self._clock.sleep(spread)
-            await self._step()
+            try:
+                await self._step()
+            except StoreError:  # what was sent is sent again, and told by its name
+                await self._pause(Later())
 
     async def _step(self) -> None:
         entry = self._spool.first()
         if entry is None:
             return
-        try:
-            write = await self._spool.read(entry)
-        except StoreUnavailableError:
-            await self._pause(Later())
-            return
+        write = await self._spool.read(entry)
         if write is None:
-            self._spool.end(entry, "damaged")
+            await self._spool.finish(entry, "damaged")
             return
         if not self._spool.begin(entry):
             return
-        outcome: Outcome = ""
         try:
-            outcome = await self._send(entry, write)
-        except UnreachableError:
-            outcome = Later()
-        except (UpstreamError, WireError, TimeoutError) as exc:
-            log.debug("a spooled write was not sent", extra={"err": str(exc)})
-            outcome = Later()
-        finally:
+            outcome = await self._outcome(entry, write)
             done = outcome if isinstance(outcome, str) else self._tried(entry, outcome)
-            self._spool.end(entry, done)
+            if done:
+                await self._spool.finish(entry, done)
+        finally:
+            self._spool.end(entry)
         if done:
             self._failures = 0
             self._tries.clear()
         elif isinstance(outcome, Later):
             await self._pause(outcome)
+
+    async def _outcome(self, entry: Entry, write: Write) -> Outcome:
+        try:
+            return await self._send(entry, write)
+        except UnreachableError:
+            return Later()
+        except (UpstreamError, WireError, TimeoutError) as exc:
+            log.debug("a spooled write was not sent", extra={"err": str(exc)})
+            return Later()
 
     def _tried(self, entry: Entry, later: Later) -> str:
         """Return the outcome of a write that failed too often, "" for another try."""

@@ -21,7 +21,12 @@ from toono.autonomy.replay import (
 )
 from toono.autonomy.spool import Spool
 from toono.autonomy.spooled import Target, Write, key_of
-from toono.errors import StoreUnavailableError, UnreachableError, UpstreamError
+from toono.errors import (
+    StoreFullError,
+    StoreUnavailableError,
+    UnreachableError,
+    UpstreamError,
+)
 from toono.identity.sealed import Seal
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch
@@ -375,6 +380,35 @@ def test_a_disk_that_cannot_be_read_just_now_loses_nothing() -> None:
             failing.clear()
             await rig.clock.advance(60)
             assert rig.spool.counts == {"taken": 1, "landed": 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_disk_whose_queue_is_full_ends_nothing() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        apply = rig.store.apply
+        full = [True]
+
+        def take(batch, *, sync=False):
+            if full and batch.deletes:
+                raise StoreFullError("the queue is full")
+            return apply(batch, sync=sync)
+
+        rig.store.apply = take  # type: ignore[method-assign]
+        async with rig.running(event("a")):
+            await rig.clock.advance(60)
+            assert len(rig.spool) == 1
+            full.clear()
+            await rig.clock.advance(60)
+            assert rig.spool.counts == {"taken": 1, "landed": 1}
+            rig.replay.mode(online=False)
+            await settle()
+            status = await put(rig.spool, pod_status("web"))
+            full.append(True)
+            await rig.spool.overtaken(status.target)
+            assert rig.spool.counts["overtaken"] == 1
+            assert len(rig.spool) == 0
 
     asyncio.run(scenario())
 

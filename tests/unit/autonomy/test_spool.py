@@ -58,8 +58,10 @@ def test_what_is_done_is_gone_and_counted() -> None:
         spool = await opened(store)
         entry = await put(spool, event("a"))
         assert spool.begin(entry)
-        spool.end(entry, "landed")
-        spool.end(entry, "landed")
+        await spool.finish(entry, "landed")
+        await spool.finish(entry, "landed")
+        spool.end(entry)
+        spool.end(entry)
         assert (len(spool), spool.size_bytes, spool.first()) == (0, 0, None)
         assert not spool.filled.is_set()
         assert spool.counts == {"taken": 1, "landed": 1}
@@ -254,9 +256,12 @@ def test_what_is_promised_over_a_power_cut_is_synced_and_nothing_else() -> None:
         store = Watched()
         spool = await opened(store)
         one = await put(spool, event("a"))
-        spool.end(one, "landed")  # told again by its name, were it sent again
+        await spool.finish(one, "landed")
         await put(spool, pod_status("web"))
         await spool.overtaken(Target("", "pods", "shop", "web"))
         assert store.synced == [True, False, True, True]
+        two = await put(spool, pod_status("web"))
+        await spool.finish(two, "landed")
+        assert store.synced[4:] == [True, True]
 
     asyncio.run(scenario())
