@@ -22,9 +22,8 @@ def pods_at(number: int) -> dict[str, int]:
     """Return which pods there are in a pass, and at which version each is."""
     found: dict[str, int] = {}
     for name in NAMES:
-        chance = random.Random(f"{name} {number // 7}")
-        if chance.random() < 0.8:
-            step = chance.choice((1, 3))
+        if random.Random(f"{name} {number // 7}").random() < 0.8:
+            step = random.Random(name).choice((1, 3))  # its version never goes back
             found[name] = number - number % step
     return found
 
