@@ -18,10 +18,12 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from toono.app import DRAIN_SECONDS, Hub, HubSettings
+from toono.autonomy import replay, spool, vault
+from toono.autonomy.spool import SpoolSettings
 from toono.cache import documents, hot, received, scopes
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
-from toono.pipeline import bounded, forward, limits
+from toono.pipeline import alone, bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -244,6 +246,7 @@ def limits_page() -> str:
         ("Requests under way", list(_of_requests())),
         ("The cloud", list(_of_the_cloud())),
         ("The cache", list(_of_the_cache())),
+        ("Writes while cut off", list(_of_writes())),
     ):
         parts += [f"## {title}\n", _table(("What", "Limit", "There"), rows)]
     return "\n".join(parts)
@@ -283,7 +286,8 @@ def _of_requests() -> Iterator[Limit]:
     yield "kept for the component `kubelet`", share, "others wait before"
     yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
-    yield "watches of one client", f"{limits.CLIENT_WATCH_LIMIT}", "429"
+    each = f"{limits.CLIENT_WATCH_LIMIT}"
+    yield "watches of one client, but for the kubelet here", each, "429"
 
 
 def _of_the_cloud() -> Iterator[Limit]:
@@ -321,6 +325,24 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "a removal held for its sync", passes, f"it passes; none is held for {rest}"
     again = f"{_seconds(store.retry_first)} to {_seconds(store.retry_most)}"
     yield "a disk that fails is tried again after", again, "meanwhile from memory"
+
+
+def _of_writes() -> Iterator[Limit]:
+    waiting = SpoolSettings()
+    oldest = "the oldest go"
+    count = f"{waiting.max_writes:,} (`--spool-max-writes`)"
+    yield "writes that wait", count, oldest
+    size = f"{_bytes(waiting.max_bytes)} (`--spool-max-mebibytes`)"
+    yield "their bytes", size, f"{oldest}; of pods first, where pods hold over half"
+    yield "the body of one", _bytes(alone.MAX_BODY_BYTES), "503"
+    yield "a disk that keeps one", _seconds(spool.DISK_SECONDS), "503"
+    yield "sending one", _seconds(replay.SEND_SECONDS), "again later"
+    first, most = replay.BACKOFF_SECONDS
+    yield "between tries", f"{_seconds(first)} to {_seconds(most)}", ""
+    tries = "it is dropped; 429 does not count, nor a link that breaks"
+    yield "tries that the server breaks over", f"{replay.MAX_TRIES}", tries
+    ends = "the one that ends first goes"
+    yield "tokens kept, and verdicts kept", f"{vault.MAX_ROWS:,} each", ends
 
 
 def _bytes(number: int) -> str:

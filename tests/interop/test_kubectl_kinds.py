@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.interop.test_clients import Stage, kubectl, needs_kubectl, wait_until_online
+from tests.rig import recordings
+from toono.wire.messages import Request, Response
 
 TEMPLATE = {
     "metadata": {"labels": {"app": "web"}},
@@ -187,6 +189,7 @@ OTHERS = [
     ("cluster-info",),
     ("get", "--raw", "/version"),
 ]
+OPENAPI = [one for one in recordings("exchanges") if "/openapi/v3" in one.target]
 AGE = re.compile(r"\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+s\b|<unknown>|\b\d+d\b|\b\d+m\b")
 SPACES = re.compile(r" +")
 
@@ -265,6 +268,45 @@ def test_every_other_question_is_answered_cut_off_as_it_was_online(stage) -> Non
     wait_until_online(stage)
     online = {one: said(kubectl(stage, *one)) for one in OTHERS}
     assert {one: online[one] for one in OTHERS if online[one][0] != 0} == {}
+    cut_from(stage)
+    assert differences(stage, online) == {}
+
+
+CRONTABS = {
+    "metadata": {"name": "crontabs.x.example.com"},
+    "spec": {
+        "group": "x.example.com",
+        "names": {"plural": "crontabs", "singular": "crontab", "kind": "CronTab"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True, "storage": True}],
+    },
+}
+
+
+async def recorded_openapi(request: Request) -> Response | None:
+    """Answer with the OpenAPI documents of a real API server."""
+    path = request.target.decode().partition("?")[0]
+    for one in OPENAPI:
+        if one.target == path:
+            head = one.response.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+            lines = [line.partition(b": ") for line in head]
+            kept = (b"Content-Type", b"Etag", b"Last-Modified", b"Vary")
+            fields = [(name, value) for name, _, value in lines if name in kept]
+            return Response(status=200, headers=fields, content=one.body)
+    return None
+
+
+def test_explain_explains_what_it_did_online(stage: Stage) -> None:
+    async def create() -> None:
+        stage.server.create("customresourcedefinitions", CRONTABS)
+        stage.server.fault = recorded_openapi
+
+    stage.do(create())
+    wait_until_online(stage)
+    commands = [("explain", "crontabs"), ("explain", "crontabs.spec.replicas")]
+    online = {one: said(kubectl(stage, *one)) for one in commands}
+    assert [code for code, _, _ in online.values()] == [0, 0], online
+    assert "replicas" in online["explain", "crontabs.spec.replicas"][1]
     cut_from(stage)
     assert differences(stage, online) == {}
 

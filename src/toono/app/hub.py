@@ -15,19 +15,23 @@ from typing import TYPE_CHECKING, Self
 from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
-from toono.app.agents import open_agents
+from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
+from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
+from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage, open_storage
+from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
-from toono.identity.sockets import Lookup, owner_of
+from toono.identity.sockets import Lookup, Sockets
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -58,11 +62,11 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Lookup = owner_of,
+        owner: Lookup | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owner = owner
+        self._owner = owner or Sockets()
         self._stack = AsyncExitStack()
         self.board = Board()
         self.addresses: list[Listening] = []
@@ -101,7 +105,7 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
-        await self._open_pool(storage)
+        await self._open_pool(storage, kept)
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
@@ -128,7 +132,7 @@ class Hub:
             },
         )
 
-    async def _open_pool(self, storage: Storage) -> None:
+    async def _open_pool(self, storage: Storage, agents: Agents) -> None:
         """Take part in a pool. Without one nothing of it is even imported."""
         if self._settings.pool is None:
             return
@@ -139,7 +143,7 @@ class Hub:
             self._settings.pool,
             self.board,
             storage,
-            self.recorder,
+            agents,
             self.upstream,
             clock=self._clock,
             newer=self._newer.tell,
@@ -176,6 +180,8 @@ class Hub:
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        lease = open_lease(settings, self.board, self.upstream, clock=clock)
+        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
             answers,
             self.documents,
@@ -195,6 +201,7 @@ class Hub:
                 self.documents,
                 clock,
                 meter=meter,
+                guard=open_guard(settings, self.board, self.upstream),
                 hear=self.discovering.hear,
             ),
             local=local,
@@ -212,6 +219,15 @@ class Hub:
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
+            lease=lease,
+            unchanged=open_node(
+                settings,
+                self.board,
+                self.scopes,
+                self.upstream,
+                clock=clock,
+                marked=lease.recognised,
+            ),
         )
 
     def _show_yurthub_series(self) -> tuple[InFlight, Meter]:

@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from toono.app.agents import Agents
 from toono.app.board import Board, Gauge
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
-from toono.cache.record import Recorder
+from toono.config.live_pool import LiveResources
 from toono.config.pool import PoolSettings
 from toono.errors import OptionError, StoreError
 from toono.kube.request import Call
@@ -69,7 +70,7 @@ async def open_pool(
     pool: PoolSettings,
     board: Board,
     storage: Storage,
-    recorder: Recorder,
+    agents: Agents,
     upstream: Upstream,
     *,
     clock: Clock,
@@ -109,7 +110,7 @@ async def open_pool(
                 mark=Names(keys).mark(settings.node_name),
                 version=lambda key, value: version_of(keys, key, value),
             ),
-            recorder=recorder,
+            recorder=agents.recorder,
             upstream=upstream,
             clock=clock,
             node=settings.node_name,
@@ -124,6 +125,10 @@ async def open_pool(
             newer=newer,
         )
     )
+    resources = LiveResources(storage.store, changed=member.share)
+    await resources.open()
+    agents.live.listeners.append(resources.take)
+    board.notes["pool-scope-resources"] = lambda: resources.problem
     board.duties.append(("pool", member.run))
     board.mode.append(member.mode_changed)
     board.notes["pool"] = lambda: member.problem

@@ -4,6 +4,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.autonomy.lease import DURATION_SECONDS, Interception
 from toono.autonomy.reviews import KEPT_SECONDS
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
@@ -37,6 +38,11 @@ class HubSettings:
     """The certificate of the TLS listeners; None: there are none."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
+    lease_interception: Interception = "auto"
+    kubelet_grace: float = DURATION_SECONDS
+    """How long a kubelet may not renew until the hub lets its Lease run out, too."""
+    gc_seconds: float = 7200.0
+    """Between sweeps for what the cloud no longer has; 0: there are none."""
     yurthub_metrics: bool = False
     pool: PoolSettings | None = None
     writes: WriteTable = field(default_factory=WriteTable)

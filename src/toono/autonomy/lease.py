@@ -176,8 +176,6 @@ class LeaseDuty:
         if self._in_flight or self._last_pass >= asked_at:
             self._due = now + RETRY_SECONDS  # it may be that renewal's, or from before
             return
-        if self.state is State.LOOKING:
-            self._due = now + self.interval
         if seen is None:
             self._known = None
         elif self._is_foreign(seen):
@@ -187,10 +185,11 @@ class LeaseDuty:
         elif not self._is_old(seen):
             self._known, self._unsure = seen, False
             self._take_duration(seen)
-        if not self._looked:
-            self._looked = True
-            if self.state is State.LOOKING:
+        if self.state is State.LOOKING:
+            self._due = now + self.interval
+            if not self._looked:
                 self._until = now + self.duration
+        self._looked = True
 
     def _is_old(self, seen: Seen) -> bool:
         """Say whether an API server's cache is behind what is known."""

@@ -167,16 +167,13 @@ class LeaseKeeper:
         form = accept.choose(call.accept, (JSON, PROTOBUF)) or JSON
         if form == JSON:
             return status, JSON, self._content
-        codec, plain = for_media_type(PROTOBUF), for_media_type(JSON)
-        assert codec is not None
-        assert plain is not None
-        one = plain.read_single(self._content)
-        kind, version = one.kind, one.api_version
-        data = to_protobuf(one.object.data, kind=kind, api_version=version)
-        body = codec.write_single(
-            kind=kind, api_version=version, style="typed", data=data
-        )
-        return status, PROTOBUF, body
+        try:
+            return status, PROTOBUF, _in_protobuf(self._content)
+        except CodecError as exc:
+            log.warning(
+                "the node's Lease has no protobuf form", extra={"err": str(exc)}
+            )
+            return None
 
     # -- the duty ------------------------------------------------------------
 
@@ -293,6 +290,16 @@ class LeaseKeeper:
                 },
             }
         )
+
+
+def _in_protobuf(content: bytes) -> bytes:
+    codec, plain = for_media_type(PROTOBUF), for_media_type(JSON)
+    assert codec is not None
+    assert plain is not None
+    one = plain.read_single(content)
+    kind, version = one.kind, one.api_version
+    data = to_protobuf(one.object.data, kind=kind, api_version=version)
+    return codec.write_single(kind=kind, api_version=version, style="typed", data=data)
 
 
 class _OwnMeta(msgspec.Struct):

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from toono.autonomy.spool import Entry, Spool
 from toono.autonomy.spooled import EVENT, Write, key_of
 from toono.codec.sent import JSON, Values, read_sent, read_values, text_in, write_sent
@@ -140,6 +142,8 @@ class Replay:
                 return "expired"
             token = opened
         heard = await self._ask(write, token)
+        if heard.status == 404 and heard.values is not None and write.whole:
+            heard = await self._ask(whole_event(write), token)
         if _exists(heard) and write.kind == EVENT and write.method == "POST":
             return await self._existing(write, token)
         return judge(write, heard)
@@ -157,8 +161,7 @@ class Replay:
             or same_event(ours, there.values)
         ):
             return "landed"
-        renamed = judge(write, await self._ask(renamed_event(write, ours), token))
-        return renamed
+        return judge(write, await self._ask(renamed_event(write, ours), token))
 
     async def _look(self, write: Write, name: str, token: bytes) -> Heard:
         """Ask for an event of this name.
@@ -238,18 +241,19 @@ def renamed_event(write: Write, ours: Values) -> Write:
     digest = hashlib.blake2b(write.body, digest_size=5).hexdigest()
     name = f"{text_in(ours, 'metadata', 'name')}.{digest}"[-253:]
     values = {**ours, "metadata": {**ours["metadata"], "name": name}}
-    return Write(
-        kind=write.kind,
-        method=write.method,
-        path=write.path,
+    return msgspec.structs.replace(
+        write,
         content_type=JSON,
-        user_agent=write.user_agent,
         target=write.target._replace(name=name),
         body=write_sent(values, JSON),
-        at=write.at,
-        owner=write.owner,
-        token=write.token,
-        expires_at=write.expires_at,
+    )
+
+
+def whole_event(write: Write) -> Write:
+    """Return the create of an event that a patch was of, and that is forgotten."""
+    path = write.path.partition("?")[0].rpartition("/")[0]
+    return msgspec.structs.replace(
+        write, method="POST", path=path, content_type=JSON, body=write.whole
     )
 
 

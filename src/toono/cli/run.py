@@ -14,7 +14,7 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
-from toono.config.options import Options
+from toono.config.options import Options, interception_of
 from toono.config.pool import pool_of
 from toono.config.rights import rights_of
 from toono.runtime.cores import leave_no_core
@@ -76,6 +76,9 @@ def settings_of(options: Options) -> HubSettings:
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
+        lease_interception=interception_of(options),
+        gc_seconds=60.0 * options.number("gc-frequency"),
+        kubelet_grace=options.number("kubelet-health-grace-period"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         pool=pool_of(options, cloud_ca=identity.files.ca),
         writes=WriteTable(

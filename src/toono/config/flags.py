@@ -23,7 +23,6 @@ class Flag(NamedTuple):
 
 
 _IDENTITY = "certificates and identity"
-_AUTONOMY = "autonomy"
 _FILTERS = "filters and shared watches"
 
 FLAGS: tuple[Flag, ...] = (
@@ -42,7 +41,6 @@ FLAGS: tuple[Flag, ...] = (
     Flag("heartbeat-healthy-threshold", "integer", 2, "good probes to be up", "Cloud"),
     Flag("heartbeat-interval-seconds", "integer", 10, "between probes", "Cloud"),
     Flag("heartbeat-timeout-seconds", "integer", 2, "for one probe", "Cloud"),
-    Flag("heartbeat-failed-retry", "integer", 3, "lease updates", "Cloud", _AUTONOMY),
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool", "Node", _FILTERS),
@@ -103,7 +101,13 @@ FLAGS: tuple[Flag, ...] = (
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
     Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
-    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
+    Flag(
+        "gc-frequency",
+        "integer",
+        120,
+        "minutes between sweeps for what the cloud no longer has; 0: none",
+        "Cache",
+    ),
     Flag("root-dir", "text", "/var/lib/yurthub", "of certificates", "Bootstrap"),
     Flag(
         "bootstrap-mode",
@@ -124,7 +128,6 @@ FLAGS: tuple[Flag, ...] = (
         _IDENTITY,
     ),
     Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
-    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
     Flag(
         "events-while-offline",
         "text",
@@ -146,6 +149,21 @@ FLAGS: tuple[Flag, ...] = (
         "duration",
         86400.0,
         "how long a verdict on a caller of the kubelet holds while cut off; 0s: never",
+        "Autonomy",
+    ),
+    Flag(
+        "lease-interception",
+        "text",
+        "auto",
+        "who renews the node's Lease: auto (the hub, where the kubelet renews through"
+        " it and nobody else does), always, never",
+        "Autonomy",
+    ),
+    Flag(
+        "kubelet-health-grace-period",
+        "duration",
+        40.0,
+        "without a renewal of the kubelet's, until the hub stops renewing, too",
         "Autonomy",
     ),
     Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
@@ -235,6 +253,13 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "max-requests-in-flight", "integer", 250, "taken, has no effect", "Deprecated"
+    ),
+    Flag(
+        "heartbeat-failed-retry",
+        "integer",
+        3,
+        "taken, has no effect: health is no matter of the Lease",
+        "Deprecated",
     ),
     Flag("enable-iptables", "flag", False, "taken, has no effect", "Deprecated"),
     Flag("profiling", "flag", True, "taken, has no effect", "Deprecated"),

@@ -4,11 +4,12 @@
 1. the wire's gate has refused what no request may be;
 2. the head becomes one `Call`, and a body that is too large is refused (413);
 3. it is counted in, or told to come again (429);
-4. the caller is looked at: the node, a token's owner, or nobody;
-5. `route` says who answers: the API server, the hub, nobody;
-6. a link that fails on the way sends reads back to 5, as one that is cut off, and
+4. the node's calls about its own Lease are answered by who renews it;
+5. the caller is looked at: the node, a token's owner, or nobody;
+6. `route` says who answers: the API server, the hub, nobody;
+7. a link that fails on the way sends reads back to 6, as one that is cut off, and
    those writes that the hub may answer alone;
-7. whatever goes wrong becomes a v1 Status here, and only here.
+8. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -29,6 +30,7 @@ from toono.pipeline import heads
 from toono.pipeline.alone import Alone
 from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
+from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
 from toono.pipeline.replies import not_allowed
@@ -56,6 +58,9 @@ class Chain:
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
+    lease: LeaseGate | None = None
+    unchanged: Callable[[Call], bool] = lambda _: False
+    """The kubelet asks for its own Node, and the newest there is is remembered."""
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -69,7 +74,7 @@ class Chain:
             request.body = bounded(call, request.body)
             await self.in_flight.enter(call)
             try:
-                route, response = await self._answer(call, request)
+                route, response = await self._admit(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -83,8 +88,16 @@ class Chain:
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
+    async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
+        if self.lease is not None and await self.rights.is_node(call.caller):
+            self.lease.hear(call)  # a pod's name says nothing of the node's kubelet
+            if self.lease.concerns(call):
+                return await self.lease(call, request, self._answer)
+        return await self._answer(call, request)
+
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        route = self._route(call, online=self.upstream.online)
+        unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
+        route = self._route(call, online=self.upstream.online, unchanged=unchanged)
         if route is Route.FORWARD:
             sent = await self.alone.before(call, request)
             try:
@@ -112,8 +125,13 @@ class Chain:
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
 
-    def _route(self, call: Call, *, online: bool) -> Route:
-        facts = Facts(online=online, node_name=self.node_name, writes=self.alone.table)
+    def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
+        facts = Facts(
+            online=online,
+            node_name=self.node_name,
+            writes=self.alone.table,
+            unchanged=unchanged,
+        )
         return choose_route(call, facts)
 
     async def _forward(

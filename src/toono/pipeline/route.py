@@ -34,6 +34,8 @@ class Facts:
     node_name: str
     writes: WriteTable = field(default_factory=WriteTable)
     """What the operator chose for writes."""
+    unchanged: bool = False
+    """The node asks for its own Node, and the newest there is is remembered."""
 
 
 READINESS = frozenset({"/readyz", "/livez", "/healthz"})
@@ -44,7 +46,7 @@ READS = frozenset({"get", "list", "watch"})
 def choose_route(call: Call, facts: Facts) -> Route:
     """Say who answers `call`; same call and facts, same route."""
     if facts.online:
-        return Route.FORWARD
+        return Route.LOCAL if facts.unchanged else Route.FORWARD
     if is_document(call) or call.path in READINESS:
         return Route.LOCAL
     if call.resource and policy_of(call, facts.writes) is not Policy.REFUSE:

@@ -117,10 +117,12 @@ class Spooling:
             if one.method == "PATCH" and one.owner == writer.name
             if paths_of(patch) >= paths_of(await self._patch_in(one))
         ]
+        told = merged(known, patch)
+        whole = write_sent(anew(call, told), JSON)
         await self._put(
-            call, writer, EVENT, target, content, call.content_type, replaced
+            call, writer, EVENT, target, content, call.content_type, replaced, whole
         )
-        return reply(call, 200, merged(known, patch), heads.SPOOLED)
+        return reply(call, 200, told, heads.SPOOLED)
 
     async def _known_event(
         self, call: Call, writer: Writer, before: Sequence[Entry]
@@ -216,6 +218,7 @@ class Spooling:
         content: bytes,
         content_type: str,
         replaces: Sequence[Entry] = (),
+        whole: bytes = b"",
     ) -> None:
         spool = self._kept()
         serial = spool.reserve()
@@ -234,6 +237,7 @@ class Spooling:
             owner=writer.name,
             token=sealed,
             expires_at=writer.expires_at,
+            whole=whole,
         )
         try:
             await spool.put(serial, write, replaces=replaces)
@@ -277,6 +281,11 @@ def named_event(call: Call, values: Values) -> Values:
             422, "Invalid", "metadata.name: Required value: name or generateName"
         )
     return {**values, "metadata": {**meta, "name": name, "namespace": call.namespace}}
+
+
+def anew(call: Call, values: Values) -> Values:
+    """Return an object as it would be created again: without what a server gives."""
+    return {**values, "metadata": {"name": call.name, "namespace": call.namespace}}
 
 
 def _patch(content: bytes) -> Values:

@@ -22,6 +22,11 @@ def call_of(method: str, agent: str = "kubelet/v1.34.0") -> Call:
     return parse(method, path.encode(), {b"user-agent": agent.encode()}, CALLER)
 
 
+def compact(content: dict) -> bytes:
+    """Write as the API server does."""
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
 class LeaseServer:
     """The API server of one Lease; counts who writes it, and who meets a conflict."""
 
@@ -51,7 +56,7 @@ class LeaseServer:
         if method == "GET":
             if self.lease is None:
                 return 404, self._missing()
-            return 200, json.dumps(self.lease).encode()
+            return 200, compact(self.lease)
         given = json.loads(content)
         if method == "POST":
             if self.lease is not None:
@@ -68,7 +73,7 @@ class LeaseServer:
         given["metadata"]["resourceVersion"] = str(self.version)
         self.lease = given
         self.updates.append((self.clock.monotonic(), by))
-        return 200 if method == "PUT" else 201, json.dumps(given).encode()
+        return 200 if method == "PUT" else 201, compact(given)
 
     @staticmethod
     def _missing() -> bytes:

@@ -320,6 +320,24 @@ def test_a_node_that_may_read_no_event_sees_it_by_a_patch_of_nothing() -> None:
     asyncio.run(scenario())
 
 
+def test_an_event_that_the_cloud_forgot_is_created_anew() -> None:
+    async def scenario() -> None:
+        whole = event("a", count=7).body
+        patch = msgspec.structs.replace(event_patch("a", 7), whole=whole)
+        gone = refusal(404, "NotFound")
+        rig = Rig(gone, good(), gone, refusal(409, "AlreadyExists"), gone, gone)
+        async with rig.running(patch, patch, patch):
+            assert rig.cloud.sent[1] == (
+                "POST",
+                "/api/v1/namespaces/shop/events",
+                whole,
+            )
+            assert rig.cloud.headers[1][b"Content-Type"] == b"application/json"
+            assert rig.spool.counts == {"taken": 3, "landed": 2, "refused": 1}
+
+    asyncio.run(scenario())
+
+
 def test_a_damaged_row_is_stepped_over() -> None:
     async def scenario() -> None:
         rig = Rig()

@@ -3,7 +3,17 @@ import json
 
 import pytest
 
-from tests.unit.cache.kit import Cache, call, event, not_found, one, pod, pod_list, run
+from tests.unit.cache.kit import (
+    Cache,
+    Journal,
+    call,
+    event,
+    not_found,
+    one,
+    pod,
+    pod_list,
+    run,
+)
 from toono.cache.answer import Unacceptable
 from toono.cache.received import question_of
 from toono.cache.scope import Row
@@ -73,6 +83,20 @@ def test_the_newest_scope_that_covers_the_name_decides() -> None:
         assert await cache.get(POD_A) == "Absent"
         await cache.take(POD_A, one(pod("a", 30)))
         assert await cache.get(POD_A) == "30"
+
+    run(scenario)
+
+
+def test_what_a_lost_scope_would_say_of_a_name_is_not_said_by_an_older_one() -> None:
+    async def scenario() -> None:
+        cache = Cache(Journal())
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        cache.store.full = True
+        stream.feed(event("DELETED", pod("a", 21)))
+        cache.store.full = False
+        assert await cache.get(POD_A) == "Unknown"
 
     run(scenario)
 

@@ -201,6 +201,22 @@ def test_keys_are_fetched_again_when_old_or_unknown_but_not_for_each_token() -> 
     play(scenario)
 
 
+def test_keys_are_fetched_again_when_the_cluster_has_another_issuer() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.learn(scene.token())
+        scene.keys = TokenKeys(algorithm="ES256", issuer="https://moved")
+        fresh = scene.token()
+        await scene.clock.advance(61)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 1
+        await scene.clock.advance(3600)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 2
+        assert scene.rights.verifier.check(fresh, now=NOW).user
+
+    play(scenario)
+
+
 def test_the_rule_that_lacks_is_told_once_and_asked_for_every_ten_minutes(
     caplog,
 ) -> None:

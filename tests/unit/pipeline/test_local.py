@@ -17,6 +17,7 @@ from tests.unit.cache.kit import (
     pod_list,
 )
 from tests.unit.wire.kit import play, whole
+from toono.codec import cbor
 from toono.errors import RequestError
 from toono.kube.request import Caller, parse
 from toono.pipeline import heads
@@ -100,7 +101,7 @@ def test_absent_unknown_and_unacceptable_are_three_answers() -> None:
         unknown = await scene.refused("/api/v1/namespaces/default/secrets/a")
         assert (unknown.code, unknown.reason) == (503, "ServiceUnavailable")
         assert "retryAfterSeconds" not in (unknown.details or {})
-        form = await scene.refused(POD, accept="application/cbor")
+        form = await scene.refused(POD, accept="application/xml")
         assert (form.code, form.reason) == (406, "NotAcceptable")
 
     play(scenario)
@@ -450,8 +451,9 @@ def test_a_form_is_acceptable_where_rows_can_be_given_in_it() -> None:
         (scope,) = scene.cache.scopes.all()
         for accept, fits in (
             ("application/json;q=0.5", True),
-            ("application/cbor", False),
-            ("application/cbor, */*", True),
+            ("application/xml", False),
+            ("application/xml, */*", True),
+            ("application/cbor", True),
         ):
             fields = {b"user-agent": b"kubelet/v1", b"accept": accept.encode()}
             asked = parse("GET", PODS.encode(), fields, CALLER)
@@ -475,5 +477,17 @@ def test_who_asks_for_indents_gets_them_in_json_alone() -> None:
         assert content(await scene.ask(PODS + "?pretty=1", accept=binary)) == coded
         one_of_them = content(await scene.ask(POD + "?pretty=true"))
         assert one_of_them.startswith(b'{\n  "kind": "Pod",\n')
+
+    play(scenario)
+
+
+def test_a_watch_in_cbor_that_is_too_old_ends_in_cbor() -> None:
+    async def scenario() -> None:
+        scene = await known()
+        asked = PODS + "?watch=true&resourceVersion=8"
+        response = await scene.ask(asked, accept="application/cbor")
+        assert field(response, b"Content-Type") == [b"application/cbor-seq"]
+        event = cbor.decode(await response.body.read())
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
     play(scenario)

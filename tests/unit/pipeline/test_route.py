@@ -62,3 +62,11 @@ def test_a_status_waits_only_where_that_was_chosen() -> None:
         online=False, node_name="edge-1", writes=WriteTable(statuses="spool")
     )
     assert choose_route(patch, chosen) is Route.ALONE
+
+
+def test_an_unchanged_node_of_ones_own_is_answered_here() -> None:
+    own = call("get", "nodes", name="edge-1")
+    online = Facts(online=True, node_name="edge-1", unchanged=True)
+    assert choose_route(own, online) is Route.LOCAL
+    offline = Facts(online=False, node_name="edge-1", unchanged=True)
+    assert choose_route(call("delete"), offline) is Route.REFUSE
