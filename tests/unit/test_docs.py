@@ -160,7 +160,8 @@ SPEAKERS = (
     "config/node.py",
     "config/options.py",
     "cli/check.py",
-    "app.py",
+    "app/listening.py",
+    "app/storage.py",
     "store/directory.py",
     "store/inspect.py",
 )

@@ -2,86 +2,18 @@
 """A whole hub: how it starts, what it does without its disk or cloud, how it ends."""
 
 import asyncio
-import contextlib
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.rig import QUICK, ask, begin, body, get, headers_of, hub_over, status_of
-from tests.unit.cache.kit import encode, event, one, pod, pod_list
-from tests.unit.wire.kit import play, refuse, until
-from toono import app
-from toono.app import Hub, HubSettings
-from toono.errors import OptionError, StoreInUseError
-from toono.runtime.clock import SystemClock
+from tests.rig import ask, begin, body, get, headers_of, hub_over, status_of
+from tests.unit.app.kit import PODS, Cloud, cut, hubs
+from tests.unit.cache.kit import event, pod
+from tests.unit.wire.kit import play, until
+from toono.pipeline.chain import refuse
 from toono.testing.certificates import Authority
 from toono.testing.clock import settle
-from toono.wire.messages import Response
-from toono.wire.server import Server
 from toono.wire.tls import ClientFiles, ServerFiles, make_context
-
-PODS = "/api/v1/pods"
-POD = "/api/v1/namespaces/default/pods/a"
-JSON = [(b"Content-Type", b"application/json")]
-
-
-class Stream:
-    """A watch whose events the test sends."""
-
-    length = None
-
-    def __init__(self) -> None:
-        self.events: asyncio.Queue[bytes] = asyncio.Queue()
-        self.closed = 0
-
-    async def read(self) -> bytes:
-        return await self.events.get()
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-class Cloud:
-    """One API server that answers what the tests ask."""
-
-    def __init__(self) -> None:
-        self.streams: list[Stream] = []
-        self.asked: list[bytes] = []
-        self.certificates: set[bytes | None] = set()
-        self.slow = asyncio.Event()
-        self.server = Server(self.serve, refuse=refuse, clock=SystemClock())
-
-    async def serve(self, request) -> Response:
-        self.certificates.add(request.peer.certificate)
-        if request.target == b"/readyz":
-            return Response(status=200, content=b"ok")
-        self.asked.append(request.target)
-        if b"watch=" in request.target:
-            self.streams.append(Stream())
-            return Response(status=200, headers=JSON, body=self.streams[-1])
-        if request.target.startswith(b"/slow"):
-            await self.slow.wait()
-        if request.target == POD.encode():
-            return Response(status=200, headers=JSON, content=one(pod("a", 3)))
-        return Response(status=200, headers=JSON, content=pod_list(9, pod("a", 3)))
-
-
-@contextlib.asynccontextmanager
-async def hubs(tmp_path: Path, **settings):
-    """A cloud, and a hub over it that knows it is online."""
-    cloud = Cloud()
-    address = await cloud.server.start("127.0.0.1", 0)
-    async with hub_over([address], tmp_path, **settings) as hub:
-        await until(lambda: hub.upstream.online)
-        yield cloud, hub
-        await cloud.server.aclose()
-
-
-async def cut(cloud: Cloud, hub: Hub) -> None:
-    await cloud.server.aclose()
-    await hub.upstream.servers[0].verdict()
-    assert not hub.upstream.online
 
 
 def test_what_passed_online_is_answered_offline_and_after_a_restart(tmp_path) -> None:
@@ -111,72 +43,6 @@ def test_a_hub_serves_before_it_knows_the_cloud(tmp_path) -> None:
             assert not any(name == "Retry-After" for name, _ in headers_of(found))
 
     play(scenario)
-
-
-def test_a_port_in_use_names_the_option_and_leaves_nothing_open(tmp_path) -> None:
-    async def scenario() -> None:
-        taken = Server(lambda _: None, refuse=refuse, clock=SystemClock())
-        address = await taken.start("127.0.0.1", 0)
-        for option, settings in (
-            ("--proxy-port", {"listen": (address,), "status_listen": None}),
-            ("--serve-port", {"listen": (("127.0.0.1", 0),), "status_listen": address}),
-        ):
-            chosen = HubSettings(
-                servers=(("127.0.0.1", 9),),
-                tls=None,
-                node_name="edge-1",
-                cache_path=tmp_path,
-                health=QUICK,
-                **settings,
-            )
-            with pytest.raises(OptionError) as caught:
-                await Hub(chosen).__aenter__()
-            assert caught.value.option == option
-            assert str(address[1]) in caught.value.problem
-        await taken.aclose()
-
-    play(scenario)
-
-
-def test_a_second_hub_on_one_directory_is_refused(tmp_path) -> None:
-    async def scenario() -> None:
-        async with hub_over([("127.0.0.1", 9)], tmp_path):
-            with pytest.raises(StoreInUseError):
-                async with hub_over([("127.0.0.1", 9)], tmp_path):
-                    pass
-
-    play(scenario)
-
-
-def test_a_disk_that_cannot_be_used_does_not_stop_it(tmp_path, caplog) -> None:
-    async def scenario() -> None:
-        (tmp_path / "_internal").write_text("a file where a directory should be")
-        async with hubs(tmp_path) as (cloud, hub):
-            assert hub.status()["store"] == "memory-only"
-            await ask(hub, get(PODS))
-            await cut(cloud, hub)
-            assert status_of(await ask(hub, get(PODS))) == 200
-
-    play(scenario)
-    assert any("--disk-cache-path" in one.message for one in caplog.records)
-
-
-def test_a_cache_of_yurthub_is_read_in_once(tmp_path, caplog) -> None:
-    caplog.set_level("INFO")
-    folder = tmp_path / "kubelet" / "pods.v1.core" / "default"
-    folder.mkdir(parents=True)
-    (folder / "a").write_bytes(
-        encode({"kind": "Pod", "apiVersion": "v1"} | pod("a", 3))
-    )
-
-    async def scenario() -> None:
-        for _ in range(2):
-            async with hub_over([("127.0.0.1", 9)], tmp_path) as hub:
-                assert status_of(await ask(hub, get(POD))) == 200
-
-    play(scenario)
-    said = [one.message for one in caplog.records]
-    assert said.count("read in a cache of YurtHub") == 1
 
 
 def test_the_node_s_certificate_goes_with_the_node_s_requests(tmp_path) -> None:
@@ -275,7 +141,7 @@ def test_the_status_port_shows_how_it_is(tmp_path) -> None:
 
 @pytest.mark.parametrize("code", [400, 408, 414, 431, 503])
 def test_a_refusal_of_the_wire_is_a_status(code: int) -> None:
-    headers, content = app.refuse(code, "why it was refused")
+    headers, content = refuse(code, "why it was refused")
     found = json.loads(content)
     assert (found["kind"], found["code"], found["status"]) == (
         "Status",

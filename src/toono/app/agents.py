@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opens what decides whose answers are kept: the policy, and what changes it live."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from toono.app.board import Board
+from toono.app.settings import HubSettings
+from toono.app.storage import Storage
+from toono.cache.asked import Asked
+from toono.cache.guests import Guests
+from toono.cache.policy import Policy
+from toono.cache.record import Recorder
+from toono.config.agents_page import agents_gauges, agents_page
+from toono.config.live import LiveAgents
+from toono.runtime.clock import Clock
+from toono.upstream.pool import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Agents:
+    """Who is kept, and who asked and was not."""
+
+    recorder: Recorder
+    asked: Asked
+    live: LiveAgents
+
+
+async def open_agents(
+    settings: HubSettings,
+    board: Board,
+    storage: Storage,
+    upstream: Upstream,
+    *,
+    clock: Clock,
+) -> Agents:
+    """Read who was kept, and follow what the cloud says of it."""
+    recorder = Recorder(storage.scopes, Policy.of(*settings.agents))
+    guests = Guests(storage.scopes, recorder.policy)
+    storage.scopes.has_room = guests.has_room
+
+    def changed(policy: Policy) -> None:
+        recorder.policy = guests.policy = policy
+
+    live = LiveAgents(
+        storage.store, storage.scopes, fixed=settings.agents, changed=changed
+    )
+    await live.open()
+    asked = Asked()
+    board.notes["cache-agents"] = lambda: live.problem
+    board.pages["/v1/agents"] = lambda: agents_page(live, asked, guests)
+    board.gauges.extend(agents_gauges(live, guests))
+    followers = live.followers(upstream, namespace=settings.namespace, clock=clock)
+    board.duties.extend(("follow-agents", one.run) for one in followers)
+    board.duties.append(("guests", partial(guests.run, clock)))
+    return Agents(recorder, asked, live)

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running hub: owns the order of start and drain.
+
+Start: store, scopes, upstream, listeners, probes. The hub serves as soon as its
+listeners are bound; it never waits for the cloud. Drain is the other way round.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AsyncExitStack
+from typing import Self
+
+from toono.admin.handler import Admin
+from toono.admin.metrics import Metrics
+from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
+from toono.app.agents import open_agents
+from toono.app.board import Board
+from toono.app.identities import ask_ahead, open_rights
+from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.settings import HubSettings
+from toono.app.storage import open_storage
+from toono.cache.answer import Answers
+from toono.identity.sockets import Address, Owner, owner_of
+from toono.kube.request import Call
+from toono.pipeline.chain import Chain, refuse
+from toono.pipeline.forward import Forward, Meter
+from toono.pipeline.limits import InFlight
+from toono.pipeline.local import Local
+from toono.runtime.clock import Clock, SystemClock
+from toono.runtime.lag import LagSampler
+from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.upstream.pool import Credential, Upstream
+from toono.wire.server import Server
+from toono.wire.tls import ClientFiles, Contexts
+
+log = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 5.0
+STREAM_SECONDS = 0.5
+"""What an answer under way has before the streams beside it are ended."""
+
+
+class Hub:
+    """A running hub. `async with Hub(settings) as hub:` starts and drains it."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        *,
+        clock: Clock | None = None,
+        owner: Callable[[Address, Address], Owner] = owner_of,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._owner = owner
+        self._stack = AsyncExitStack()
+        self.board = Board()
+        self.addresses: list[Listening] = []
+        self.tls_addresses: list[Listening] = []
+        self.status_address: Listening | None = None
+        self.back = asyncio.Event()
+        self.metrics = Metrics()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _start(self) -> None:
+        settings, clock, board = self._settings, self._clock, self.board
+        storage = await open_storage(settings, board, clock=clock, stack=self._stack)
+        self.scopes, self.documents = storage.scopes, storage.documents
+        self.upstream = self._make_upstream()
+        self._stack.push_async_callback(self.upstream.aclose)
+        kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
+        self.recorder, self.asked, self.agents = kept.recorder, kept.asked, kept.live
+        self.rights = await open_rights(
+            settings,
+            storage.store,
+            clock=clock,
+            owner=self._owner,
+            keeps=lambda call: self.recorder.policy.allows(call),
+        )
+        self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
+        self.chain = self._make_chain()
+        self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
+        self._stack.push_async_callback(self._drain)
+        self.addresses = await listen_to_node(self.server, settings)
+        if settings.serving is not None:
+            self.tls_addresses = await listen_to_pods(
+                self.server, settings, settings.serving, clock=clock
+            )
+        if settings.status_listen is not None:
+            await self._start_admin(*settings.status_listen)
+        self.upstream.start()
+        duties = [spawn(duty(), name=name) for name, duty in board.duties]
+        self._stack.push_async_callback(cancel_and_wait, *duties)
+        log.info(
+            "serving",
+            extra={
+                "addresses": [f"{host}:{port}" for host, port in self.addresses],
+                "cache": str(storage.directory),
+            },
+        )
+
+    def _make_upstream(self) -> Upstream:
+        settings = self._settings
+        contexts: dict[bool, Contexts] = {}
+        if settings.tls is not None:
+            anonymous = ClientFiles(ca=settings.tls.ca)
+            contexts[True] = Contexts(settings.tls, clock=self._clock)
+            contexts[False] = Contexts(anonymous, clock=self._clock)
+
+        def tls(credential: Hashable) -> ssl.SSLContext | None:
+            if not contexts:
+                return None
+            node = isinstance(credential, Credential) and credential.is_node
+            return contexts[node].current()
+
+        return Upstream(
+            settings.servers,
+            tls=tls,
+            clock=self._clock,
+            mode=settings.lb_mode,
+            settings=settings.health,
+            changed=self._mode_changed,
+        )
+
+    def _make_chain(self) -> Chain:
+        settings, clock = self._settings, self._clock
+        answers = Answers(self.scopes, settings.node_name)
+        in_flight = InFlight()
+        meter = None
+        if settings.yurthub_metrics:
+            in_flight, meter = self._show_yurthub_series()
+        return Chain(
+            upstream=self.upstream,
+            rights=self.rights,
+            forward=Forward(
+                self.upstream, self.recorder, self.documents, clock, meter=meter
+            ),
+            local=Local(
+                answers, self.documents, self.upstream, in_flight, clock, self.back
+            ),
+            in_flight=in_flight,
+            observe=self._observe,
+            clock=clock,
+            node_name=settings.node_name,
+        )
+
+    def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
+        """Declare YurtHub's series; return what counts for them."""
+        in_flight, traffic = ListedInFlight(), Traffic()
+
+        def servers() -> list[tuple[str, bool, int]]:
+            return [
+                (one.origin.authority, one.health.healthy, one.origin.open)
+                for one in self.upstream.servers
+            ]
+
+        self.metrics.registry.register(
+            YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
+        )
+        return in_flight, traffic.meter
+
+    async def _drain(self) -> None:
+        """End held watches, let answers go out, then end the streams from upstream."""
+        self.chain.local.end()
+        self.back.set()
+        drained = spawn(self.server.drain(DRAIN_SECONDS), name="drain")
+        await asyncio.wait((drained,), timeout=STREAM_SECONDS)
+        await self.upstream.aclose()
+        await drained
+
+    async def _start_admin(self, host: str, port: int) -> None:
+        lag = LagSampler(self._clock)
+        self.board.duties.append(("loop-lag", lag.run))
+        self._declare_own(lag)
+        self.metrics.gauges(self.board.gauges)
+        admin = Admin(
+            checks=self.board.checks,
+            status=self.status,
+            metrics=self.metrics,
+            notes=self.board.notes,
+            pages=self.board.pages,
+        )
+        server = Server(admin.serve, refuse=refuse, clock=self._clock)
+        self._stack.push_async_callback(server.drain, 0.0)
+        self.status_address = await listen(server, host, port, "--serve-port")
+
+    def _declare_own(self, lag: LagSampler) -> None:
+        """Add what the root itself knows of the link and the requests under way."""
+        in_flight = self.chain.in_flight
+        self.board.checks["listeners"] = lambda: bool(self.addresses)
+        self.board.gauges.extend(
+            [
+                (
+                    "toono_offline",
+                    "1 while no API server can be reached.",
+                    lambda: float(not self.upstream.online),
+                ),
+                (
+                    "toono_requests_in_flight",
+                    "Requests under way, watches excluded.",
+                    lambda: float(in_flight.reading + in_flight.writing),
+                ),
+                (
+                    "toono_loop_lag_seconds",
+                    "How late the event loop ran at most, in the last minute.",
+                    lambda: lag.worst,
+                ),
+                ("toono_watches", "Watches open.", lambda: float(in_flight.watching)),
+            ]
+        )
+
+    def status(self) -> Mapping[str, object]:
+        """Return what the status page shows."""
+        own = {
+            "mode": "online" if self.upstream.online else "offline",
+            "since": self.upstream.since,
+            "servers": {
+                one.origin.authority: "healthy" if one.health.healthy else "down"
+                for one in self.upstream.servers
+            },
+            "node": self._settings.node_name,
+        }
+        return own | {name: fact() for name, fact in self.board.facts.items()}
+
+    def _observe(
+        self, call: Call | None, route: str, code: int, seconds: float
+    ) -> None:
+        verb = call.verb if call else "unknown"
+        resource = call.resource if call else ""
+        component = call.component if call else ""
+        self.metrics.observe((verb, resource, component, route, code), seconds)
+        if call is not None and route == "forward":
+            self.asked.note(call, self.recorder.policy, now=self._clock.wall())
+
+    def _mode_changed(self, online: bool) -> None:
+        if online:
+            self.back.set()
+        else:
+            self.back.clear()
+        for told in self.board.mode:
+            told(online)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one hub needs to know, as plain values; no option and no file is read here."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from toono.identity.rights import RightsSettings
+from toono.upstream.health import HealthSettings
+from toono.wire.tls import ClientFiles, ServerFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """What one hub needs to know, decided by whoever starts it."""
+
+    servers: tuple[tuple[str, int], ...]
+    tls: ClientFiles | None
+    """None speaks plain HTTP to the servers: only tests on loopback do."""
+    node_name: str
+    cache_path: Path
+    listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
+    status_listen: tuple[str, int] | None = ("127.0.0.1", 10267)
+    agents: tuple[str, ...] = ()
+    namespace: str = "kube-system"
+    """Where the hub's ConfigMaps are."""
+    lb_mode: str = "rr"
+    node_uids: frozenset[int] = frozenset({0})
+    rights: RightsSettings = field(default_factory=RightsSettings)
+    serving: ServerFiles | None = None
+    """The certificate of the TLS listeners; None: there are none."""
+    listen_tls: tuple[tuple[str, int], ...] = ()
+    health: HealthSettings = field(default_factory=HealthSettings)
+    yurthub_metrics: bool = False
