@@ -21,6 +21,9 @@ ANNOTATIONS = Field("annotations", 12)
 ADDRESS_PORT = "https"
 """What the API server's own Service and EndpointSlice call their port."""
 
+API_SERVICE = (b'"kubernetes"', b"\n\nkubernetes")
+"""The name of that Service as a JSON string, and as field 1 of protobuf metadata."""
+
 
 class Filter(Protocol):
     """One filter, ready for one kind of question."""

@@ -8,7 +8,7 @@ pods that keep that address are served too.
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from toono.filters.base import ADDRESS_PORT, NAME, Door, named
+from toono.filters.base import ADDRESS_PORT, API_SERVICE, NAME, Door, named
 from toono.filters.fields import Field, Fields
 
 ADDRESS_TYPE = Field("addressType", 4)
@@ -28,7 +28,7 @@ class ForwardKubeSvcTraffic:
 
     @property
     def marks(self) -> tuple[bytes, ...]:
-        return (b"kubernetes",)
+        return API_SERVICE
 
     def __call__(self, fields: Fields, data: bytes) -> bytes | None:
         if (

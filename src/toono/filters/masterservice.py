@@ -7,7 +7,7 @@ how pods with InClusterConfig find the hub without a change.
 
 from dataclasses import dataclass
 
-from toono.filters.base import ADDRESS_PORT, NAME, SPEC, Door, named
+from toono.filters.base import ADDRESS_PORT, API_SERVICE, NAME, SPEC, Door, named
 from toono.filters.fields import Field, Fields, change_inner
 
 PORTS = Field("ports", 1)
@@ -24,7 +24,7 @@ class MasterService:
 
     @property
     def marks(self) -> tuple[bytes, ...]:
-        return (b"kubernetes",)
+        return API_SERVICE
 
     def __call__(self, fields: Fields, data: bytes) -> bytes | None:
         if named(fields, data) != ("default", "kubernetes"):
