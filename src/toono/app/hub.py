@@ -15,12 +15,13 @@ from typing import Self
 from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
-from toono.app.agents import open_agents
+from toono.app.agents import Agents, open_agents
 from toono.app.board import Board
+from toono.app.filters import open_filters
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
-from toono.app.storage import open_storage
+from toono.app.storage import Storage, open_storage
 from toono.cache.answer import Answers
 from toono.identity.sockets import Address, Owner, owner_of
 from toono.kube.request import Call
@@ -90,7 +91,7 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
-        self.chain = self._make_chain()
+        self.chain = await self._make_chain(storage, kept)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -134,21 +135,26 @@ class Hub:
             changed=self._mode_changed,
         )
 
-    def _make_chain(self) -> Chain:
+    async def _make_chain(self, storage: Storage, kept: Agents) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        forward = Forward(
+            self.upstream, self.recorder, self.documents, clock, meter=meter
+        )
+        local = Local(
+            answers, self.documents, self.upstream, in_flight, clock, self.back
+        )
         return Chain(
             upstream=self.upstream,
             rights=self.rights,
-            forward=Forward(
-                self.upstream, self.recorder, self.documents, clock, meter=meter
-            ),
-            local=Local(
-                answers, self.documents, self.upstream, in_flight, clock, self.back
+            forward=forward,
+            local=local,
+            filters=await open_filters(
+                settings, self.board, storage, kept, forward, local, clock=clock
             ),
             in_flight=in_flight,
             observe=self._observe,

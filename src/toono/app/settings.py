@@ -4,6 +4,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.filters.approval import OF_THE_DOOR
+from toono.filters.inputs import Surroundings
 from toono.identity.rights import RightsSettings
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
@@ -31,3 +33,7 @@ class HubSettings:
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     yurthub_metrics: bool = False
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Of the filters; the node's name is put in."""
+    filters_off: frozenset[str] = OF_THE_DOOR
+    """Without a door for pods, what leads to it is off."""

@@ -112,6 +112,8 @@ class LiveAgents:
         self._live: dict[str, frozenset[str]] = {}
         self._problems: dict[str, str] = {}
         self._followers: list[Follower] = []
+        self.heard: list[Callable[[str, Mapping[str, bytes]], None]] = []
+        """Who else reads these ConfigMaps: called with a source and all of its own."""
         self.policy = Policy(self._fixed)
         self.bad_values = 0
 
@@ -175,7 +177,12 @@ class LiveAgents:
         return self._followers
 
     def _taker(self, source: str) -> Callable[[Mapping[str, bytes]], None]:
-        return lambda objects: self.take(source, objects)
+        def taken(objects: Mapping[str, bytes]) -> None:
+            self.take(source, objects)
+            for hear in self.heard:
+                hear(source, objects)
+
+        return taken
 
     def take(self, source: str, objects: Mapping[str, bytes]) -> None:
         """Take all ConfigMaps of one source, as JSON by name.

@@ -183,7 +183,7 @@ class SiftedWatch:
     ) -> None:
         self._inner = inner
         self._sieve = sieve
-        self._codec = codec
+        self.codec = codec
         self._splitter: FrameSplitter = codec.frames()
         self._closed = closed
         self._last = b""
@@ -207,7 +207,7 @@ class SiftedWatch:
         return b""
 
     def _sifted(self, frames: Sequence[bytes]) -> bytes:
-        media_type = self._codec.media_type
+        media_type = self.codec.media_type
         return b"".join([self._sieve.event(media_type, one) for one in frames])
 
     def end(self, error: bytes) -> None:

@@ -7,7 +7,9 @@
 4. the caller is looked at: the node, a token's owner, or nobody;
 5. `route` says who answers: the API server, the hub, nobody;
 6. a link that fails on the way sends reads back to 5, as one that is cut off;
-7. whatever goes wrong becomes a v1 Status here, and only here.
+7. the filters of the question, if it has any, take from the answer and change it,
+   whoever gave it;
+8. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -21,6 +23,7 @@ from toono.errors import (
     ToonoError,
     UnreachableError,
 )
+from toono.filters.stage import Stage, readable
 from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
@@ -51,6 +54,7 @@ class Chain:
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
+    filters: Stage
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -63,7 +67,7 @@ class Chain:
             )
             await self.in_flight.enter(call)
             try:
-                route, response = await self._answer(call, request)
+                route, response = await self._filtered(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -75,6 +79,20 @@ class Chain:
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
+
+    async def _filtered(self, call: Call, request: Request) -> tuple[str, Response]:
+        """Return the answer as this reader may see it: as it is, for almost all."""
+        chosen = await self.filters.choose(call)
+        if chosen is None:
+            return await self._answer(call, request)
+        readable(request)
+        route, response = await self._answer(call, request)
+        try:
+            return route, await self.filters.apply(chosen, call, response)
+        except BaseException:
+            if response.body is not None:
+                response.body.close()
+            raise
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
         facts = Facts(online=self.upstream.online, node_name=self.node_name)

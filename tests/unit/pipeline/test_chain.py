@@ -50,7 +50,11 @@ class Scene:
             observe=lambda call, route, code, _: self.observed.append((route, code)),
             clock=VirtualClock(),
             node_name="edge-1",
+            filters=self,
         )
+
+    async def choose(self, call) -> None:
+        return None
 
     async def is_node(self, caller: Caller) -> bool:
         return self.node
