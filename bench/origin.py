@@ -7,6 +7,7 @@ of events on a clock. Bytes are ready beforehand: it must not be what is measure
 
 import asyncio
 import json
+import os
 import sys
 
 import uvloop
@@ -16,7 +17,7 @@ from toono.wire.messages import Request, Response
 from toono.wire.server import Server, ServerSettings
 from toono.wire.tls import ServerFiles, make_context
 
-COUNT = 1000
+COUNT = int(os.environ.get("TOONO_BENCH_PODS", "1000"))
 JSON = [(b"Content-Type", b"application/json")]
 EVENTS_PER_SECOND = 100
 
@@ -54,6 +55,7 @@ def encode(content: dict) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode()
 
 
+VERSION = 5000 + COUNT
 HEAD = {"kind": "Pod", "apiVersion": "v1"}
 ONE = encode(HEAD | pod("web-0", 5)) + b"\n"
 PODS = [pod(f"web-{n}", 5 + n) for n in range(COUNT)]
@@ -62,12 +64,45 @@ LIST = (
         {
             "kind": "PodList",
             "apiVersion": "v1",
-            "metadata": {"resourceVersion": "5000"},
+            "metadata": {"resourceVersion": str(VERSION)},
             "items": PODS,
         }
     )
     + b"\n"
 )
+KINDS = {
+    "nodes": "NodeList",
+    "services": "ServiceList",
+    "configmaps": "ConfigMapList",
+    "endpoints": "EndpointsList",
+    "endpointslices": "EndpointSliceList",
+    "nodepools": "NodePoolList",
+}
+SINGLE = {
+    "/leases": {
+        "kind": "Lease",
+        "apiVersion": "coordination.k8s.io/v1",
+        "metadata": {
+            "name": "edge-1",
+            "namespace": "kube-node-lease",
+            "uid": "lease",
+            "resourceVersion": "9",
+        },
+        "spec": {"holderIdentity": "edge-1", "leaseDurationSeconds": 40},
+    },
+    "/nodes/edge-1": {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {"name": "edge-1", "uid": "node", "resourceVersion": "9"},
+    },
+    "/services/kubernetes": {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "kubernetes", "namespace": "default", "uid": "s"},
+        "spec": {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]},
+    },
+}
+"""What YurtHub needs to begin: its node's lease, its node, the API's service."""
 CLOCK = SystemClock()
 
 
@@ -77,11 +112,11 @@ class Events:
     length: int | None = None
 
     def __init__(self, count: int) -> None:
-        self.version = 5000
-        self.count = count
+        self.version = VERSION
+        self.last = VERSION + count
 
     async def read(self) -> bytes:
-        if self.version >= 5000 + self.count:
+        if self.version >= self.last:
             await CLOCK.sleep(3600)
         await CLOCK.sleep(1 / EVENTS_PER_SECOND)
         self.version += 1
@@ -94,13 +129,37 @@ class Events:
 
 async def handle(request: Request) -> Response:
     target = request.target
-    if b"watch=true" in target:
-        return Response(status=200, headers=JSON, body=Events(2000))
+    if b"watch=true" in target or b"watch=1" in target:
+        pods = target.startswith(b"/api/v1/pods")
+        return Response(status=200, headers=JSON, body=Events(2000 if pods else 0))
     if target.startswith(b"/api/v1/namespaces/default/pods/"):
         return Response(status=200, headers=JSON, content=ONE)
     if target.startswith(b"/api/v1/pods"):
         return Response(status=200, headers=JSON, content=LIST)
+    if target.startswith((b"/api/", b"/apis/")):
+        return nothing(target)
     return Response(status=200, content=b"ok")
+
+
+def nothing(target: bytes) -> Response:
+    """Answer an empty list of what is asked, so that whoever waits for it goes on."""
+    path = target.partition(b"?")[0].decode()
+    for part, content in SINGLE.items():
+        if part in path:
+            return Response(status=200, headers=JSON, content=encode(content))
+    resource = path.rpartition("/")[2]
+    kind = KINDS.get(resource)
+    if kind is None:
+        content = encode({"kind": "Status", "apiVersion": "v1", "code": 404})
+        return Response(status=404, headers=JSON, content=content)
+    version = "v1" if path.startswith("/api/") else "/".join(path.split("/")[2:4])
+    content = {
+        "kind": kind,
+        "apiVersion": version,
+        "metadata": {"resourceVersion": str(VERSION)},
+        "items": [],
+    }
+    return Response(status=200, headers=JSON, content=encode(content))
 
 
 async def serve(certificate: str, key: str) -> None:

@@ -37,6 +37,11 @@ BARS = (
     Bar("crash states of the store, 200,000", "tests/crash", {"TOONO_PROVE": "1"}),
     Bar("every recorded exchange", "tests/scenario/test_exchanges.py", {}),
     Bar("a recorded kubelet boots twice", "tests/scenario/test_kubelet_boot.py", {}),
+    Bar(
+        "the Python client's informer, cut off for 90 seconds",
+        "tests/interop/test_informer.py",
+        {"TOONO_INFORMER_SECONDS": "90"},
+    ),
     Bar("must-reject vectors", "tests/unit/wire/test_gate.py", {}),
     Bar("fuzz, 20 times the usual counts", "tests/fuzz", {"TOONO_PROVE": "20"}),
 )

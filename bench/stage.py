@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of a bench: an API server, the floor, a hub; and a load that counts.
+"""The processes of a bench: an API server, the floor, a hub.
 
-Figures are CPU seconds of one process for a counted piece of work, read from
+Figures are CPU seconds of a process tree for a counted piece of work, read from
 /proc/PID/stat, so that noise of the machine weighs little; ratios are within one run.
 """
 
-import asyncio
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +17,24 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the user and system time that a process has used."""
+    """Return the user and system time that a process and its children have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    own = (int(fields[11]) + int(fields[12])) / TICK
+    return own + sum(map(cpu_seconds, children(pid)))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(one) for file in tasks for one in file.read_text().split()]
+
+
+def written_bytes(pid: int) -> int:
+    """Return how much a process has had written to disks."""
+    for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+        if line.startswith("write_bytes"):
+            return int(line.split()[1])
+    return 0
 
 
 def resident_mb(pid: int) -> float:
@@ -66,6 +81,7 @@ class Stage:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        directory.mkdir(exist_ok=True)
         self.authority = Authority(directory / "pki")
         pair = self.authority.server("127.0.0.1", "localhost")
         self.origin_arguments = (
@@ -82,6 +98,10 @@ class Stage:
         ca = str(self.authority.file)
         self.floor = Child("-m", "bench.floor", "--upstream", upstream, "--ca", ca)
         return self.floor
+
+    def client_context(self) -> ssl.SSLContext:
+        """Return the context of a client that asks the server directly."""
+        return ssl.create_default_context(cafile=str(self.authority.file))
 
     def start_hub(self, *more: str) -> Child:
         """Start `toono run`."""
@@ -104,84 +124,3 @@ class Stage:
         for child in (self.hub, self.floor, self.origin):
             if child is not None and child.process.poll() is None:
                 child.stop()
-
-
-class Load(asyncio.Protocol):
-    """One keep-alive connection that asks the same thing again and again."""
-
-    def __init__(self, request: bytes, counter: "Counter") -> None:
-        self.request = request
-        self.counter = counter
-        self.need = -1
-        self.have = 0
-        self.head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        self.ask()
-
-    def ask(self) -> None:
-        if self.counter.take():
-            self.transport.write(self.request)  # type: ignore[attr-defined]
-        else:
-            self.transport.close()
-
-    def data_received(self, piece: bytes) -> None:
-        if self.need < 0:
-            self.head += piece
-            end = self.head.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            lower = self.head[:end].lower()
-            if b" 200 " not in self.head[:16]:
-                self.counter.errors += 1
-            at = lower.index(b"content-length:") + 15
-            self.need = int(lower[at:].split(b"\r\n", 1)[0])
-            self.have = len(self.head) - end - 4
-        else:
-            self.have += len(piece)
-        if self.have >= self.need:
-            self.need, self.have, self.head = -1, 0, b""
-            self.ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.counter.leave()
-
-
-class Counter:
-    """How many requests are left, and who still works."""
-
-    def __init__(self, requests: int, connections: int) -> None:
-        self.left = requests
-        self.working = connections
-        self.errors = 0
-        self.done = asyncio.Event()
-
-    def take(self) -> bool:
-        self.left -= 1
-        return self.left >= 0
-
-    def leave(self) -> None:
-        self.working -= 1
-        if self.working == 0:
-            self.done.set()
-
-
-def request(target: str, agent: str) -> bytes:
-    """Return a keep-alive GET."""
-    return (
-        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: {agent}\r\n"
-        "Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
-    ).encode()
-
-
-async def load(port: int, target: str, agent: str, count: int, links: int = 8) -> int:
-    """Ask `count` times over `links` connections; return the errors."""
-    counter = Counter(count, links)
-    loop = asyncio.get_running_loop()
-    for _ in range(links):
-        await loop.create_connection(
-            lambda: Load(request(target, agent), counter), "127.0.0.1", port
-        )
-    await counter.done.wait()
-    return counter.errors

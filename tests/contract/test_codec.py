@@ -17,6 +17,7 @@ from tests.contract.recordings import (
 )
 
 from toono.codec.base import Codec, ListParts
+from toono.codec.page import Page
 from toono.codec.registry import for_media_type
 from toono.codec.selectable import SELECTABLE
 from toono.errors import CodecError
@@ -83,7 +84,7 @@ def joined(codec: Codec, parts: ListParts) -> bytes:
             kind=parts.kind,
             api_version=parts.api_version,
             style=parts.style,
-            resource_version=parts.resource_version,
+            page=Page(parts.resource_version),
             items=[item.data for item in parts.items],
         )
     )

@@ -11,7 +11,7 @@ import pytest
 from tests.contract.recordings import connections, recording
 
 from toono.codec.json import JSONCodec
-from toono.codec.partial import Page
+from toono.codec.page import Page
 from toono.codec.printers import descriptions
 from toono.codec.printers.ages import parse_time
 from toono.codec.printers.registry import printer_of

@@ -18,6 +18,7 @@ from tests.contract.recordings import (
 )
 
 from toono.codec.base import Codec
+from toono.codec.page import Page
 from toono.codec.registry import for_media_type
 from toono.codec.transcode import can_transcode, to_json, to_protobuf
 from toono.codec.wireformat import walk
@@ -159,7 +160,7 @@ def test_a_list_transcoded_item_by_item_is_the_recorded_one(resource: str) -> No
             kind=parts.kind,
             api_version=parts.api_version,
             style="typed",
-            resource_version=parts.resource_version,
+            page=Page(parts.resource_version),
             items=[
                 change(item.data, kind=kind, api_version=parts.api_version)
                 for item in parts.items

@@ -53,6 +53,8 @@ class Seen(NamedTuple):
     until: Age | None
     """Up to, and not with, when; None where it is so still."""
     names: tuple[tuple[Key, str], ...] = ()
+    age: Age | None = None
+    """What the answer itself names."""
     own: bool = False
     """The scope that answered is the question's own: it never goes back."""
 
@@ -60,9 +62,14 @@ class Seen(NamedTuple):
 UNKNOWN = Seen(None, None)
 
 
-def is_older(seen: Seen, floor: Age) -> bool:
-    """Say whether an answer was over before `floor`."""
-    return seen.until is not None and seen.until <= floor
+def is_older(seen: Seen, floor: Seen) -> bool:
+    """Say whether an answer was over before another one, and shows it.
+
+    A version that brought nothing new is written late: it may be lost in a crash.
+    """
+    if floor.since is None or seen.names == floor.names:
+        return False
+    return seen.until is not None and seen.until <= floor.since
 
 
 async def ask(cache: Cache, cloud: Cloud, most: Age) -> Mapping[str, Seen]:
@@ -83,7 +90,7 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     if scope.imported:
         if not pods or any(cloud.tree.get(key) != pod for key, pod in pods.items()):
             raise Wrong(f"{target} has what was not imported: {names}")
-        return Seen(IMPORTED, Age(0, 0), names)
+        return Seen(IMPORTED, Age(0, 0), names, IMPORTED)
     age = Age(scope.epoch, scope.version)
     if age > most:
         raise Wrong(f"{target} is answered at {age}, which is yet to come")
@@ -93,7 +100,7 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     if stretch is None or len(items) != len(pods):
         raise Wrong(f"{target} was not {names} at {age}")
     since = min(stretch.since, age) if isinstance(answer, Absent) else stretch.since
-    return Seen(since, stretch.until, names, _own(scope, target))
+    return Seen(since, stretch.until, names, age, _own(scope, target))
 
 
 def _own(scope: Scope, target: str) -> bool:
@@ -148,7 +155,7 @@ class Hub:
         self.chance = chance
         self.clock = VirtualClock()
         self._disk = disk
-        self._floor: dict[str, Age] = {}
+        self._floor: dict[str, Seen] = {}
 
     async def open(self) -> None:
         directory = self.session.recorder.directory
@@ -172,9 +179,7 @@ class Hub:
         await self.open()
         after = await ask(self.cache, self.cloud, self.cloud.age)
         for target, seen in before.items():
-            if after[target].names != seen.names or is_older(
-                after[target], seen.since or IMPORTED
-            ):
+            if after[target].names != seen.names or is_older(after[target], seen):
                 raise Wrong(f"a restart made {after[target]} of {target}: {seen}")
         self.mark("durable", len(self.session.history) - 1)
 
@@ -195,16 +200,20 @@ class Hub:
         for target, answer in seen.items():
             if answer.since is None:
                 continue
-            if is_older(answer, self._floor.get(target, IMPORTED)):
+            if is_older(answer, self._floor.get(target, UNKNOWN)):
                 raise Wrong(f"{target} went back to {answer}")
             if answer.own:
-                self._floor[target] = answer.since
+                self._floor[target] = answer
         self.session.history.append(seen)
         self.session.ages.append(self.cloud.age)
 
     async def settle(self) -> None:
-        """Wait until everything was taken by the store and committed."""
+        """Wait until everything was taken by the store and committed.
+
+        What follows from it, as the end of what was imported, is a step of its own.
+        """
         await self._settled()
+        await self.step(lambda: None)
         self.mark("committed", len(self.session.history) - 1)
 
     async def _settled(self) -> None:
@@ -248,6 +257,7 @@ def record(
     async def run() -> None:
         hub = kind(session, disk, random.Random(seed))
         await hub.open()
+        await hub.note()
         try:
             await tell(hub)
         finally:

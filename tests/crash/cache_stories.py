@@ -24,6 +24,7 @@ from tests.unit.cache.kit import (
     one,
     pod_list,
 )
+from toono.cache.received import JSON
 from toono.cache.record import Recording
 from toono.cache.record_watch import WatchRecording
 from toono.cache.tree import Found, Resource, adopt_tree
@@ -48,6 +49,7 @@ class Life(Hub):
     """A hub, and all that its clients do and the cloud answers."""
 
     streams: list[Stream]
+    keys = KEYS
 
     async def open(self) -> None:
         self.streams = []
@@ -57,14 +59,14 @@ class Life(Hub):
         return self.chance.choice(LISTS)
 
     def some_key(self) -> Key:
-        return self.chance.choice(KEYS)
+        return self.chance.choice(self.keys)
 
     def body(self, question: str, age: Age) -> bytes:
         return pod_list(age.version, *self.cloud.select(question, age).values())
 
     def changes(self, most: int = 3) -> None:
         for _ in range(self.chance.randint(1, most)):
-            self.cloud.change(self.chance)
+            self.cloud.change(self.chance, self.keys)
 
     async def begin(self, target: str, method: str = "GET") -> Recording:
         recording = await self.cache.recorder.begin(call(target, method=method))
@@ -202,6 +204,19 @@ class Life(Hub):
             kept = await recording.finish(200, JSON_FIELDS, one(pod))
         self.passes_on(path_of(key), kept)
 
+    async def old_get(self) -> None:
+        """A GET of whatever version the server has, as kubelets ask by default."""
+        key = self.some_key()
+        lag = self.chance.randrange(8)
+        age = Age(self.cloud.life, max(101, self.cloud.version - lag))
+        recording = await self.begin(f"{path_of(key)}?resourceVersion=0")
+        pod = self.cloud.at(age).get(key)
+        if pod is None:
+            kept = await recording.finish(404, JSON_FIELDS, not_found(key[1]))
+        else:
+            kept = await recording.finish(200, JSON_FIELDS, one(pod))
+        self.passes_on(path_of(key), kept)
+
     async def foreign_404(self) -> None:
         """A 404 that is about something else: the namespace, a webhook."""
         recording = await self.begin(path_of(self.some_key()))
@@ -243,7 +258,7 @@ class Life(Hub):
 
     async def restore(self) -> None:
         """The cloud goes back; its clients come again, some before others."""
-        back = self.chance.randint(20, 30)
+        back = self.chance.randint(35, 45)  # it does not catch up unnoticed
         self.streams = []
         self.cloud.restore(max(101, self.cloud.version - back))
         asks: list[Callable[[], Awaitable[None]]] = [
@@ -261,7 +276,8 @@ class Life(Hub):
         codec = JSONCodec()
         singles = [codec.read_single(one(pod)) for pod in self.cloud.tree.values()]
         if singles:
-            found = Found(Resource("kubelet", "", "v1", "pods"), singles)
+            resource = Resource("kubelet", "", "v1", "pods")
+            found = Found(resource, JSON, singles, "PodList")
             adopt_tree(self.cache.scopes, [found])
 
 
@@ -277,6 +293,7 @@ async def ordinary(hub: Life) -> None:
         hub.burst: 2,
         hub.feed: 8,
         hub.get: 4,
+        hub.old_get: 2,
         hub.delete: 2,
         hub.patch: 2,
         hub.flush: 1,
@@ -295,6 +312,7 @@ async def troubled(hub: Life) -> None:
         hub.burst: 1,
         hub.feed: 6,
         hub.get: 2,
+        hub.old_get: 1,
         hub.delete: 1,
         hub.garble: 1,
         hub.fill: 2,
@@ -305,6 +323,21 @@ async def troubled(hub: Life) -> None:
         partial(hub.pages, hole=True): 1,
     }
     await _live(hub, steps, 45)
+
+
+async def overlapping(hub: Life) -> None:
+    """Lists of one pod that comes and goes, each question at its own version."""
+    hub.keys = KEYS[:1]
+    await _begin(hub)
+    steps: Mapping[Callable[[], object], int] = {
+        partial(hub.changes, 1): 4,
+        hub.list: 4,
+        hub.old_list: 2,
+        hub.get: 1,
+        hub.watch: 1,
+        hub.feed: 1,
+    }
+    await _live(hub, steps, 60)
 
 
 async def restored(hub: Life) -> None:
@@ -362,7 +395,7 @@ async def _live(
     actions, weights = list(steps), list(steps.values())
     for number in range(count):
         await hub.step(chance.choices(actions, weights)[0])
-        if chance.random() < 0.3:
+        if chance.random() < 0.6:
             await hub.settle()
         if chance.random() < 0.15:
             await hub.fall_due()
@@ -375,6 +408,7 @@ async def _live(
 STORIES: Mapping[str, Callable[[Life], Awaitable[None]]] = {
     "ordinary": ordinary,
     "troubled": troubled,
+    "overlapping": overlapping,
     "restored": restored,
     "imported": imported,
 }

@@ -8,7 +8,7 @@ is judged by it, never by what the cache believes.
 
 import bisect
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from tests.unit.cache.kit import bookmark, event, pod
@@ -110,9 +110,9 @@ class Cloud:
         self.version += 1
         self._note({one: pod for one, pod in self.now.items() if one != key})
 
-    def change(self, chance: random.Random) -> None:
+    def change(self, chance: random.Random, keys: Sequence[Key] = KEYS) -> None:
         """Create, relabel, move or delete a pod."""
-        key = chance.choice(KEYS)
+        key = chance.choice(keys)
         if key in self.now and chance.random() < 0.35:
             self.delete(key)
             return

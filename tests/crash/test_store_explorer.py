@@ -6,7 +6,6 @@ TOONO_PROVE=1 opens 200,000 states instead of 20,000; TOONO_CRASH_STATES any num
 
 import itertools
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -19,19 +18,6 @@ PROVE = bool(os.environ.get("TOONO_PROVE"))
 STATES = int(os.environ.get("TOONO_CRASH_STATES", "200000" if PROVE else "20000"))
 CHUNKS = 20
 """Each a test of its own, so that cores can share them."""
-
-
-@pytest.fixture
-def scratch(tmp_path: Path):
-    """A directory in memory where there is one: nothing needs to survive here."""
-    memory = Path("/dev/shm")
-    if not os.access(memory, os.W_OK):
-        yield tmp_path
-        return
-    path = memory / f"toono-{os.getpid()}-{tmp_path.name}"
-    path.mkdir()
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.mark.timeout(600 if PROVE else 120)

@@ -14,7 +14,6 @@ import pytest
 from tests.crash.explorer import explore, record
 from tests.crash.recording import RecordingDisk, _File
 from tests.crash.stories import STORIES
-from tests.crash.test_store_explorer import scratch  # noqa: F401 - a fixture
 from toono.store.base import Batch
 from toono.store.engine import Engine
 from toono.store.queue import Queue
@@ -188,7 +187,7 @@ def database_renamed_before_it_is_synced(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_planted_fault_is_found(
     plant: Plant,
     story: str,
-    scratch: Path,  # noqa: F811
+    scratch: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
     with monkeypatch.context() as patched:

@@ -11,6 +11,7 @@ from tests.fuzz.mutations import mutated
 
 from toono.codec.base import Object
 from toono.codec.json import JSONCodec
+from toono.codec.page import Page
 from toono.errors import CodecError
 
 CASES = 400 * int(os.environ.get("TOONO_PROVE", "1"))
@@ -70,7 +71,7 @@ def test_a_mutated_list_is_refused_or_read_as_it_is(body: bytes) -> None:
             kind=parts.kind,
             api_version=parts.api_version,
             style=parts.style,
-            resource_version=parts.resource_version,
+            page=Page(parts.resource_version),
             items=[item.data for item in parts.items],
         )
     )

@@ -9,6 +9,7 @@ from tests.contract.recordings import PROTOBUF, recordings
 from tests.fuzz.mutations import mutated
 
 from toono.codec.base import Object
+from toono.codec.page import Page
 from toono.codec.protobuf import ProtobufCodec
 from toono.errors import CodecError
 from toono.kube.names import parse_version
@@ -47,7 +48,7 @@ def test_a_mutated_list_is_refused_or_read_as_it_is(body: bytes) -> None:
             kind=parts.kind,
             api_version=parts.api_version,
             style=parts.style,
-            resource_version=parts.resource_version,
+            page=Page(parts.resource_version),
             items=[item.data for item in parts.items],
         )
     )

@@ -9,7 +9,7 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from toono.codec.partial import Page
+from toono.codec.page import Page
 from toono.codec.printers.custom import custom_printer
 from toono.codec.printers.fallback import FALLBACK
 from toono.codec.printers.registry import PRINTERS

@@ -63,6 +63,12 @@ class Stage:
 
         self.do(create())
 
+    def delete(self, name: str) -> None:
+        async def delete() -> None:
+            self.server.delete("pods", name, namespace="default")
+
+        self.do(delete())
+
     def _run_hub(self) -> subprocess.Popen:
         node = self.authority.node("edge-1")
         process = subprocess.Popen(

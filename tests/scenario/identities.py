@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.rig import body as body_in
 from tests.rig import status_of
+from tests.scenario.residents import Machine, Resident
 from toono.app import Hub, HubSettings
-from toono.identity.sockets import Owner
-from toono.runtime.clock import SystemClock
+from toono.identity.sockets import Address, Owner, owner_of
+from toono.runtime.clock import Clock, SystemClock
 from toono.testing import APIServer
 from toono.testing.apiserver.access import Access
 from toono.testing.apiserver.rbac import Rule
@@ -127,17 +128,27 @@ def der_of(pair) -> bytes:
 
 
 class Site:
-    """A hub on edge-1 over a cluster; callers are told apart as the kernel would."""
+    """A hub on edge-1 over a cluster.
 
-    def __init__(self, cluster: Cluster, directory: Path) -> None:
+    With a machine of real callers the kernel tells who they are; without one, and for
+    what the machine cannot have, the test says what the kernel would.
+    """
+
+    def __init__(
+        self, cluster: Cluster, directory: Path, *, machine: Machine | None = None
+    ) -> None:
         self.cluster = cluster
         self.directory = directory
-        self.owner = Owner(0, HOST)
+        self.machine = machine
+        self.owner: Owner | None = Owner(0, HOST)
         self.hub: Hub
         self._connections = itertools.count(1_000_000)
 
+    def _owner_of(self, client: Address, server: Address) -> Owner:
+        return owner_of(client, server) if self.owner is None else self.owner
+
     @asynccontextmanager
-    async def running(self, **settings):
+    async def running(self, *, clock: Clock | None = None, **settings):
         authority = self.cluster.authority
         node = authority.node("edge-1")
         serving = authority.server("127.0.0.1", "kubernetes.default.svc")
@@ -148,7 +159,7 @@ class Site:
             ),
             node_name="edge-1",
             cache_path=self.directory / "cache",
-            listen=(("127.0.0.1", 0),),
+            listen=self._listen(),
             listen_tls=(("127.0.0.1", 0),),
             serving=ServerFiles(
                 certificate=serving.certificate,
@@ -159,9 +170,14 @@ class Site:
             agents=("*",),
             **{"health": QUICK, **settings},
         )
-        async with Hub(chosen, owner=lambda *_: self.owner) as hub:
+        async with Hub(chosen, clock=clock, owner=self._owner_of) as hub:
             self.hub = hub
             yield self
+
+    def _listen(self) -> tuple[tuple[str, int], ...]:
+        if self.machine is None or not self.machine.bridge_address:
+            return (("127.0.0.1", 0),)
+        return ("127.0.0.1", 0), (self.machine.bridge_address, 0)
 
     async def ask(
         self,
@@ -170,20 +186,25 @@ class Site:
         token: str = "",
         pair=None,
         owner: Owner | None = None,
+        resident: Resident | None = None,
         remote: str = "",
         agent: str = "reader",
         more: tuple[str, ...] = (),
         method: str = "GET",
     ) -> tuple[int, bytes]:
         """Ask the hub as somebody; `remote` asks as from another address."""
-        self.owner = owner or Owner(0, HOST)
+        real = self.machine is not None and self.machine.root and owner is None
+        self.owner = None if real else owner or Owner(0, HOST)
         lines = [*more, f"User-Agent: {agent}/v1", "Accept: application/json"]
         if token:
             lines.append(f"Authorization: Bearer {token}")
-        if remote:
+        if remote and resident is None:
             return await self._from_elsewhere(target, remote, lines)
         head = [f"{method} {target} HTTP/1.1", "Host: hub", *lines]
         raw = "\r\n".join([*head, "Connection: close", "\r\n"]).encode()
+        if resident is not None:
+            answer = await resident.ask(self.hub.addresses[1 if remote else 0], raw)
+            return status_of(answer), body_in(answer)
         secure = token != "" or pair is not None
         answer = await (self._over_tls(raw, pair) if secure else self._plain(raw))
         return status_of(answer), body_in(answer)

@@ -40,6 +40,8 @@ async def cloud():
     streams: list[Events] = []
 
     async def serve(request) -> Response:
+        if not request.target.startswith(PODS.encode()):
+            return Response(status=404, headers=JSON, content=b"{}")
         if b"watch=" in request.target:
             streams.append(Events())
             return Response(status=200, headers=JSON, body=streams[-1])

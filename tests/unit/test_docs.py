@@ -160,6 +160,12 @@ SPEAKERS = (
     "config/node.py",
     "config/options.py",
     "cli/check.py",
+    "cli/who.py",
+    "certs/serving.py",
+    "identity/ahead.py",
+    "identity/book.py",
+    "identity/rights.py",
+    "wire/tls.py",
     "app/listening.py",
     "app/storage.py",
     "store/directory.py",
@@ -229,7 +235,9 @@ def test_examples_in_the_help_can_be_typed(path: tuple[str, ...]) -> None:
         assert found is not None
         command = found
     text = f"{command.help or ''}\n{command.epilog or ''}"
-    for line in re.findall(r"^ *(toono .*)$", text, re.MULTILINE):
+    lines = re.findall(r"^ *(toono .*)$", text, re.MULTILINE)
+    assert lines, "its help shows no example"
+    for line in lines:
         words = shlex.split(re.split(r"  +", line.strip())[0])
         parse(toono, words[1:])
 

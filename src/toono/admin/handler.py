@@ -11,8 +11,13 @@ from urllib.parse import parse_qs
 
 from toono import __version__
 from toono.admin.metrics import CONTENT_TYPE, Metrics
+from toono.admin.page import Rows, html_page, text_page
 from toono.wire.messages import Headers, Request, Response
 
+HTML: Headers = [
+    (b"Content-Type", b"text/html; charset=utf-8"),
+    (b"Content-Security-Policy", b"default-src 'none'; style-src 'unsafe-inline'"),
+]
 TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
 JSON: Headers = [(b"Content-Type", b"application/json")]
 Check = Callable[[], bool]
@@ -23,7 +28,8 @@ class Admin:
     """Answers the status listener. `checks` are what readiness depends on.
 
     `notes` are what is wrong and no reason to take the hub out of use: text where
-    something is, shown by verbose readiness. `pages` are answered as JSON.
+    something is, shown by verbose readiness. `pages` are answered as JSON; `tables`
+    stand on the status page.
     """
 
     def __init__(
@@ -34,7 +40,9 @@ class Admin:
         metrics: Metrics,
         notes: Mapping[str, Note] | None = None,
         pages: Mapping[str, Callable[[], object]] | None = None,
+        tables: Mapping[str, Callable[[], Rows]] | None = None,
     ) -> None:
+        self._tables = tables or {}
         self._notes = notes or {}
         self._pages = pages or {}
         self._checks = checks
@@ -60,7 +68,7 @@ class Admin:
         if path in self._pages:
             content = json.dumps(self._pages[path]()).encode()
             return Response(status=200, headers=JSON, content=content)
-        if path == "/statusz":
+        if path in ("/", "/statusz"):
             return self._statusz(request)
         return Response(status=404, headers=TEXT, content=b"404 page not found\n")
 
@@ -92,8 +100,17 @@ class Admin:
 
     def _statusz(self, request: Request) -> Response:
         status = {"version": __version__, **self._status()}
-        if b"application/json" in request.fields.get(b"accept", b""):
+        accepted = request.fields.get(b"accept", b"")
+        if b"application/json" in accepted:
             content = json.dumps(status).encode()
             return Response(status=200, headers=JSON, content=content)
-        lines = [f"{key}: {value}" for key, value in status.items()]
-        return Response(status=200, headers=TEXT, content="\n".join(lines).encode())
+        if b"text/html" not in accepted:
+            content = (text_page(status) + "\n").encode()
+            return Response(status=200, headers=TEXT, content=content)
+        told = {name: note() for name, note in self._notes.items()}
+        page = html_page(
+            status,
+            notes={name: text for name, text in told.items() if text},
+            tables={title: rows() for title, rows in self._tables.items()},
+        )
+        return Response(status=200, headers=HTML, content=page.encode())

@@ -5,9 +5,10 @@ A part that opens adds its lines here, and the root hands them to the status lis
 the metrics and the task runner: a new part changes no other.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
+Rows = Sequence[Mapping[str, object]]
 Gauge = tuple[str, str, Callable[[], float]]
 Duty = Callable[[], Coroutine[None, None, None]]
 
@@ -22,6 +23,8 @@ class Board:
     """What is wrong and no reason to take the hub out of use; empty: nothing is."""
     pages: dict[str, Callable[[], object]] = field(default_factory=dict)
     """Path on the status listener, and what to answer there as JSON."""
+    tables: dict[str, Callable[[], Rows]] = field(default_factory=dict)
+    """Title on the status page, and the rows under it."""
     facts: dict[str, Callable[[], object]] = field(default_factory=dict)
     """Lines of the status page."""
     gauges: list[Gauge] = field(default_factory=list)

@@ -197,6 +197,7 @@ class Hub:
             metrics=self.metrics,
             notes=self.board.notes,
             pages=self.board.pages,
+            tables=self.board.tables,
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)
         self._stack.push_async_callback(server.drain, 0.0)

@@ -40,7 +40,7 @@ async def open_rights(
         owner=owner,
         keeps=keeps,
     )
-    await rights.book.open()
+    await rights.open()
     return rights
 
 

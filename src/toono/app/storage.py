@@ -14,9 +14,11 @@ from pathlib import Path
 from toono.app.board import Board, Gauge
 from toono.app.settings import HubSettings
 from toono.cache.documents import Documents
+from toono.cache.scope import Scope
 from toono.cache.scopes import Scopes
 from toono.cache.tree import adopt_tree, read_tree
 from toono.errors import StoreInUseError, StoreUnavailableError
+from toono.kube.names import GroupResource
 from toono.runtime.clock import Clock
 from toono.store.base import Store
 from toono.store.memory import MemoryStore
@@ -60,6 +62,7 @@ async def open_storage(
     board.checks["cache"] = lambda: True
     board.facts["scopes"] = lambda: sum(1 for _ in scopes.all())
     board.facts["store"] = state
+    board.tables["Remembered"] = lambda: _table(scopes, clock.wall())
     board.gauges.extend(_gauges(scopes))
     board.mode.append(lambda online: None if online else scopes.flush())
     return Storage(store, scopes, documents, directory)
@@ -91,6 +94,34 @@ async def _import_tree(scopes: Scopes, path: Path) -> None:
     objects = adopt_tree(scopes, await asyncio.to_thread(read_tree, path))
     if objects:
         log.info("read in a cache of YurtHub", extra={"objects": objects})
+
+
+def _table(scopes: Scopes, now: float) -> list[dict[str, object]]:
+    """Return a row for each component and resource, for the status page."""
+    grouped: dict[tuple[str, str], list[Scope]] = {}
+    for scope in scopes.all():
+        asked = scope.question
+        resource = str(GroupResource(asked.group, asked.resource))
+        grouped.setdefault((asked.component, resource), []).append(scope)
+    return [
+        {
+            "component": component,
+            "resource": resource,
+            "questions": len(group),
+            "whole": sum(one.complete for one in group),
+            "objects": (
+                sum(len(one.rows) for one in group)
+                if all(one.loaded for one in group)
+                else "not read since the start"
+            ),
+            "last heard": f"{max(0, int(now - _heard(group)))} s ago",
+        }
+        for (component, resource), group in sorted(grouped.items())
+    ]
+
+
+def _heard(group: list[Scope]) -> float:
+    return max(one.confirmed_at for one in group)
 
 
 def _gauges(scopes: Scopes) -> list[Gauge]:

@@ -18,6 +18,7 @@ from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import Scopes
+from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
 from toono.kube.names import parse_version
@@ -32,6 +33,8 @@ class Found(NamedTuple):
 
     scope: Scope
     items: Sequence[bytes]
+    keys: Sequence[RowKey] = ()
+    """Of a list: the names of `items`, in their order."""
 
 
 class Absent(NamedTuple):
@@ -76,7 +79,7 @@ class Answers:
         candidates = [
             scope
             for scope in await self._loaded(call, call.name)
-            if _covers_name(scope, call) or key in scope.rows
+            if key in scope.rows or (_was_known(scope) and _covers_name(scope, call))
         ]
         if not candidates:
             return Unknown(NEVER_ASKED)
@@ -132,12 +135,12 @@ class Answers:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
         try:
             contents = await self._contents(scope, rows)
-            items = self._selected(scope, call, contents)
+            keys = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
-        if scope.imported and not items:
+        if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
-        return Found(scope, items)
+        return Found(scope, [contents[key] for key in keys], keys)
 
     async def definition(self, call: Call) -> bytes | None:
         """Return the CustomResourceDefinition of a call's resource, as stored JSON."""
@@ -147,10 +150,12 @@ class Answers:
         for scope in self.scopes.of_all(*DEFINITIONS, name):
             await self.scopes.load(scope)
             row = scope.rows.get(("", name))
-            if row is None or scope.question.media_type != JSON:
+            media_type, as_kind = split_form(scope.question.media_type)
+            if row is None or as_kind:
                 continue
             try:
-                return (await self.scopes.contents(scope, {("", name): row}))["", name]
+                contents = await self.scopes.contents(scope, {("", name): row})
+                return _as_json(scope, media_type, contents["", name])
             except (DamagedRowError, CodecError):
                 continue
         return None
@@ -165,18 +170,20 @@ class Answers:
 
     def _selected(
         self, scope: Scope, call: Call, contents: Mapping[RowKey, bytes]
-    ) -> Sequence[bytes]:
-        """Return the bytes, in the API server's order, that the selectors pick."""
-        ordered = [contents[key] for key in sorted(contents, key="/".join)]
+    ) -> Sequence[RowKey]:
+        """Return the names, in the API server's order, that the selectors pick."""
+        ordered = sorted(contents, key="/".join)
         reader = reader_of(scope.question.media_type)
         question = scope.question
         if call.label_selector and call.label_selector != question.label_selector:
             picks = selectors.label_matcher(call.label_selector)
-            ordered = [item for item in ordered if picks(reader.labels(item))]
+            ordered = [key for key in ordered if picks(reader.labels(contents[key]))]
         if call.field_selector and call.field_selector != question.field_selector:
             chosen = selectors.field_matcher(call.field_selector)
             ordered = [
-                item for item in ordered if chosen(partial(_field, reader, scope, item))
+                key
+                for key in ordered
+                if chosen(partial(_field, reader, scope, contents[key]))
             ]
         return ordered
 
@@ -201,12 +208,23 @@ def _no_form(known: Iterable[Scope]) -> Answer:
     return Unknown(ONLY_IN_PART) if all(parts) else Unacceptable()
 
 
+def _as_json(scope: Scope, media_type: str, data: bytes) -> bytes:
+    if media_type == JSON:
+        return data
+    return to_json(data, kind=scope.kind, api_version=scope.api_version)
+
+
 def _field(reader: Reader, scope: Scope, item: bytes, path: str) -> str:
     return reader.field(item, path, kind=scope.kind, api_version=scope.api_version)
 
 
 def _single(scope: Scope) -> bool:
     return scope.question.name != ""
+
+
+def _was_known(scope: Scope) -> bool:
+    """Say whether the cloud ever answered: a watch that only began says nothing."""
+    return scope.complete or scope.version > 0
 
 
 def _covers_name(scope: Scope, call: Call) -> bool:

@@ -14,9 +14,10 @@ from hashlib import blake2b
 
 import msgspec
 
+from toono.cache.forms import JSON
 from toono.cache.received import unpacked
 from toono.errors import CodecError, StoreFullError, StoreUnavailableError
-from toono.kube.accept import choose_form, parse_accept
+from toono.kube.accept import Form, choose_form, parse_accept
 from toono.kube.request import Call
 from toono.runtime.clock import Clock
 from toono.store.base import Batch, Store
@@ -80,9 +81,7 @@ class Documents:
         if not known:
             return None
         forms = {
-            form: document
-            for document in known.values()
-            for form in parse_accept(document.content_type)[:1]
+            form: document for document in known.values() for form in _forms(document)
         }
         chosen = choose_form(call.accept, list(forms))
         if chosen is None:
@@ -134,6 +133,9 @@ class DocumentRecording:
         self._documents = documents
         self._call = call
 
+    def feed(self, piece: bytes) -> None:
+        """See a piece pass; a document is told from others by its ETag."""
+
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
     ) -> None:
@@ -166,6 +168,17 @@ def _read(
         size=len(body),
     )
     return document, body
+
+
+def _forms(document: Document) -> list[Form]:
+    """Return what a document may be asked for as: its type, and what it is.
+
+    API servers say text/plain of OpenAPI v3's index, which is asked for as JSON.
+    """
+    told = list(parse_accept(document.content_type)[:1])
+    if told and told[0].media_type == "text/plain":
+        told.append(Form(media_type=JSON))
+    return told
 
 
 def _key(prefix: bytes, document: Document) -> bytes:

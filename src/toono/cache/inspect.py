@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from toono.cache.forms import PARTIAL, PROTOBUF, TABLE, split_form
 from toono.cache.rows import (
     SCOPE_PREFIX,
     ScopeRow,
@@ -15,7 +16,10 @@ from toono.cache.rows import (
     scope_id,
 )
 from toono.cache.scope import Question, RowKey, name_hash
+from toono.codec.page import Page
+from toono.codec.partial import write_partial
 from toono.codec.registry import for_media_type
+from toono.codec.table import join_table
 from toono.errors import CodecError
 from toono.kube.names import parse_version
 from toono.store.inspect import read_rows
@@ -79,13 +83,37 @@ def lost_questions(path: Path) -> int:
     return lost
 
 
-def whole_object(found: Remembered, key: RowKey) -> bytes | None:
-    """Return one object as a GET would, None where it is not remembered."""
+def form_name(found: Remembered) -> str:
+    """Return in which form a question's answer is kept, for people."""
+    media_type, as_kind = split_form(found.question.media_type)
+    if as_kind == TABLE:
+        return "table"
+    written = "protobuf" if media_type == PROTOBUF else "json"
+    return f"metadata {written}" if as_kind else written
+
+
+def is_whole(found: Remembered) -> bool:
+    """Say whether objects are kept, and not their metadata or rows of a Table alone."""
+    return not split_form(found.question.media_type)[1]
+
+
+def single(found: Remembered, key: RowKey) -> bytes | None:
+    """Return one object, as much as is kept, as a GET in that form would show it.
+
+    None where it is not remembered.
+    """
     content = found.objects.get(key)
-    codec = for_media_type(found.question.media_type)
+    media_type, as_kind = split_form(found.question.media_type)
+    codec = for_media_type(media_type)
     if content is None or codec is None:
         return None
     row = found.row
+    if as_kind == PARTIAL:
+        return write_partial(content, media_type=media_type, version="v1")
+    if as_kind == TABLE:
+        page = Page(str(found.version))
+        columns = row.columns
+        return b"".join(join_table([content], page, columns=columns, version="v1"))
     return codec.write_single(
         kind=row.kind, api_version=row.api_version, style=row.style, data=content
     )

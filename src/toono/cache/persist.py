@@ -22,11 +22,17 @@ from toono.cache.rows import (
     encode_object,
     encode_scope,
     object_key,
+    row_of,
     scope_key,
 )
 from toono.cache.scope import Change, Row, RowKey, Scope
 from toono.codec.base import Object
-from toono.errors import DamagedRowError, StoreFullError
+from toono.errors import (
+    CodecError,
+    DamagedRowError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch, Store
@@ -36,6 +42,8 @@ log = logging.getLogger(__name__)
 WRITE_AHEAD_BYTES = 1024 * 1024
 """Of one batch. More would hold up the barrier of a delete behind it."""
 FULL_RETRY_SECONDS = 0.05
+REFUSED = (StoreFullError, StoreUnavailableError)
+"""What a store says at once: there is no room, or it is closed already."""
 
 Contents = Callable[[Scope, Mapping[RowKey, Row]], Awaitable[Mapping[RowKey, bytes]]]
 
@@ -48,6 +56,11 @@ class WriteAhead:
     shown: ScopeRow
     finished: asyncio.Future[None]
     sync: bool
+    change: Change
+    gone: Sequence[RowKey] = ()
+    """Rows of before that are known to be old: they go before anything is written."""
+    whole: bool = False
+    """It is on disk, and is the scope."""
     backlog: list[Change] = field(default_factory=list)
     backlog_sync: bool = False
     backlog_done: list[asyncio.Future[None]] = field(default_factory=list)
@@ -95,29 +108,35 @@ class Keeper:
             self._sweep(scope, row.garbage)
 
     def keep(
-        self, scope: Scope, change: Change, *, sync: bool
+        self, scope: Scope, change: Change, *, sync: bool, may_wait: bool = False
     ) -> asyncio.Future[None] | None:
         """Queue `change`; the future is done once it is kept (`sync`: for good).
 
         A change of nothing but the scope's version, as a bookmark brings, waits for
-        `flush` or for company: written at once, the bookmarks of 150 watches would
-        wear out a flash card for nothing.
+        `flush` or for company if it `may_wait`: written at once, the bookmarks of 150
+        watches would wear out a flash card for nothing. What waits goes before all
+        else: after a crash no other scope is newer than it was.
         """
         if scope.dropped:
             return None
         ahead = self._ahead.get(scope.id)
         if ahead is not None:
             return self._after(ahead, change, sync=sync)
-        size = sum(len(item.data) for item in change.puts)
-        if size > WRITE_AHEAD_BYTES or not scope.durable:
-            return self._begin(scope, sync=sync)
-        if not (change.puts or change.deletes or sync) and self._only_version(scope):
+        if may_wait and not sync and self._only_version(scope):
             self._late[scope.id] = scope
             return None
+        self.flush(but=scope)
+        size = sum(len(item.data) for item in change.puts)
+        if size > WRITE_AHEAD_BYTES or not scope.durable:
+            return self._begin(scope, change, sync=sync)
         future = self._apply(scope, [change], sync=sync)
         if future is not None:
             self._kept(scope, [(item.namespace, item.name) for item in change.puts])
         return future
+
+    def is_writing(self, scope: Scope) -> bool:
+        """Say whether a scope's list is still on its way to the store."""
+        return scope.id in self._ahead
 
     def drop(self, scope: Scope) -> bool:
         """Have the store forget a scope for good; False where it cannot just now."""
@@ -128,16 +147,26 @@ class Keeper:
         )
         try:
             self._store.apply(batch)
-        except StoreFullError:
+        except REFUSED:
             return False
         self._stored.pop(scope.id, None)
         self._late.pop(scope.id, None)
         scope.dropped = True
         return True
 
-    def flush(self) -> None:
-        """Write the versions that were left waiting, in one batch."""
+    def stored_version(self, scope: Scope) -> int:
+        """Return the version that a scope's own row has in the store, at least."""
+        row = self._stored.get(scope.id)
+        return row.version if row is not None and row.epoch == scope.epoch else 0
+
+    def flush(self, *, but: Scope | None = None) -> None:
+        """Write the versions that were left waiting, in one batch.
+
+        Not that `but` one scope's whose rows are not written yet.
+        """
         late, self._late = self._late, {}
+        if but is not None and but.id in late:
+            self._late[but.id] = late.pop(but.id)
         scopes = [scope for scope in late.values() if scope.id not in self._ahead]
         batch = Batch(
             puts=[(scope_key(one.id), encode_scope(self._row(one))) for one in scopes],
@@ -151,7 +180,7 @@ class Keeper:
             return
         try:
             self._store.apply(batch)
-        except StoreFullError:
+        except REFUSED:
             self._late = late | self._late
             return
         for scope in scopes:
@@ -169,25 +198,34 @@ class Keeper:
 
     def _only_version(self, scope: Scope) -> bool:
         stored = self._stored.get(scope.id)
-        return stored is not None and msgspec.structs.replace(
-            stored, version=0, confirmed_at=0.0
-        ) == msgspec.structs.replace(
-            _scope_row(scope, stored.garbage), version=0, confirmed_at=0.0
+        return (
+            stored is not None
+            and scope.durable
+            and msgspec.structs.replace(stored, version=0, confirmed_at=0.0)
+            == msgspec.structs.replace(
+                row_of(scope, stored.garbage), version=0, confirmed_at=0.0
+            )
         )
 
     def mark_lost(self, scope: Scope, change: Change) -> None:
         """Have the store know, as soon as it takes anything, what it missed.
 
         Its rows of what the change was about are older than what was shown: they go.
+        Its version stays: older scopes do not stand in for it.
         """
-        if scope.id in self._stored:
-            self._late[scope.id] = scope
-            gone = self._gone.setdefault(scope.id, set())
-            gone.update(change.deletes)
-            gone.update((item.namespace, item.name) for item in change.puts)
+        before = self._stored.get(scope.id)
+        if before is None:
+            before = msgspec.structs.replace(row_of(scope), count=0, digest=0)
+        self._late[scope.id] = scope
+        self._stored[scope.id] = msgspec.structs.replace(
+            before, complete=False, version=scope.version, epoch=scope.epoch
+        )
+        gone = self._gone.setdefault(scope.id, set())
+        gone.update(change.deletes)
+        gone.update((item.namespace, item.name) for item in change.puts)
 
     def _row(self, scope: Scope) -> ScopeRow:
-        row = _scope_row(scope)
+        row = row_of(scope)
         before = self._stored.get(scope.id)
         if not scope.durable and before is not None:
             row = msgspec.structs.replace(before, complete=False)
@@ -217,23 +255,27 @@ class Keeper:
             puts.append((scope_key(scope.id), encode_scope(self._row(scope))))
         try:
             return self._store.apply(Batch(puts=puts, deletes=deletes), sync=sync)
-        except StoreFullError:
+        except REFUSED:
             for change in changes:
                 self._lost(scope, change)
             return None
 
     # -- a big list ----------------------------------------------------------
 
-    def _begin(self, scope: Scope, *, sync: bool) -> asyncio.Future[None]:
+    def _begin(
+        self, scope: Scope, change: Change, *, sync: bool
+    ) -> asyncio.Future[None]:
         before = self._stored.get(scope.id)
-        shown = _scope_row(scope)
+        shown = row_of(scope)
         finished = asyncio.get_running_loop().create_future()
-        ahead = WriteAhead(dict(scope.rows), shown, finished, sync)
+        gone = tuple(self._gone.pop(scope.id, ()))
+        ahead = WriteAhead(dict(scope.rows), shown, finished, sync, change, gone)
         self._ahead[scope.id] = ahead
         self._late.pop(scope.id, None)
-        self._gone.pop(scope.id, None)
         if before is None:
-            before = msgspec.structs.replace(shown, complete=False, count=0, digest=0)
+            before = msgspec.structs.replace(
+                shown, complete=False, version=0, count=0, digest=0
+            )
         elif not scope.durable:
             before = msgspec.structs.replace(before, complete=False)
         ahead.task = spawn(
@@ -258,20 +300,21 @@ class Keeper:
         shown = msgspec.structs.replace(
             ahead.shown, bucket=new, garbage=(*before.garbage, old)
         )
+        gone = [object_key(old, key) for key in ahead.gone]
+        note = scope_key(scope.id)
         try:
             contents = await self._contents(scope, ahead.rows)
-            await self._put([(scope_key(scope.id), encode_scope(marked))])
+            await self._put(Batch(puts=[(note, encode_scope(marked))], deletes=gone))
             for piece in _pieces(new, ahead.rows, contents):
-                await self._put(piece)
-            scope.bucket = new
-            scope.durable = True
-            await self._put(
-                [(scope_key(scope.id), encode_scope(shown))], sync=ahead.sync
-            )
+                await self._put(Batch(puts=piece))
+            await self._put(Batch(puts=[(note, encode_scope(shown))]), sync=ahead.sync)
+            scope.bucket, scope.durable, ahead.whole = new, True, True
             self._stored[scope.id] = shown
-        except DamagedRowError as exc:
-            log.warning("a row was damaged while its list was kept", exc_info=exc)
-            self._lost(scope, Change((), (), True, False))
+        except (DamagedRowError, CodecError, StoreUnavailableError) as exc:
+            log.warning("a list could not be kept", exc_info=exc)
+            self._lost(scope, ahead.change)
+            for change in (Change((), ahead.gone, True, False), *ahead.backlog):
+                self.mark_lost(scope, change)
         finally:
             self._finish(scope, ahead, old)
 
@@ -279,9 +322,9 @@ class Keeper:
         del self._ahead[scope.id]
         self._kept(scope, list(scope.rows))
         future = None
-        if ahead.backlog and scope.durable:
-            future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
-        if scope.bucket != old:
+        if ahead.whole:
+            if ahead.backlog:
+                future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
             self._sweep(scope, (old,))
         _settle(ahead.finished)
         for waiting in ahead.backlog_done:
@@ -301,17 +344,15 @@ class Keeper:
                     puts=[(scope_key(scope.id), encode_scope(clean))],
                 )
             )
-        except StoreFullError:
+        except REFUSED:
             return  # the note stays: the next start deletes them
         self._stored[scope.id] = clean
 
-    async def _put(
-        self, puts: Sequence[tuple[bytes, bytes]], *, sync: bool = False
-    ) -> None:
+    async def _put(self, batch: Batch, *, sync: bool = False) -> None:
         """Write, waiting for room in the store's queue."""
         while True:
             try:
-                await self._store.apply(Batch(puts=puts), sync=sync)
+                await self._store.apply(batch, sync=sync)
             except StoreFullError:
                 await self._clock.sleep(FULL_RETRY_SECONDS)
             else:
@@ -342,24 +383,3 @@ def _settle(future: asyncio.Future[None]) -> None:
 
 def _settle_after(future: asyncio.Future[None], _: asyncio.Future[None]) -> None:
     _settle(future)
-
-
-def _scope_row(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
-    return ScopeRow(
-        question=scope.question,
-        bucket=scope.bucket,
-        kind=scope.kind,
-        list_kind=scope.list_kind,
-        api_version=scope.api_version,
-        style=scope.style,
-        version=scope.version,
-        epoch=scope.epoch,
-        complete=scope.complete,
-        imported=scope.imported,
-        confirmed_at=scope.confirmed_at,
-        count=len(scope.rows),
-        digest=scope.digest,
-        garbage=garbage,
-        columns=scope.columns,
-        no_rows=scope.no_rows,
-    )

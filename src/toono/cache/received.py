@@ -5,6 +5,8 @@ answers, in which form, how large it is, and whether its objects are those asked
 import zlib
 from collections.abc import Mapping
 
+import msgspec
+
 from toono.cache.forms import JSON, PROTOBUF, form_of
 from toono.cache.scope import Question
 from toono.codec.base import Object
@@ -63,6 +65,19 @@ def media_type_of(fields: Mapping[bytes, bytes]) -> str:
     """Return the bare media type of an answer, lower-case."""
     content_type = fields.get(b"content-type", b"").decode("latin-1")
     return content_type.partition(";")[0].strip().lower()
+
+
+def compacted(body: bytes) -> bytes:
+    """Return JSON that was written for people as it is written for programs.
+
+    API servers indent what they have encoded: every byte that is no space stays.
+    """
+    if not body.startswith(b"{\n"):
+        return body
+    try:
+        return msgspec.json.format(body, indent=-1) + b"\n"
+    except msgspec.DecodeError as exc:
+        raise CodecError("indented JSON that is none") from exc
 
 
 def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:

@@ -12,9 +12,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
 
+from toono.cache.echo import Echoes, Fingerprint, mark_of
 from toono.cache.forms import (
     Columns,
     form_of,
@@ -25,6 +24,7 @@ from toono.cache.forms import (
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    compacted,
     expected_form,
     fits,
     media_type_of,
@@ -57,10 +57,6 @@ Kept = asyncio.Future[None] | None
 """Done once a removal is kept for good; None where nothing was removed."""
 
 
-MAX_ECHOES = 256
-MAX_ECHO_BYTES = 16 * 1024
-
-
 @dataclass(slots=True)
 class Chain:
     """The pages of one list so far; only the whole chain is a list."""
@@ -71,19 +67,6 @@ class Chain:
     size: int
 
 
-class Echo(NamedTuple):
-    """An answer to a GET, and what was known when it had been taken.
-
-    The same bytes in the same state of things change nothing: agents that poll are
-    told from those that bring news by a comparison, not by reading the object again.
-    """
-
-    scope: Scope
-    serial: int
-    seen: int
-    body: bytes
-
-
 class Recorder:
     """Begins recordings, and holds what lasts longer than one request."""
 
@@ -91,7 +74,7 @@ class Recorder:
         self.scopes = scopes
         self.policy = policy
         self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
-        self._echoes: OrderedDict[Question, Echo] = OrderedDict()
+        self.echoes = Echoes(scopes)
 
     async def begin(self, call: Call) -> "Recording | None":
         """Note what is known as `call` is sent; None where it is not to be kept."""
@@ -102,24 +85,6 @@ class Recorder:
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
-
-    def is_echo(self, question: Question, seen: int, body: bytes) -> bool:
-        """Say whether `body` was the last answer, and nothing happened since."""
-        echo = self._echoes.get(question)
-        if echo is None or echo.seen != seen or echo.body != body:
-            return False
-        return self.scopes.find(question) is echo.scope and (
-            echo.serial == echo.scope.serial
-        )
-
-    def remember_echo(self, question: Question, seen: int, body: bytes) -> None:
-        """Note an answer that was taken; large ones and the oldest are not kept."""
-        scope = self.scopes.find(question)
-        if scope is None or len(body) > MAX_ECHO_BYTES:
-            return
-        self._echoes[question] = Echo(scope, scope.serial, seen, body)
-        if len(self._echoes) > MAX_ECHOES:
-            self._echoes.popitem(last=False)
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
@@ -135,7 +100,15 @@ class Recorder:
 class Recording:
     """One answer on its way: finish it with its body, or let it go."""
 
-    __slots__ = ("_call", "_epoch", "_question", "_reading", "_recorder", "_seen")
+    __slots__ = (
+        "_call",
+        "_epoch",
+        "_fingerprint",
+        "_question",
+        "_reading",
+        "_recorder",
+        "_seen",
+    )
 
     def __init__(
         self, recorder: Recorder, call: Call, question: Question, scope: Scope | None
@@ -143,13 +116,22 @@ class Recording:
         self._recorder = recorder
         self._call = call
         self._question = question
+        self._fingerprint: Fingerprint | None = None
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
         if scope is None:
-            self._reading = Reading(consistent, 0, epoch, 0)
+            self._reading = Reading(consistent, 0, epoch, 0, epoch, self._seen)
         else:
-            self._reading = scope.reading(consistent=consistent, known_epoch=epoch)
+            self._reading = scope.reading(
+                consistent=consistent, known_epoch=epoch, seen=self._seen
+            )
+
+    def feed(self, piece: bytes) -> None:
+        """See a piece of a large answer pass: it may prove to be the last one again."""
+        if self._fingerprint is None:
+            self._fingerprint = Fingerprint()
+        self._fingerprint.feed(piece)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -164,24 +146,33 @@ class Recording:
         if codec is None:
             return None
         try:
-            body = unpacked(body, fields)
+            mark = b""
+            if status != 404 and self._call.verb in ("get", "list"):
+                mark = self._mark(body)
+                if self._recorder.echoes.holds(self._question, self._seen, mark):
+                    return None
+            body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
             if self._call.verb == "list":
-                read = partial(_read_list, codec, body)
-                if len(body) > THREAD_BYTES:
-                    parts, columns = await asyncio.to_thread(read)
-                else:
-                    parts, columns = read()
-                return self._list(codec, parts, columns)
-            return self._get_or_write(codec, body)
+                return self._list(codec, *await _read_list(codec, body), mark)
+            kept = self._object(codec, body)
+            if mark:
+                self._recorder.echoes.remember(self._question, self._seen, mark)
+            return kept
         except CodecError as exc:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None
 
+    def _mark(self, body: bytes) -> bytes:
+        fed = self._fingerprint
+        return fed.mark if fed and fed.size == len(body) else mark_of(body)
+
     # -- list ----------------------------------------------------------------
 
-    def _list(self, codec: Codec, parts: ListParts, columns: Columns | None) -> Kept:
+    def _list(
+        self, codec: Codec, parts: ListParts, columns: Columns | None, mark: bytes
+    ) -> Kept:
         version = parse_version(parts.resource_version)
         if not version or not self._all_fit(parts):
             return None
@@ -207,8 +198,11 @@ class Recording:
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
         _note_columns(scope, columns)
-        self._recorder.scopes.retire_imported(question)
-        return self._commit(scope, change)
+        future = commit_list(self._recorder.scopes, scope, change)
+        if not (self._call.continue_token or scope.question != self._question):
+            seen = max(self._seen, version)
+            self._recorder.echoes.remember(question, seen, mark)
+        return future
 
     def _join_pages(self, question: Question, parts: ListParts) -> Chain | None:
         """Return the whole list once its last page is here, None until then."""
@@ -238,15 +232,6 @@ class Recording:
         )
 
     # -- one object ----------------------------------------------------------
-
-    def _get_or_write(self, codec: Codec, body: bytes) -> Kept:
-        if self._call.verb != "get":
-            return self._object(codec, body)
-        if self._recorder.is_echo(self._question, self._seen, body):
-            return None
-        kept = self._object(codec, body)
-        self._recorder.remember_echo(self._question, self._seen, body)
-        return kept
 
     def _object(self, codec: Codec, body: bytes) -> Kept:
         call = self._call
@@ -350,8 +335,29 @@ class Recording:
         return future if change.removes else None
 
 
-def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
-    return read_table(body) if is_table(body) else (codec.split_list(body), None)
+def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
+    """Take a whole list; what was imported goes once it is kept, not before."""
+
+    def retire(kept: Kept) -> None:
+        done = kept is None or not (kept.cancelled() or kept.exception())
+        if done and scopes.is_kept(scope):
+            scopes.retire_imported(scope.question)
+
+    future = scopes.commit(scope, change, sync=change.removes)
+    if future is None or future.done():
+        retire(future)
+    else:
+        future.add_done_callback(retire)
+    return future if change.removes else None
+
+
+async def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
+    """Split a list; a large one in a thread."""
+
+    def read() -> tuple[ListParts, Columns | None]:
+        return read_table(body) if is_table(body) else (codec.split_list(body), None)
+
+    return await asyncio.to_thread(read) if len(body) > THREAD_BYTES else read()
 
 
 def _note_columns(scope: Scope, columns: Columns | None) -> None:

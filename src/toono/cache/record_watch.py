@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from toono.cache.forms import form_of, split_form
 from toono.cache.received import expected_form, fits, question_of
-from toono.cache.record import Kept, Recorder, describe
+from toono.cache.record import Kept, Recorder, commit_list, describe
 from toono.cache.scope import Reading, Scope, accept_event, accept_list, forget
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
@@ -64,8 +64,11 @@ class WatchRecording:
             self._burst, self._position = [], BLIND
 
     def _reading(self, scope: Scope) -> Reading:
-        known = self._scopes.epoch
-        return scope.reading(consistent=self._consistent, known_epoch=known)
+        return scope.reading(
+            consistent=self._consistent,
+            known_epoch=self._scopes.epoch,
+            seen=self._scopes.high_water(self._call.group, self._call.resource),
+        )
 
     async def ready(self) -> None:
         """Have the scope's index in memory before the first frame."""
@@ -170,9 +173,7 @@ class WatchRecording:
         if change is None:
             return None
         self._epoch = scope.epoch
-        self._scopes.retire_imported(scope.question)
-        future = self._scopes.commit(scope, change, sync=change.removes)
-        return future if change.removes else None
+        return commit_list(self._scopes, scope, change)
 
     def _lose(self, exc: CodecError) -> None:
         """A frame was lost to us: what the scope holds is not all any more."""

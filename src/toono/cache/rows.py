@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from toono.cache.scope import Question, Row, RowKey
+from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.codec.base import Object, Style
 from toono.errors import CodecError, DamagedRowError
 from toono.store.base import Key
@@ -77,6 +77,28 @@ def row_key(key: Key) -> RowKey:
     if not found:
         raise CodecError(f"row key {key!r} is no name")
     return namespace, name
+
+
+def row_of(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
+    """Return a scope's own row: what there is to it without its objects."""
+    return ScopeRow(
+        question=scope.question,
+        bucket=scope.bucket,
+        kind=scope.kind,
+        list_kind=scope.list_kind,
+        api_version=scope.api_version,
+        style=scope.style,
+        version=scope.version,
+        epoch=scope.epoch,
+        complete=scope.complete,
+        imported=scope.imported,
+        confirmed_at=scope.confirmed_at,
+        count=len(scope.rows),
+        digest=scope.digest,
+        garbage=garbage,
+        columns=scope.columns,
+        no_rows=scope.no_rows,
+    )
 
 
 def encode_scope(row: ScopeRow) -> bytes:

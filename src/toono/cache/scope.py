@@ -102,9 +102,13 @@ class Scope:
     dropped: bool = False
     """Given up: who still feeds it feeds nothing."""
 
-    def reading(self, *, consistent: bool, known_epoch: int = 0) -> "Reading":
+    def reading(
+        self, *, consistent: bool, known_epoch: int = 0, seen: int = 0
+    ) -> "Reading":
         """Note the state of the scope as a request for it is sent."""
-        return Reading(consistent, self.version, self.epoch, self.serial, known_epoch)
+        return Reading(
+            consistent, self.version, self.epoch, self.serial, known_epoch, seen
+        )
 
     @property
     def age_order(self) -> tuple[int, int]:
@@ -123,6 +127,8 @@ class Reading(NamedTuple):
     serial: int
     known_epoch: int = 0
     """The newest epoch that was known: a consistent answer belongs to it."""
+    seen: int = 0
+    """The newest version in it that anybody had seen of the resource."""
 
     def is_of_newer_epoch(self, scope: Scope) -> bool:
         """Say whether the answer is from after a restore that `scope` missed."""
@@ -140,12 +146,12 @@ def accept_list(
     """Replace the scope's rows by a complete list, or burst, at `version`.
 
     Taken if it is not older than the scope; a list that is older changes nothing,
-    except a consistent one that is older than the scope was *when it was asked for*:
+    except a consistent one that is older than what was known *when it was asked for*:
     then the cloud itself went back, and the list begins `next_epoch`.
     """
     if reading.epoch != scope.epoch:
         return None
-    restored = reading.consistent and version < reading.version
+    restored = reading.consistent and version < max(reading.version, reading.seen)
     restored = restored or reading.is_of_newer_epoch(scope)
     if version < scope.version and not restored and not scope.imported:
         return None

@@ -8,10 +8,11 @@ it belongs to the event loop: no rule ever waits for a disk.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toono.cache.hot import Hot
+from toono.cache.overlap import belies
 from toono.cache.persist import Keeper
 from toono.cache.rows import (
     SCOPE_PREFIX,
@@ -69,7 +70,7 @@ class Scopes:
 
     def __init__(self, store: Store, *, clock: Clock, hot: Hot | None = None) -> None:
         self._store = store
-        self._clock = clock
+        self._clock, self.now = clock, clock.wall
         self._hot = hot or Hot()
         self._keeper = Keeper(
             store, clock=clock, contents=self.contents, lost=self._lost, kept=self._keep
@@ -118,7 +119,9 @@ class Scopes:
         )
         self._place(scope)
         self._next_id = max(self._next_id, number + 1)
-        self.epoch = max(self.epoch, row.epoch)
+        if row.epoch > self.epoch:
+            self.epoch = row.epoch
+            self._high_water.clear()
         self._raise_high_water(scope)
         self._keeper.adopt(scope, row)
 
@@ -217,6 +220,10 @@ class Scopes:
         for scope in self.all():
             scope.durable = False
 
+    def is_kept(self, scope: Scope) -> bool:
+        """Say whether all that a scope has ever shown is with the store."""
+        return scope.complete and not self._keeper.is_writing(scope)
+
     def retire_imported(self, question: Question) -> None:
         """Forget what was imported for a question's component and resource.
 
@@ -248,7 +255,7 @@ class Scopes:
         where nothing needs keeping or it could not be. A change that the store does
         not take makes the scope incomplete until its next list.
         """
-        scope.confirmed_at = self._clock.wall()
+        scope.confirmed_at = self.now()
         if scope.epoch > self.epoch:
             self._enter_epoch(scope)
         self._raise_high_water(scope)
@@ -260,7 +267,23 @@ class Scopes:
             return None
         if scope.question.resource == "leases":
             return None  # not worth a write: a lease is old before it can be read
-        return self._keeper.keep(scope, change, sync=sync)
+        may_wait = not (change.puts or change.deletes) and not self._is_belied(scope)
+        return self._keeper.keep(scope, change, sync=sync, may_wait=may_wait)
+
+    def _is_belied(self, scope: Scope) -> bool:
+        """Say whether another scope would answer what this one's version denies."""
+        question, since = scope.question, self._keeper.stored_version(scope)
+        name = question.name or pinned_name(question.field_selector)
+        others = (
+            self.of_all(question.group, question.resource, name)
+            if name
+            else self._of_resource(question.group, question.resource)
+        )
+        return any(one is not scope and belies(one, scope, since) for one in others)
+
+    def _of_resource(self, group: str, resource: str) -> Iterator[Scope]:
+        for component in self._askers.get((group, resource), ()):
+            yield from self._families[component, group, resource].questions.values()
 
     def _keep_to_budget(self, component: str, newest: Scope) -> None:
         """Empty a component's oldest scopes until the rest is within its budget."""
@@ -363,8 +386,11 @@ class Scopes:
             del self._loading[scope.id]
 
     def _judge(self, scope: Scope, *, digest: int, damaged: int) -> None:
-        """Mark the scope incomplete unless every name it had is there, undamaged."""
-        lost = digest != scope.digest
+        """Mark the scope incomplete unless every name it had is there, undamaged.
+
+        Of one that is incomplete already nobody claims to know all names.
+        """
+        lost = digest != scope.digest and (scope.complete or scope.imported)
         scope.digest = digest
         if not (damaged or lost):
             return

@@ -86,6 +86,6 @@ async def _wait(event: asyncio.Event) -> None:
 
 def lasting(timeout_seconds: float | None, least: float = MIN_WATCH_SECONDS) -> float:
     """Return how long a watch is held: what it asks, else one to two times `least`."""
-    if timeout_seconds is not None and timeout_seconds > 0:
+    if timeout_seconds is not None:
         return timeout_seconds
     return least * random.uniform(1.0, 2.0)  # noqa: S311 - spreads load, no secret

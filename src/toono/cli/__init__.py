@@ -16,6 +16,7 @@ class Lazy(click.Group):
         "demo",
         "check",
         "cache",
+        "who",
         "api-resources",
         "node-setup",
         "version",
@@ -44,6 +45,7 @@ def toono() -> None:
       toono check                    what is missing on this machine
       toono run                      serve this node
       toono cache ls                 what is remembered
+      toono who 4242                 what a process may read while cut off
       toono api-resources            what the cluster serves
     """
 

@@ -9,7 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from toono.cache.inspect import Remembered, lost_questions, remembered, whole_object
+from toono.cache.inspect import (
+    Remembered,
+    form_name,
+    is_whole,
+    lost_questions,
+    remembered,
+    single,
+)
 from toono.cli import agents
 from toono.runtime.clock import SystemClock
 from toono.store.sqlite import NAME
@@ -47,7 +54,13 @@ command.add_command(agents.command, "agents")
 @PATH
 @OUTPUT
 def list_questions(disk_cache_path: Path, output: str) -> None:
-    """List the questions that can be answered while cut off."""
+    """List the questions that can be answered while cut off.
+
+    \b
+    Examples:
+      toono cache ls
+      toono cache ls -o json --disk-cache-path=/var/lib/toono
+    """
     found = sorted(remembered(_database(disk_cache_path)), key=lambda one: one.question)
     rows = [_summary(one) for one in found]
     if output == "json":
@@ -58,6 +71,7 @@ def list_questions(disk_cache_path: Path, output: str) -> None:
         "COMPONENT",
         "RESOURCE",
         "QUESTION",
+        "FORM",
         "VERSION",
         "OBJECTS",
         "AGE",
@@ -75,7 +89,15 @@ def list_questions(disk_cache_path: Path, output: str) -> None:
 @click.argument("resource")
 @click.argument("name")
 def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None:
-    """Print one remembered object: [NAMESPACE/]NAME."""
+    """Print one remembered object: [NAMESPACE/]NAME.
+
+    The newest that is whole; else what of it was seen, metadata or a row of a Table.
+
+    \b
+    Examples:
+      toono cache get kubelet pods default/web-0
+      toono cache get kubelet nodes edge-1
+    """
     namespace, _, last = name.rpartition("/")
     best: Remembered | None = None
     for one in remembered(_database(disk_cache_path)):
@@ -83,19 +105,28 @@ def get(disk_cache_path: Path, component: str, resource: str, name: str) -> None
         if (asked.component, asked.resource) == (component, resource) and (
             (namespace, last) in one.objects
         ):
-            best = one if best is None or one.version > best.version else best
+            best = one if best is None else max(best, one, key=_worth)
     if best is None:
         click.echo(f"toono: {component} remembers no {resource} {name}", err=True)
         sys.exit(1)
-    content = whole_object(best, (namespace, last))
-    assert content is not None
+    content = single(best, (namespace, last))
+    if content is None:
+        click.echo(f"toono: no way to show {best.question.media_type}", err=True)
+        sys.exit(1)
+    if not is_whole(best):
+        click.echo(f"toono: only this was seen of it: {form_name(best)}", err=True)
     sys.stdout.buffer.write(content)
 
 
 @command.command("verify")
 @PATH
 def verify(disk_cache_path: Path) -> None:
-    """Check every checksum and every set of names; exit 1 on damage."""
+    """Check every checksum and every set of names; exit 1 on damage.
+
+    \b
+    Example:
+      toono cache verify --disk-cache-path=/var/lib/toono
+    """
     database = _database(disk_cache_path)
     lost = lost_questions(database)
     problems = [f"{lost} questions cannot be read"] if lost else []
@@ -116,6 +147,10 @@ def _database(path: Path) -> Path:
     return path / "_internal" / "toono" / NAME
 
 
+def _worth(one: Remembered) -> tuple[bool, int]:
+    return is_whole(one), one.version
+
+
 def _summary(one: Remembered) -> dict[str, object]:
     question, row = one.question, one.row
     where = [question.namespace and f"-n {question.namespace}", question.name]
@@ -128,6 +163,7 @@ def _summary(one: Remembered) -> dict[str, object]:
         "component": question.component,
         "resource": f"{question.resource}.{question.version}{group}",
         "question": " ".join(part for part in where if part) or "all",
+        "form": form_name(one),
         "version": one.version,
         "objects": len(one.objects),
         "age": f"{age}s",

@@ -28,7 +28,14 @@ class Finding(NamedTuple):
     text: str
 
 
-@click.command(cls=Grouped)
+EPILOG = """\b
+Examples:
+  toono check
+  toono check --server-addr=https://10.0.0.1:6443 --disk-cache-path=/var/lib/toono
+"""
+
+
+@click.command(cls=Grouped, epilog=EPILOG)
 @with_flags
 def command(**given: Any) -> None:
     """Look at servers, certificates, the cache directory and ports; change nothing.

@@ -215,5 +215,13 @@ async def run() -> int:
 
 @click.command()
 def command() -> None:
-    """Show the whole job: list, watch, cut the link, kill the hub, reconnect."""
+    """Show the whole job: list, watch, cut the link, kill the hub, reconnect.
+
+    Everything it needs is in the package, the API server too; it talks to loopback
+    alone, keeps nothing, and exits 0 only if every answer was what it had to be.
+
+    \b
+    Example:
+      toono demo
+    """
     sys.exit(asyncio.run(run()))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from toono.config.flags import FLAGS
+from toono.config.flags import FLAGS, Flag
 from toono.config.options import Options, load
 
 
@@ -19,13 +19,19 @@ class Grouped(click.Command):
         self, ctx: click.Context, formatter: click.HelpFormatter
     ) -> None:
         groups: dict[str, list[tuple[str, str]]] = {}
+        taken = {param.name for param in self.params}
         for flag in FLAGS:
+            if flag.name.replace("-", "_") not in taken:
+                continue
             text = flag.help or "as YurtHub's"
             if flag.default not in ("", ()):
                 text += f" [default: {_shown(flag.default)}]"
             if flag.comes:
                 text += f" (taken; works with {flag.comes})"
             groups.setdefault(flag.group, []).append((f"--{flag.name}", text))
+        own = [param.get_help_record(ctx) for param in self.params if param.help]
+        if own:
+            groups["Output"] = [one for one in own if one is not None]
         for name, rows in groups.items():
             with formatter.section(name):
                 formatter.write_dl(rows)
@@ -49,19 +55,35 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def with_flags(function: Callable[..., Any]) -> Callable[..., Any]:
+Decorated = Callable[..., Any]
+
+
+def with_flags(function: Decorated) -> Decorated:
     """Add every option of the table to a click command."""
-    function = click.option("--config-dir", type=click.Path(path_type=Path))(function)
-    function = click.option("--config", type=click.Path(path_type=Path))(function)
-    for flag in reversed(FLAGS):
-        name = f"--{flag.name}"
-        if flag.kind == "flag":
-            # As Go's flags: --x, --x=true and --x=false.
-            option = click.option(name, default=None, is_flag=False, flag_value="true")
-        else:
-            option = click.option(name, default=None, multiple=flag.kind == "list")
-        function = option(function)
-    return function
+    return with_these(*(flag.name for flag in FLAGS))(function)
+
+
+def with_these(*names: str) -> Callable[[Decorated], Decorated]:
+    """Add some options of the table to a click command, and the files they come from."""
+
+    def add(function: Decorated) -> Decorated:
+        files = click.Path(path_type=Path)
+        function = click.option("--config-dir", type=files)(function)
+        function = click.option("--config", type=files)(function)
+        for flag in reversed(FLAGS):
+            if flag.name in names:
+                function = _option(flag)(function)
+        return function
+
+    return add
+
+
+def _option(flag: Flag) -> Callable[[Decorated], Decorated]:
+    name = f"--{flag.name}"
+    if flag.kind == "flag":
+        # As Go's flags: --x, --x=true and --x=false.
+        return click.option(name, default=None, is_flag=False, flag_value="true")
+    return click.option(name, default=None, multiple=flag.kind == "list")
 
 
 def options_of(given: dict[str, Any]) -> Options:

@@ -12,8 +12,9 @@ import click
 from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import identify
-from toono.config.options import Options, parse_reader
-from toono.identity.rights import RightsSettings
+from toono.config.options import Options
+from toono.config.rights import rights_of
+from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
@@ -43,6 +44,7 @@ def command(**given: Any) -> None:
     for flag in options.later:
         click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
     settings = settings_of(options)
+    leave_no_core()
     sys.setswitchinterval(SWITCH_SECONDS)
     give_back_large_blocks()
     try:
@@ -66,12 +68,7 @@ def settings_of(options: Options) -> HubSettings:
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
-        rights=RightsSettings(
-            lapse=options.number("pod-rights-lapse"),
-            leeway=options.number("token-leeway"),
-            audiences=frozenset(options.words("api-audiences")),
-            allowed=frozenset(map(parse_reader, options.words("offline-readers"))),
-        ),
+        rights=rights_of(options),
         status_listen=(options.text("bind-address"), int(options.number("serve-port"))),
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),

@@ -12,7 +12,13 @@ from toono import __version__
 @click.command()
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
 def command(output: str) -> None:
-    """Say which toono this is."""
+    """Say which toono this is.
+
+    \b
+    Examples:
+      toono version
+      toono version -o json
+    """
     found = {"version": __version__, "python": platform.python_version()}
     if output == "json":
         click.echo(json.dumps(found))

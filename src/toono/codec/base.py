@@ -12,6 +12,8 @@ wrote: "typed" (kind and apiVersion first, items without them) or "unstructured"
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
+from toono.codec.page import Page
+
 Style = Literal["typed", "unstructured"]
 
 
@@ -105,7 +107,7 @@ class Codec(Protocol):
         kind: str,
         api_version: str,
         style: Style,
-        resource_version: str,
+        page: Page,
         items: Iterable[bytes],
     ) -> list[bytes]:
         """Return pieces that join to the list answer the API server would send."""

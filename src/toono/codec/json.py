@@ -26,6 +26,7 @@ from toono.codec.json_strict import (
     read,
 )
 from toono.codec.json_values import is_ended, text_at
+from toono.codec.page import Page, page_json, page_json_sorted
 from toono.codec.selectable import selectable
 from toono.errors import CodecError
 from toono.kube import status as statuses
@@ -151,23 +152,17 @@ class JSONCodec:
         kind: str,
         api_version: str,
         style: Style,
-        resource_version: str,
+        page: Page,
         items: Iterable[bytes],
     ) -> list[bytes]:
         """Return pieces that join to the list answer the API server would send."""
         body = b",".join(items)
         if style == "typed":
-            head = (
-                f'{{"kind":"{kind}","apiVersion":"{api_version}","metadata":'
-                f'{{"resourceVersion":"{resource_version}"}},"items":['
-            )
-            return [head.encode(), body, b"]}\n"]
+            head = f'{{"kind":"{kind}","apiVersion":"{api_version}","metadata":'
+            return [head.encode(), page_json(page), b',"items":[', body, b"]}\n"]
         head = f'{{"apiVersion":"{api_version}","items":['
-        tail = (
-            f'],"kind":"{kind}","metadata":'
-            f'{{"continue":"","resourceVersion":"{resource_version}"}}}}\n'
-        )
-        return [head.encode(), body, tail.encode()]
+        tail = f'],"kind":"{kind}","metadata":'
+        return [head.encode(), body, tail.encode(), page_json_sorted(page), b"}\n"]
 
     # -- one object ----------------------------------------------------------
 

@@ -9,7 +9,7 @@ API server puts in another order.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -17,12 +17,11 @@ from msgspec import UNSET, Raw, UnsetType
 from toono.codec.base import Codec, Style
 from toono.codec.json import JSONCodec
 from toono.codec.json_strict import read
+from toono.codec.page import Page, page_json, page_protobuf
 from toono.codec.protobuf import ProtobufCodec
 from toono.codec.wireformat import (
     encode_bytes,
     encode_head,
-    encode_number,
-    encode_text,
     tag_of,
     walk,
 )
@@ -37,15 +36,6 @@ _CODECS: Mapping[str, Codec] = {
     _JSON.media_type: _JSON,
     _PROTOBUF.media_type: _PROTOBUF,
 }
-
-
-class Page(NamedTuple):
-    """What the metadata of a list answer tells of it as a whole."""
-
-    resource_version: str
-    continue_token: str = ""
-    remaining: int | None = None
-    """remainingItemCount; None where it is not told."""
 
 
 def api_version_of(version: MetaVersion) -> str:
@@ -92,7 +82,7 @@ def join_partial_list(
     """Return pieces that join to the answer to a LIST, from metadata that was cut."""
     api_version = api_version_of(version)
     if media_type == _PROTOBUF.media_type:
-        content = [encode_bytes(1, _page_protobuf(page))]
+        content = [encode_bytes(1, page_protobuf(page))]
         for item in items:
             content += (encode_head(2, len(item)), item)
         return [
@@ -139,23 +129,6 @@ def write_partial_bookmark(
     )
 
 
-def page_json(page: Page) -> bytes:
-    """Return a list's metadata as typed answers have it: what is empty is left out."""
-    return msgspec.json.encode(
-        _ListMeta(
-            page.resource_version or UNSET,
-            page.continue_token or UNSET,
-            UNSET if page.remaining is None else page.remaining,
-        )
-    )
-
-
-def _page_protobuf(page: Page) -> bytes:
-    meta = encode_text(1, "") + encode_text(2, page.resource_version)
-    meta += encode_text(3, page.continue_token)
-    return meta if page.remaining is None else meta + encode_number(4, page.remaining)
-
-
 def _field(data: bytes) -> bytes:
     """Return the content of field 1, which every object's metadata is."""
     found = [data[a:b] for tag, a, b in walk(data, 0, len(data)) if tag == tag_of(1)]
@@ -178,12 +151,6 @@ _OMITTED_EMPTY = (
     "annotations",
     "finalizers",
 )
-
-
-class _ListMeta(msgspec.Struct, rename="camel"):
-    resource_version: str | UnsetType
-    continue_: str | UnsetType = msgspec.field(name="continue")
-    remaining_item_count: int | UnsetType
 
 
 class _Owner(msgspec.Struct, rename="camel"):

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
+from toono.codec.page import Page, page_protobuf
 from toono.codec.paths import PATHS
 from toono.codec.protobuf_frames import PREFIX_BYTES, ProtobufFrames
 from toono.codec.protobuf_status import decode_status, encode_status
@@ -77,12 +78,11 @@ class ProtobufCodec:
         kind: str,
         api_version: str,
         style: Style,
-        resource_version: str,
+        page: Page,
         items: Iterable[bytes],
     ) -> list[bytes]:
         """Return pieces that join to the list answer the API server would send."""
-        meta = encode_text(1, "") + encode_text(2, resource_version)
-        content = [encode_bytes(1, meta + encode_text(3, ""))]
+        content = [encode_bytes(1, page_protobuf(page))]
         for item in items:
             content += (encode_head(2, len(item)), item)
         return _enclosed(kind, api_version, content)

@@ -15,13 +15,12 @@ import msgspec
 from toono.codec.base import Style
 from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import read
+from toono.codec.page import Page, page_json
 from toono.codec.partial import (
     KIND,
     MetaVersion,
-    Page,
     api_version_of,
     json_metadata,
-    page_json,
 )
 from toono.codec.printers.base import Cell, Column, NoRows, Printer, RowCondition
 from toono.codec.printers.floats import json_number

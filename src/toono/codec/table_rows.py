@@ -15,7 +15,8 @@ from msgspec import Raw
 
 from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import check, read
-from toono.codec.partial import MetaVersion, Page
+from toono.codec.page import Page
+from toono.codec.partial import KIND, MetaVersion
 from toono.codec.printers.base import NoRows
 from toono.codec.table import join_table, write_table_event
 from toono.errors import CodecError
@@ -124,6 +125,14 @@ def without_object(row: bytes) -> bytes:
     return msgspec.json.encode(found)
 
 
+def metadata_of(row: bytes) -> bytes:
+    """Return the stored form of the metadata that a row holds (`codec.partial`)."""
+    included = read(_decode_part, row).object
+    if included is None or included.kind != KIND:
+        raise CodecError("a row of a Table without its object's metadata")
+    return b'{"metadata":%b}' % bytes(included.metadata)
+
+
 def _seen(content: bytes) -> SeenTable:
     table = read(_decode_table, content)
     version = _VERSIONS.get(table.api_version)
@@ -215,6 +224,15 @@ class _OfObject(msgspec.Struct):
     object: _Included | None = None
 
 
+class _Part(msgspec.Struct):
+    kind: str
+    metadata: Raw
+
+
+class _OfPart(msgspec.Struct):
+    object: _Part | None = None
+
+
 class _Cells(msgspec.Struct):
     cells: list[Raw]
 
@@ -233,6 +251,7 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True):
 _decode_table = msgspec.json.Decoder(_Table).decode
 _decode_columns = msgspec.json.Decoder(list[_Definition] | None).decode
 _decode_included = msgspec.json.Decoder(_OfObject).decode
+_decode_part = msgspec.json.Decoder(_OfPart).decode
 _decode_cells = msgspec.json.Decoder(_Cells).decode
 _decode_row = msgspec.json.Decoder(_Row).decode
 _decode_text = msgspec.json.Decoder(str).decode

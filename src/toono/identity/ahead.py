@@ -78,36 +78,36 @@ class Ahead:
         self.lacks = ""
         """The rule that was found missing, for reports."""
         rights.learned = self.learned
-        self._believe_kept()
-
-    def _believe_kept(self) -> None:
-        row = self._rights.book.key_set
-        if row is None:
-            return
-        try:
-            self._rights.verifier.use(read_key_set(row.issuer, row.document))
-        except CodecError as exc:
-            log.warning("the kept key set cannot be used", extra={"err": str(exc)})
 
     def learned(self, caller: Caller, question: Question, checked: Checked) -> None:
         """Queue what follows from an answer; full means that it waits for the next."""
         if self._needs_keys(checked):
             self._next_fetch = self._clock.monotonic() + FETCH_SECONDS
             self._queue(Errand(caller.token, None))
-        if checked.trust is not Trust.VALID or question.subresource:
+        if question.subresource or not question.resource:
             return
-        if not question.resource:
+        # Who cannot be judged yet may be once the key set is here: it is fetched first.
+        waits = checked.lacks_key and not self.lacks
+        if checked.trust is not Trust.VALID and not waits:
             return
+        who = self._owner(caller.token, checked)
         now = self._clock.monotonic()
         for verb in sorted(READS):
-            wide = question._replace(verb=verb, name="")
-            key = (checked.identity, wide)
-            if now - self._asked.get(key, float("-inf")) < ASK_SECONDS:
+            wide = question._replace(verb=verb, name="", selector="")
+            if now - self._asked.get((who, wide), float("-inf")) < ASK_SECONDS:
                 continue
             if self._queue(Errand(caller.token, wide)):
-                self._asked[key] = now
-                self._asked.move_to_end(key)
-        while len(self._asked) > MAX_ASKED:
+                self._note(who, wide)
+
+    def _owner(self, token: bytes, checked: Checked) -> str:
+        if checked.trust is Trust.VALID:
+            return checked.identity
+        return self._rights.book.identity_of(token)
+
+    def _note(self, who: str, question: Question) -> None:
+        self._asked[who, question] = self._clock.monotonic()
+        self._asked.move_to_end((who, question))
+        if len(self._asked) > MAX_ASKED:
             self._asked.popitem(last=False)
 
     def _needs_keys(self, checked: Checked) -> bool:
@@ -180,6 +180,12 @@ class Ahead:
         self.lacks = "get /openid/v1/jwks"
 
     async def _review(self, token: bytes, question: Question) -> None:
+        checked = self._rights.verifier.check(token, now=self._clock.wall())
+        if checked.trust is not Trust.VALID:
+            unjudged = self._rights.book.identity_of(token)
+            self._asked.pop((unjudged, question), None)
+            return
+        self._note(checked.identity, question)
         attributes = {
             "verb": question.verb,
             "group": question.group,
@@ -202,9 +208,9 @@ class Ahead:
             return
         if status.evaluation_error and not status.allowed:
             return  # the authorizer does not know; no is no answer here
-        now = self._clock.wall()
-        checked = self._rights.verifier.check(token, now=now)
-        if checked.trust is Trust.VALID:
-            self._rights.book.put(
-                checked.identity, question, allowed=status.allowed, at=now
-            )
+        self._rights.book.put(
+            checked.identity,
+            question,
+            allowed=status.allowed,
+            at=self._clock.wall(),
+        )

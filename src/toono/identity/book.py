@@ -16,7 +16,7 @@ from typing import NamedTuple
 from toono.errors import CodecError, StoreFullError
 from toono.identity import rows
 from toono.identity.rows import FedRow, KeySetRow, Question, RefusedRow, VerdictRow
-from toono.store.base import Batch, Store
+from toono.store.base import Batch, Scan, Store
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ MAX_VERDICTS = 512
 MAX_LASTING = 8192
 """The node's own: a kubelet asks for each pod, secret and config map by its name."""
 MAX_REFUSED = 1024
+"""Of the cluster's own tokens, and as many others: who makes some up pushes out none."""
 MAX_FED = 1024
 REFRESH_SECONDS = 600.0
 """A verdict heard again is written again only after this."""
@@ -51,6 +52,7 @@ class Book:
         self._salt = b""
         self._by_identity: OrderedDict[str, Verdicts] = OrderedDict()
         self._refused: OrderedDict[bytes, float] = OrderedDict()
+        self._strange: OrderedDict[bytes, None] = OrderedDict()
         self._fed: set[FedRow] = set()
         self._fed_unknown = False
         self.key_set: KeySetRow | None = None
@@ -58,7 +60,18 @@ class Book:
 
     async def open(self) -> None:
         """Read all rows; what is damaged is forgotten: its owner hears 503."""
-        scan = await self._store.scan(rows.PREFIX)
+        self.take_in(await self._store.scan(rows.PREFIX))
+        if self.lost_rows:
+            log.warning(
+                "remembered rights are lost: their owners are asked to come online",
+                extra={"rows": self.lost_rows},
+            )
+        if not self._salt:
+            self._salt = secrets.token_bytes(32)
+            self._write(puts=[(rows.SALT, self._salt)])
+
+    def take_in(self, scan: Scan) -> None:
+        """Know what these rows say; for who looks, without a store of its own."""
         self.lost_rows = len(scan.damaged)
         verdicts = []
         for key, value in scan.rows:
@@ -72,16 +85,21 @@ class Book:
         for row in sorted(verdicts, key=_moment):
             assert isinstance(row, VerdictRow)
             self._of(row.identity)[row.question] = Verdict(row.allowed, row.at)
-        if any(key.startswith(rows.FED_PREFIX) for key in scan.damaged):
+        for key in scan.damaged:
+            self._doubt(key)
+
+    def _doubt(self, key: bytes) -> None:
+        """Take a damaged row for what gives nobody a right."""
+        if key.startswith(rows.FED_PREFIX):
             self._fed_unknown = True
-        if self.lost_rows:
-            log.warning(
-                "remembered rights are lost: their owners are asked to come online",
-                extra={"rows": self.lost_rows},
-            )
-        if not self._salt:
-            self._salt = secrets.token_bytes(32)
-            self._write(puts=[(rows.SALT, self._salt)])
+        elif key.startswith(rows.REFUSED_PREFIX):
+            self._refused[key.removeprefix(rows.REFUSED_PREFIX)] = 0.0
+        elif key == rows.SALT and self._refused:
+            # Whose tokens were refused cannot be told any more: every token's owner
+            # is asked to come online.
+            for identity in list(self._by_identity):
+                if identity != rows.NODE:
+                    self.forget(identity)
 
     def _take(self, key: bytes, value: bytes) -> None:
         if key == rows.SALT:
@@ -172,8 +190,11 @@ class Book:
         if known is None:
             return
         self._write(deletes=[rows.verdict_key(old, one) for one in known])
+        there = self._by_identity.get(new, Verdicts())
         for question, verdict in known.items():
-            self.put(new, question, allowed=verdict.allowed, at=verdict.at)
+            newer = there.get(question)
+            if newer is None or newer.at <= verdict.at:
+                self.put(new, question, allowed=verdict.allowed, at=verdict.at)
 
     def forget(self, identity: str) -> None:
         """Forget all that an identity was told."""
@@ -197,30 +218,42 @@ class Book:
 
     # -- tokens that are refused -----------------------------------------------------
 
-    def refuse(self, token: bytes, *, at: float, durable: bool) -> None:
-        """Remember that the API server takes a token no longer."""
-        mark = self._mark(token)
+    def refuse(self, token: bytes, *, at: float, genuine: bool) -> None:
+        """Remember that the API server takes a token no longer.
+
+        A genuine one is written down, by what is signed: a signature has more than one
+        spelling. Of any other only these very bytes are refused, or anybody could
+        have somebody's token refused by sending its claims with a signature made up.
+        """
+        if not genuine:
+            self._strange[self._mark(token)] = None
+            if len(self._strange) > MAX_REFUSED:
+                self._strange.popitem(last=False)
+            return
+        mark = self._mark(_signed(token))
         self._refused[mark] = at
-        if durable:
-            value = rows.encode(RefusedRow(at))
-            self._write(puts=[(rows.REFUSED_PREFIX + mark, value)])
+        self._write(puts=[(rows.REFUSED_PREFIX + mark, rows.encode(RefusedRow(at)))])
         if len(self._refused) > MAX_REFUSED:
             oldest, _ = self._refused.popitem(last=False)
             self._write(deletes=[rows.REFUSED_PREFIX + oldest])
 
     def accept(self, token: bytes) -> None:
         """Forget a refusal: the API server takes the token again."""
-        if self._refused.pop(self._mark(token), None) is not None:
-            self._write(deletes=[rows.REFUSED_PREFIX + self._mark(token)])
+        if not self.is_refused(token):
+            return
+        mark = self._mark(_signed(token))
+        self._strange.pop(self._mark(token), None)
+        if self._refused.pop(mark, None) is not None:
+            self._write(deletes=[rows.REFUSED_PREFIX + mark])
 
     def is_refused(self, token: bytes) -> bool:
         """Say whether the API server has refused this token."""
-        return bool(self._refused) and self._mark(token) in self._refused
+        if self._strange and self._mark(token) in self._strange:
+            return True
+        return bool(self._refused) and self._mark(_signed(token)) in self._refused
 
-    def _mark(self, token: bytes) -> bytes:
-        """Return the hash of what is signed: a signature has more than one spelling."""
-        signed = token.rpartition(b".")[0] or token
-        return hashlib.blake2b(signed, key=self._salt, digest_size=16).digest()
+    def _mark(self, what: bytes) -> bytes:
+        return hashlib.blake2b(what, key=self._salt, digest_size=16).digest()
 
     # -- resources that token owners feed ----------------------------------------------
 
@@ -236,6 +269,10 @@ class Book:
         if self._fed_unknown or len(self._fed) >= MAX_FED:
             return True
         return FedRow(group, resource) in self._fed
+
+    def fed(self) -> list[FedRow]:
+        """Return the resources of which something may be somebody's with a token."""
+        return sorted(self._fed, key=lambda row: (row.group, row.resource))
 
     # -- the key set -------------------------------------------------------------------
 
@@ -263,13 +300,20 @@ def _seen(kept: asyncio.Future[None]) -> None:
         kept.exception()  # the store has told; memory is right until it ends
 
 
+def _signed(token: bytes) -> bytes:
+    return token.rpartition(b".")[0] or token
+
+
 def _moment(row: rows.Row) -> float:
     return row.at if isinstance(row, VerdictRow) else 0.0
 
 
 def _wider(question: Question) -> Iterator[Question]:
     """Yield the questions that contain this one, the narrowest first."""
-    if question.name:
-        yield question._replace(name="")
+    kept = [question._replace(name="")] if question.name else []
     if question.namespace:
-        yield question._replace(name="", namespace="")
+        kept.append(question._replace(name="", namespace=""))
+    yield from kept
+    if question.selector:
+        for one in (question, *kept):
+            yield one._replace(selector="")

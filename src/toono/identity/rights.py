@@ -17,11 +17,12 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+from toono.errors import CodecError
 from toono.identity.book import ALWAYS, Book, Window
 from toono.identity.certificates import is_of_node
-from toono.identity.rows import Question
+from toono.identity.rows import NODE, Question
 from toono.identity.sockets import Address, Owner, owner_of
-from toono.identity.tokens import Checked, Trust, Verifier
+from toono.identity.tokens import Checked, Trust, Verifier, read_key_set
 from toono.kube.request import Call, Caller
 from toono.runtime.clock import Clock
 
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 MAX_CONNECTIONS = 4096
 LAPSE_SECONDS = 24 * 3600.0
 LEEWAY_SECONDS = 300.0
-NODE = "node"
 READS = frozenset({"get", "list", "watch"})
 OWN_COMPONENT = "kubelet"
 """No token's answer is ever kept under this name: what the node lives by stays its."""
@@ -56,6 +56,7 @@ class Judgement(NamedTuple):
 ALLOWED = Judgement(Verdict.ALLOWED)
 NOBODY = "cut off: this identity cannot be checked"
 NEVER_ASKED = "cut off: whether this identity may have this was not asked lately"
+REFUSED = "the API server has refused this token"
 IMPERSONATES = "cut off: only the API server can judge an impersonation"
 
 
@@ -99,6 +100,21 @@ class Rights:
         self._keeps = keeps
         self._known: OrderedDict[int, bool] = OrderedDict()
 
+    async def open(self) -> None:
+        """Read what the last life knew."""
+        await self.book.open()
+        self.believe_kept_keys()
+
+    def believe_kept_keys(self) -> None:
+        """Check tokens by the key set that is kept, until a newer one is there."""
+        row = self.book.key_set
+        if row is None:
+            return
+        try:
+            self.verifier.use(read_key_set(row.issuer, row.document))
+        except CodecError as exc:
+            log.warning("the kept key set cannot be used", extra={"err": str(exc)})
+
     # -- the one gate ------------------------------------------------------------
 
     async def may(self, caller: Caller, call: Call) -> bool:
@@ -123,18 +139,19 @@ class Rights:
         """Say what a token's owner gets for a question."""
         now = self._clock.wall()
         checked = self.verifier.check(token, now=now)
-        if self.book.is_refused(token):
-            why = "the API server has refused this token"
-            return Judgement(Verdict.UNAUTHENTICATED, checked.user, why)
         if checked.trust in (Trust.FORGED, Trust.EXPIRED):
             return Judgement(Verdict.UNAUTHENTICATED, checked.user, checked.why)
+        if self.book.is_refused(token):
+            return Judgement(Verdict.UNAUTHENTICATED, checked.user, REFUSED)
         if checked.trust is Trust.EARLY:
             why = f"cut off: this token cannot be taken: {checked.why}"
             return Judgement(Verdict.UNKNOWN, checked.user, why)
         if checked.trust is Trust.VALID and self._is_listed(checked.user, question):
             return Judgement(Verdict.ALLOWED, checked.user, "the operator's list")
-        window = (now - self.settings.lapse, now + self.settings.leeway)
-        identity = self._identity(token, checked)
+        window = self.window(now)
+        identity = self.identity_of(token, checked)
+        if checked.trust is Trust.VALID:  # maybe since a key set that came later
+            self.book.move(self.book.identity_of(token), identity)
         found = self._remembered(identity, question, window, user=checked.user)
         if found.verdict is Verdict.UNKNOWN and checked.trust is Trust.UNJUDGED:
             why = f"cut off: this token cannot be checked: {checked.why}"
@@ -157,7 +174,12 @@ class Rights:
             return Judgement(Verdict.ALLOWED, user, "allowed online")
         return Judgement(Verdict.FORBIDDEN, user, "refused online")
 
-    def _identity(self, token: bytes, checked: Checked) -> str:
+    def window(self, now: float) -> Window:
+        """Return the times at which a token's owner must have been heard to count."""
+        return (now - self.settings.lapse, now + self.settings.leeway)
+
+    def identity_of(self, token: bytes, checked: Checked) -> str:
+        """Return whose rights a token's are: its owner's, or its own where unjudged."""
         if checked.trust is Trust.VALID:
             return checked.identity
         return self.book.identity_of(token)
@@ -184,7 +206,7 @@ class Rights:
             return
         self.book.accept(caller.token)
         checked = self.verifier.check(caller.token, now=self._clock.wall())
-        identity = self._identity(caller.token, checked)
+        identity = self.identity_of(caller.token, checked)
         if checked.trust is Trust.VALID:
             self.book.move(self.book.identity_of(caller.token), identity)
         self._put(identity, call, code)
@@ -211,12 +233,13 @@ class Rights:
     def _refuse(self, token: bytes) -> None:
         """A 401: this token is worth nothing any more; its owner may have another.
 
-        Written down only where it is really the cluster's: anybody can make up the
-        others, and they fail by themselves.
+        What fails by itself need not be remembered, and what is not valid yet may
+        be some day.
         """
         now = self._clock.wall()
-        genuine = self.verifier.check(token, now=now).trust is Trust.VALID
-        self.book.refuse(token, at=now, durable=genuine)
+        trust = self.verifier.check(token, now=now).trust
+        if trust in (Trust.VALID, Trust.UNJUDGED):
+            self.book.refuse(token, at=now, genuine=trust is Trust.VALID)
         self.book.forget(self.book.identity_of(token))
 
     # -- the node --------------------------------------------------------------------
@@ -248,9 +271,14 @@ class Rights:
         except (OSError, ValueError) as exc:
             log.info("a caller could not be identified", extra={"err": str(exc)})
             return False
-        return owner.uid in self.settings.node_uids and not any(
-            is_of_pod(group) for group in owner.cgroups
-        )
+        return not self.why_not_node(owner)
+
+    def why_not_node(self, owner: Owner) -> str:
+        """Say what keeps the owner of a loopback socket from being the node."""
+        if owner.uid not in self.settings.node_uids:
+            return f"user {owner.uid} is none of --node-uids"
+        pods = sorted(filter(is_of_pod, owner.cgroups))
+        return f"it runs in a pod ({pods[0]})" if pods else ""
 
 
 def question_of(call: Call) -> Question:
@@ -262,8 +290,17 @@ def question_of(call: Call) -> Question:
     if not call.resource:
         return Question(call.verb, "", "", "", "", call.path)
     name = call.name or call.pinned_name
+    fields = call.field_selector
+    if call.pinned_name and fields == f"metadata.name={name}":
+        fields = ""  # the name says it all
     return Question(
-        call.verb, call.group, call.resource, call.subresource, call.namespace, name
+        call.verb,
+        call.group,
+        call.resource,
+        call.subresource,
+        call.namespace,
+        name,
+        "&".join(filter(None, (call.label_selector, fields))),
     )
 
 

@@ -23,6 +23,8 @@ VERDICT_PREFIX = b"iv"
 REFUSED_PREFIX = b"ir"
 FED_PREFIX = b"il"
 PREFIX = b"i"
+NODE = "node"
+"""The node's own identity in a row; no user's has this form."""
 
 
 class Question(NamedTuple):
@@ -34,6 +36,8 @@ class Question(NamedTuple):
     subresource: str = ""
     namespace: str = ""
     name: str = ""
+    selector: str = ""
+    """Authorizers may look at selectors (KEP-4601): a node lists its own pods alone."""
 
 
 class VerdictRow(msgspec.Struct, array_like=True, frozen=True):

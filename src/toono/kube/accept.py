@@ -25,6 +25,11 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     group: str = ""
     version: str = ""
     stream: str = ""
+    pretty: bool = False
+    """Written for people: other bytes, the same facts."""
+    drop: str = ""
+    """Fields that are to be left out (metadata.managedFields, alpha in 1.37): a server
+    that knows it answers less than the object."""
     quality: float = 1.0
 
 
@@ -104,5 +109,7 @@ def _form(clause: str) -> Form | None:
         group=values.get("g", ""),
         version=values.get("v", ""),
         stream=values.get("stream", ""),
+        pretty=values.get("pretty", "") in ("1", "true"),
+        drop=values.get("drop", ""),
         quality=float(quality),
     )

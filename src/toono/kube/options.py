@@ -27,6 +27,7 @@ _KNOWN = frozenset(
         "includeObject",
         "labelSelector",
         "limit",
+        "pretty",
         "resourceVersion",
         "resourceVersionMatch",
         "sendInitialEvents",

@@ -76,6 +76,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What the API server says to these options, in its own words: it is for whoever
     answers here to raise; online the request passes, and the answer is the server's."""
     dry_run: bool = False
+    pretty: bool = False
+    """JSON is to be written for people, with indents."""
     include_object: str = ""
     """Of a Table: what its rows hold of their objects; empty is Metadata."""
     accept: tuple[Form, ...] = ()
@@ -115,10 +117,12 @@ def parse(
     except _BadOptionsError as exc:
         known = exc.call
     accept = fields.get(b"accept")
+    forms = parse_accept(accept.decode("latin-1")) if accept else ()
     user_agent = fields.get(b"user-agent", b"").decode("latin-1")
     return msgspec.structs.replace(
         known,
-        accept=parse_accept(accept.decode("latin-1")) if accept else (),
+        accept=forms,
+        pretty=known.pretty or _is_for_people(known, forms, user_agent),
         if_none_match=_tags(fields.get(b"if-none-match", b"")),
         content_type=fields.get(b"content-type", b"").decode("latin-1"),
         user_agent=user_agent,
@@ -126,6 +130,17 @@ def parse(
         edge_cache=fields.get(b"edge-cache", b"").strip().lower() == b"true",
         caller=caller,
     )
+
+
+def _is_for_people(call: Call, forms: tuple[Form, ...], user_agent: str) -> bool:
+    """Say whether JSON goes to somebody's eyes: who asks so, and who reads by hand.
+
+    The API server's rule: these agents get indents unless the query says `pretty`.
+    """
+    if b"pretty=" in call.target:
+        return False
+    by_hand = user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))
+    return by_hand or any(form.pretty for form in forms[:1])
 
 
 def _tags(field: bytes) -> tuple[str, ...]:
@@ -161,6 +176,7 @@ def _line(method: str, target: bytes) -> Call:
         resource_version=query.get("resourceVersion"),
         dry_run=bool(query.get("dryRun")),
         include_object=query.get("includeObject", ""),
+        pretty=is_true(query.get("pretty")),
         caller=_NOBODY,
     )
     if verb not in ("list", "watch", "deletecollection"):

@@ -75,7 +75,8 @@ class Chain:
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
         except Exception:
-            log.exception("a request failed", extra={"path": request.target})
+            path = call.path if call is not None else ""  # a query may hold a token
+            log.exception("a request failed", extra={"path": path})
             response = refusal(call, status.failure(500, "InternalError", BROKEN))
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
@@ -115,7 +116,11 @@ class Chain:
             raise call.problem.with_traceback(None)
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
-        return "local", await self.local(call)
+        try:
+            return "local", await self.local(call)
+        except RequestError as exc:
+            known = heads.HIT if exc.code == 404 else heads.MISS
+            return "local", refusal(call, status.of_error(exc), known)
 
     async def _forward(self, call: Call, request: Request) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
@@ -194,7 +199,9 @@ def not_allowed(call: Call, judgement: Judgement) -> RequestError:
             return RequestError(503, "ServiceUnavailable", judgement.why)
 
 
-def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
+def refusal(
+    call: Call | None, failure: Mapping[str, object], *added: tuple[bytes, bytes]
+) -> Response:
     """Return a Status as the answer, in the form that the client takes."""
     code = failure["code"]
     assert isinstance(code, int)
@@ -205,6 +212,7 @@ def refusal(call: Call | None, failure: Mapping[str, object]) -> Response:
         (b"Cache-Control", b"no-cache, private"),
         (b"Content-Type", codec.media_type.encode()),
         heads.VIA,
+        *added,
     ]
     if code in (502, 503, 504):
         headers.append(heads.UNAVAILABLE)

@@ -100,7 +100,8 @@ class Forward:
         recording: Recording | DocumentRecording | None = None
         if may_keep(call, credential) and call.verb != "watch":
             recording = await self._recorder.begin(call) or self._documents.begin(call)
-        answer = await self._send(call, request, credential)
+        plain = call.verb == "watch" and self._reads(call, credential)
+        answer = await self._send(request, credential, plain=plain)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
             return Response(status=101, headers=headers, tunnel=answer.tunnel)
@@ -119,8 +120,11 @@ class Forward:
             body = RecordedBody(body, recording, answer, self.barrier)
         return _response(answer, body=body, stored=recording is not None)
 
+    def _reads(self, call: Call, credential: Credential) -> bool:
+        return may_keep(call, credential) and self._recorder.policy.allows(call)
+
     async def _send(
-        self, call: Call, request: Request, credential: Credential
+        self, request: Request, credential: Credential, *, plain: bool
     ) -> Answer:
         upgrade = request.fields.get(b"upgrade", b"")
         if upgrade and upgrade.lower() not in UPGRADES:
@@ -128,7 +132,7 @@ class Forward:
         return await self._upstream.send(
             request.method,
             request.target,
-            heads.upstream_headers(request.headers),
+            heads.upstream_headers(request.headers, plain=plain),
             None if request.body.length == 0 else request.body,
             credential=credential,
             upgrade=upgrade.decode("latin-1"),
@@ -149,12 +153,7 @@ class Forward:
     ) -> Response:
         codec = for_media_type(media_type_of(answer.fields))
         plain = answer.fields.get(b"content-encoding", b"identity") == b"identity"
-        if (
-            codec is None
-            or not plain
-            or not may_keep(call, credential)
-            or not self._recorder.policy.allows(call)
-        ):
+        if codec is None or not plain or not self._reads(call, credential):
             return _response(answer, body=answer.body, stored=False, watch=True)
         recording = WatchRecording(self._recorder, call, codec)
         await recording.ready()
@@ -208,6 +207,7 @@ class RecordedBody:
     def _keep(self, piece: bytes) -> None:
         if self._recording is None:
             return
+        self._recording.feed(piece)
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size > MAX_BODY_BYTES:
@@ -287,7 +287,8 @@ def _response(
     body: Body | None = None,
     watch: bool = False,
 ) -> Response:
-    status = heads.STORED if stored else heads.BYPASSED
+    kept = stored and answer.status < 300
+    status = heads.STORED if kept else heads.BYPASSED
     return Response(
         status=answer.status,
         reason=answer.reason,

@@ -34,13 +34,17 @@ UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
 CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 
 
-def upstream_headers(headers: Headers) -> Headers:
+def upstream_headers(headers: Headers, *, plain: bool = False) -> Headers:
     """Return what of a request's fields goes upstream.
 
     Host is the upstream's own business, and the framing the wire's. Edge-Cache is
-    said to the hub alone.
+    said to the hub alone. `plain` asks for no content coding: a stream whose frames
+    the hub reads (since 1.37 watch-lists come as a chain of gzip members).
     """
-    kept = [line for line in headers if line[0].lower() not in _NOT_UPSTREAM]
+    left = _NOT_UPSTREAM | {b"accept-encoding"} if plain else _NOT_UPSTREAM
+    kept = [line for line in headers if line[0].lower() not in left]
+    if plain:
+        kept.append((b"Accept-Encoding", b"identity"))
     kept.append(VIA)
     return kept
 

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
@@ -21,7 +23,7 @@ from toono.errors import CannotTranscodeError, CodecError, RequestError
 from toono.kube import status
 from toono.kube.names import parse_version
 from toono.kube.request import Call
-from toono.pipeline import heads
+from toono.pipeline import heads, paging
 from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
 from toono.pipeline.render import INCLUDES, Rendering, form_for, rendering
@@ -125,13 +127,13 @@ class Local:
         return self._response(call, scope, written.content_type, content[0])
 
     async def _list(self, call: Call) -> Response:
-        if call.continue_token:
-            raise status.refuse(status.expired(status.CONTINUE_EXPIRED))
+        token = paging.opened(call)
         found = _found(await self._answers.list(call, accepts_of(call)))
         scope, version = found.scope, _version(found.scope)
         self._check_version(call, scope)
         written = await self._rendering(call, scope)
-        content = await _made(lambda: written.listed(found.items, version), found.items)
+        items, page = paging.cut(call, found, version=version, token=token)
+        content = await _made(lambda: written.listed(items, page), items)
         return self._response(call, scope, written.content_type, content)
 
     async def _watch(self, call: Call) -> Response:
@@ -199,14 +201,15 @@ class Local:
             raise RequestError(
                 400, "BadRequest", f"invalid resource version {call.resource_version!r}"
             )
-        if call.resource_version_match == "Exact" and asked < scope.version:
+        exact = _is_exact(call) and asked > 0
+        if exact and asked < scope.version:
             text = f"The resourceVersion for the provided list is too old: {asked}"
             raise status.refuse(status.expired(text))
-        if asked <= scope.version or scope.imported:
+        if asked <= scope.version or (scope.imported and not exact):
             return
         told = self._of(call)
         now = self._clock.monotonic()
-        if now - told.too_large_at >= TOO_LARGE_SECONDS:
+        if exact or now - told.too_large_at >= TOO_LARGE_SECONDS:
             told.too_large_at = now
             raise status.refuse(status.too_large_resource_version(asked, scope.version))
 
@@ -242,6 +245,9 @@ class Local:
         self, call: Call, scope: Scope, media_type: str, content: bytes | list[bytes]
     ) -> Response:
         headers = self._headers(call, scope, media_type)
+        if call.pretty and media_type == MEDIA_TYPES[0]:
+            whole = content if isinstance(content, bytes) else b"".join(content)
+            content = msgspec.json.format(whole, indent=2)
         return Response(status=200, headers=headers, content=content)
 
     def _stream(
@@ -294,6 +300,17 @@ async def _made(make: Callable[[], list[bytes]], items: Sequence[bytes]) -> list
         raise RequestError(406, "NotAcceptable", f"cut off: {exc}") from exc
     except CodecError as exc:
         raise _unavailable(f"what was kept cannot be shown so: {exc}") from exc
+
+
+def _is_exact(call: Call) -> bool:
+    """Say whether only the very version that is named answers a list.
+
+    Without resourceVersionMatch a limit makes it so: pages are of one version.
+    """
+    if call.resource_version_match:
+        return call.resource_version_match == "Exact"
+    pages = call.verb == "list" and not call.continue_token
+    return pages and call.limit > 0
 
 
 def _gone(written: Rendering, text: str) -> bytes:

@@ -2,7 +2,7 @@
 """From rows in the form they are kept in to answers in the form that was asked for.
 
 Whole objects become JSON, protobuf, YAML, metadata or rows of a Table; metadata stays
-metadata, and rows of a Table that was seen stay rows. Same form, same bytes: then
+metadata; rows of a Table that was seen stay rows, or give the metadata in them. Same form, same bytes: then
 nothing is decoded. What cannot be made without losing something is not made.
 """
 
@@ -16,12 +16,13 @@ from toono.cache.forms import JSON, PARTIAL, PROTOBUF, TABLE, split_form
 from toono.cache.scope import Scope
 from toono.codec import partial, table, transcode
 from toono.codec.base import Codec, Style
-from toono.codec.partial import MetaVersion, Page
+from toono.codec.page import Page
+from toono.codec.partial import MetaVersion
 from toono.codec.printers.base import Printer
 from toono.codec.printers.registry import printer_of
 from toono.codec.registry import for_media_type
 from toono.codec.table import Kind, TableForm
-from toono.codec.table_rows import without_object
+from toono.codec.table_rows import metadata_of, without_object
 from toono.codec.yaml import to_yaml
 from toono.errors import CodecError
 from toono.kube.accept import Form, choose_form
@@ -49,7 +50,7 @@ class Rendering(Protocol):
         """Return the answer to a GET for an object at `version`."""
         ...
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         """Return pieces that join to the answer to a LIST."""
         ...
 
@@ -73,11 +74,11 @@ def form_for(call: Call, scope: Scope) -> Form | None:
 def offers(scope: Scope, *, verb: str) -> list[Form]:
     """Return the forms that a scope's rows can be given in, their own first."""
     media_type, as_kind = split_form(scope.question.media_type)
-    if as_kind == TABLE:
-        return _as(TABLE, JSON)
     other = PROTOBUF if media_type == JSON else JSON
     metadata = PARTIAL + ("List" if verb == "list" else "")
     in_part = [*_as(metadata, media_type), *_as(metadata, other)]
+    if as_kind == TABLE:
+        return _as(TABLE, JSON) + in_part
     if as_kind == PARTIAL:
         return in_part
     found = [Form(media_type=media_type)]
@@ -148,12 +149,12 @@ class Whole:
             data=self.convert(item) if self.convert else item,
         )
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return self.codec.join_list(
             kind=self.scope.list_kind or self.scope.kind + "List",
             api_version=self.scope.api_version,
             style=self.style,
-            resource_version=version,
+            page=page,
             items=list(map(self.convert, items)) if self.convert else items,
         )
 
@@ -193,8 +194,8 @@ class InYAML:
     def single(self, item: bytes, version: str) -> bytes:
         return to_yaml(self.json.single(item, version))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        return [to_yaml(b"".join(self.json.listed(items, version)))]
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
+        return [to_yaml(b"".join(self.json.listed(items, page)))]
 
     def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
         return self.json.added(items, version)
@@ -224,10 +225,10 @@ class Metadata:
             self.cut(item), media_type=self.media_type, version=self.version
         )
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return partial.join_partial_list(
             map(self.cut, items),
-            Page(version),
+            page,
             media_type=self.media_type,
             version=self.version,
         )
@@ -276,12 +277,12 @@ class ComputedRows:
         )
 
     def single(self, item: bytes, version: str) -> bytes:
-        return b"".join(self.listed([item], version))
+        return b"".join(self.listed([item], Page(version)))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return table.join_table(
             map(self._row, items),
-            Page(version),
+            page,
             columns=table.write_columns(self.printer.columns),
             version=self.form.version,
             no_rows=self.printer.no_rows,
@@ -319,12 +320,12 @@ class SeenRows:
         return without_object(item) if self.form.include == "None" else item
 
     def single(self, item: bytes, version: str) -> bytes:
-        return b"".join(self.listed([item], version))
+        return b"".join(self.listed([item], Page(version)))
 
-    def listed(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return table.join_table(
             map(self._row, items),
-            Page(version),
+            page,
             columns=self.scope.columns,
             version=self.form.version,
             no_rows=self.scope.no_rows,
@@ -370,7 +371,9 @@ def _cutter(scope: Scope, media_type: str, as_kind: str, form: Form) -> Item:
     convert = _converter(media_type, form.media_type, kind, api_version)
 
     def cut(item: bytes) -> bytes:
-        if not as_kind:
+        if as_kind == TABLE:
+            item = metadata_of(item)
+        elif not as_kind:
             item = partial.cut_metadata(item, media_type=media_type, style=scope.style)
         return convert(item) if convert else item
 

@@ -44,6 +44,8 @@ class ServerSettings:
     """That nothing was sent to a client which has ended, before it is taken for gone."""
     linger_seconds: float = 5.0
     """For a client that still sends to read why it need not."""
+    tls_end_seconds: float = 1.0
+    """For a client's own end of TLS: one that holds a connection idle reads no ours."""
     unread_bytes: int = 16 * 1024 * 1024
 
 
@@ -81,6 +83,7 @@ class Server:
             port,
             ssl=tls,
             ssl_handshake_timeout=self.settings.head_seconds if tls else None,
+            ssl_shutdown_timeout=self.settings.tls_end_seconds if tls else None,
             backlog=512,
         )
         self._listeners.append(listener)

@@ -25,6 +25,7 @@ def ask(
         metrics=Metrics(),
         notes={"agents": lambda: note, "other": lambda: ""},
         pages={"/v1/agents": lambda: {"agents": ["kubelet"]}},
+        tables={"Remembered": lambda: [{"component": "kubelet"}]},
     )
     request = Request(
         method=method,
@@ -102,3 +103,13 @@ def test_a_page_is_answered_as_json() -> None:
     response = ask("/v1/agents")
     assert json.loads(response.content) == {"agents": ["kubelet"]}
     assert (b"Content-Type", b"application/json") in response.headers
+
+
+@pytest.mark.parametrize("target", ["/", "/statusz"])
+def test_a_browser_is_shown_a_page(target: str) -> None:
+    response = ask(target, accept=b"text/html,*/*;q=0.8", note="is not well")
+    assert dict(response.headers)[b"Content-Type"].startswith(b"text/html")
+    assert b"script" not in dict(response.headers)[b"Content-Security-Policy"]
+    for piece in (b"offline", b"is not well", b"Remembered", b"kubelet"):
+        assert piece in response.content
+    assert b"other" not in response.content

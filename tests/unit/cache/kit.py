@@ -11,7 +11,9 @@ from toono.cache.record import Recorder
 from toono.cache.record_watch import WatchRecording
 from toono.cache.scopes import Scopes
 from toono.codec.registry import for_media_type
+from toono.errors import StoreFullError
 from toono.kube.request import Call, Caller, parse
+from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock
 
@@ -47,6 +49,38 @@ def pod_list(version: int, *pods: dict, **meta) -> bytes:
     head = {"kind": "PodList", "apiVersion": "v1"}
     meta = {"resourceVersion": str(version), **meta}
     return encode(head | {"metadata": meta, "items": list(pods)})
+
+
+def partial_list(version: int, *names: str) -> bytes:
+    """Return pods' metadata alone, as a list."""
+    kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
+    head = {"kind": kind + "List", "apiVersion": api_version}
+    items = [
+        {"kind": kind, "apiVersion": api_version, "metadata": pod(name, 5)["metadata"]}
+        for name in names
+    ]
+    return encode(
+        head | {"metadata": {"resourceVersion": f"{version}"}, "items": items}
+    )
+
+
+def table(version: int, *names: str) -> bytes:
+    """Return pods' names as a Table, as kubectl asks for it."""
+    column = {"name": "Name", "type": "string", "format": "", "description": ""}
+    rows = []
+    for name in names:
+        meta = pod(name, 5)["metadata"]
+        shown = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+        rows.append({"cells": [name], "object": shown | {"metadata": meta}})
+    return encode(
+        {
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": {"resourceVersion": str(version)},
+            "columnDefinitions": [column | {"priority": 0}],
+            "rows": rows,
+        }
+    )
 
 
 def one(content: dict) -> bytes:
@@ -129,6 +163,28 @@ class Cache:
         if not hasattr(answer, "items"):
             return type(answer).__name__
         return json.loads(answer.items[0])["metadata"]["resourceVersion"]
+
+
+class Journal(MemoryStore):
+    """A store that remembers each batch, and can be full or slow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[tuple[Batch, bool]] = []
+        self.full = False
+
+    def apply(self, batch: Batch, *, sync: bool = False) -> asyncio.Future[None]:
+        if self.full:
+            raise StoreFullError("full")
+        self.batches.append((batch, sync))
+        return super().apply(batch, sync=sync)
+
+    async def after(self, steps: int) -> MemoryStore:
+        """Return what a crash after so many batches leaves."""
+        left = MemoryStore()
+        for batch, _ in self.batches[:steps]:
+            await left.apply(batch)
+        return left
 
 
 def run(scenario) -> None:

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
+
 import pytest
 
 from tests.unit.cache.kit import Cache, call, event, not_found, one, pod, pod_list, run
 from toono.cache.answer import Unacceptable
+from toono.cache.received import question_of
+from toono.cache.scope import Row
+from toono.codec.transcode import to_protobuf
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -68,6 +73,20 @@ def test_the_newest_scope_that_covers_the_name_decides() -> None:
         assert await cache.get(POD_A) == "Absent"
         await cache.take(POD_A, one(pod("a", 30)))
         assert await cache.get(POD_A) == "30"
+
+    run(scenario)
+
+
+def test_a_watch_that_only_began_hides_nothing() -> None:
+    """Also where it began after the cloud was restored, in an epoch of its own."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take("/api/v1/services", pod_list(50))
+        await cache.take("/api/v1/services", pod_list(40))  # it was restored
+        await cache.watch(PODS + "?watch=true&resourceVersion=40")
+        assert await cache.get(POD_A) == "5"
 
     run(scenario)
 
@@ -165,5 +184,48 @@ def test_rows_come_in_the_api_server_s_order() -> None:
         await cache.take(PODS, body)
         answer = await cache.answers.list(call(PODS), lambda _: True)
         assert [b'"a-b"' in item for item in answer.items] == [True, False, False]
+
+    run(scenario)
+
+
+WIDGETS = "/apis/x.example.com/v1/widgets"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+async def defined(cache: Cache, form: str, *, names: tuple[str, ...]) -> None:
+    """Put definitions into the cache, in one form."""
+    question = question_of(call(DEFINITIONS), form)
+    scope = cache.scopes.ensure(question)
+    scope.kind, scope.api_version = (
+        "CustomResourceDefinition",
+        "apiextensions.k8s.io/v1",
+    )
+    for name in names:
+        data = b'{"metadata":{"name":"%b"},"spec":{"scope":"Cluster"}}' % name.encode()
+        if form == PROTOBUF:
+            data = to_protobuf(data, kind=scope.kind, api_version=scope.api_version)
+        scope.rows["", name] = Row("u", "5", data, len(data))
+
+
+@pytest.mark.parametrize("form", ["application/json", PROTOBUF])
+def test_a_definition_is_found_in_either_coding(form: str) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await defined(cache, form, names=("widgets.x.example.com",))
+        found = await cache.answers.definition(call(WIDGETS))
+        assert json.loads(found or b"")["spec"]["scope"] == "Cluster"
+        other = WIDGETS.replace("widgets", "gadgets")
+        assert await cache.answers.definition(call(other)) is None
+
+    run(scenario)
+
+
+def test_metadata_of_a_definition_tells_no_columns() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        form = "application/json;as=PartialObjectMetadata"
+        await defined(cache, form, names=("widgets.x.example.com",))
+        assert await cache.answers.definition(call(WIDGETS)) is None
 
     run(scenario)

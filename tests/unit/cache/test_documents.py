@@ -89,6 +89,21 @@ def test_each_form_of_a_document_answers_who_takes_it() -> None:
     asyncio.run(scenario())
 
 
+def test_what_is_called_text_is_given_to_who_asks_for_json() -> None:
+    """API servers say so of OpenAPI v3's index, which kubectl explain begins with."""
+
+    async def scenario() -> None:
+        scene = Scene()
+        text = b"text/plain; charset=utf-8"
+        await scene.take("/openapi/v3", b"{}", content_type=text)
+        assert await scene.find("/openapi/v3", "application/json") == b"{}"
+        assert await scene.find("/openapi/v3", "text/plain") == b"{}"
+        with pytest.raises(CodecError):
+            await scene.find("/openapi/v3", "application/yaml")
+
+    asyncio.run(scenario())
+
+
 def test_documents_outlive_a_restart() -> None:
     async def scenario() -> None:
         scene = Scene()

@@ -2,12 +2,19 @@
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.unit.cache.kit import Cache, one, pod, pod_list
-from toono.cache.inspect import lost_questions, remembered, whole_object
+from tests.unit.cache.kit import Cache, one, partial_list, pod, pod_list, table
+from toono.cache.inspect import (
+    form_name,
+    is_whole,
+    lost_questions,
+    remembered,
+    single,
+)
 from toono.cache.rows import SCOPE_PREFIX, decode_scope
 from toono.errors import StoreUnavailableError
 from toono.runtime.clock import SystemClock
@@ -51,15 +58,15 @@ def test_every_question_is_found_with_its_objects(database: Path) -> None:
 
 def test_an_object_is_shown_as_a_get_would(database: Path) -> None:
     listed = by_name(database)[""]
-    shown = whole_object(listed, ("default", "a"))
+    shown = single(listed, ("default", "a"))
     assert shown is not None
     assert json.loads(shown) == json.loads(one(pod("a", 5)))
-    assert whole_object(listed, ("default", "zzz")) is None
+    assert single(listed, ("default", "zzz")) is None
     odd = listed.question._replace(media_type="text/odd")
     strange = type(listed)(
         listed.number, odd, listed.row, listed.version, listed.objects, ()
     )
-    assert whole_object(strange, ("default", "a")) is None
+    assert single(strange, ("default", "a")) is None
 
 
 def change(database: Path, statement: str, *values: object) -> int:
@@ -110,3 +117,32 @@ def test_what_is_no_cache_is_told(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database at all, only words " * 40)
     with pytest.raises(StoreUnavailableError):
         list(remembered(tmp_path / "text"))
+
+
+def test_what_was_seen_in_part_is_shown_in_that_form(tmp_path: Path) -> None:
+    async def fill() -> None:
+        store = await open_store(tmp_path, clock=SystemClock())
+        cache = Cache(store)
+        await cache.take(PODS, partial_list(20, "a"), agent="agent/1")
+        await cache.take(PODS, table(21, "a"), agent="agent/1")
+        await cache.scopes.aclose()
+        await store.aclose()
+
+    asyncio.run(fill())
+    metadata, rows = sorted(remembered(tmp_path / NAME), key=lambda one: one.version)
+    assert [form_name(one) for one in (metadata, rows)] == ["metadata json", "table"]
+    assert not is_whole(metadata)
+    assert not is_whole(rows)
+    key = ("default", "a")
+    shown = json.loads(single(metadata, key) or b"")
+    assert (shown["kind"], shown["metadata"]["name"]) == ("PartialObjectMetadata", "a")
+    row = json.loads(single(rows, key) or b"")
+    assert row["columnDefinitions"][0]["name"] == "Name"
+    assert [one["cells"] for one in row["rows"]] == [["a"]]
+
+
+def test_a_whole_form_has_the_name_of_its_coding(database: Path) -> None:
+    listed = by_name(database)[""]
+    assert (form_name(listed), is_whole(listed)) == ("json", True)
+    binary = listed.question._replace(media_type="application/vnd.kubernetes.protobuf")
+    assert form_name(replace(listed, question=binary)) == "protobuf"

@@ -5,35 +5,14 @@ import asyncio
 
 import pytest
 
-from tests.unit.cache.kit import Cache, event, pod, pod_list, run
+from tests.unit.cache.kit import Cache, Journal, bookmark, event, pod, pod_list, run
 from toono.cache import persist
-from toono.errors import StoreFullError
+from toono.errors import StoreUnavailableError
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
 PODS = "/api/v1/pods"
-
-
-class Journal(MemoryStore):
-    """A store that remembers each batch, and can be full or slow."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.batches: list[tuple[Batch, bool]] = []
-        self.full = False
-
-    def apply(self, batch: Batch, *, sync: bool = False) -> asyncio.Future[None]:
-        if self.full:
-            raise StoreFullError("full")
-        self.batches.append((batch, sync))
-        return super().apply(batch, sync=sync)
-
-    async def after(self, steps: int) -> MemoryStore:
-        """Return what a crash after so many batches leaves."""
-        left = MemoryStore()
-        for batch, _ in self.batches[:steps]:
-            await left.apply(batch)
-        return left
+POD = "/api/v1/namespaces/default/pods/"
 
 
 async def settled(cache: Cache) -> None:
@@ -205,5 +184,242 @@ def test_a_big_list_waits_for_room() -> None:
         await waiting
         await settled(cache)
         assert await seen_after(store) == (20, [f"p{n}" for n in range(8)])
+
+    run(scenario)
+
+
+class Closing(Journal):
+    """A store that is closed, or cannot be read, from some batch on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until: int | None = None
+
+    def apply(self, batch: Batch, *, sync: bool = False) -> asyncio.Future[None]:
+        if self.until is not None and len(self.batches) >= self.until:
+            raise StoreUnavailableError("closed")
+        return super().apply(batch, sync=sync)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("taken", range(4))
+def test_a_big_list_that_cannot_be_written_leaves_its_scope_incomplete(taken) -> None:
+    async def scenario() -> None:
+        store = Closing()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, *[pod(f"p{n}", 5) for n in range(8)]))
+        await settled(cache)
+        store.until = len(store.batches) + taken
+        new = [pod("p0", 5), *[pod(f"q{n}", 30) for n in range(7)]]
+        await cache.take(PODS, pod_list(40, *new))  # the client does not wait for ever
+        await settled(cache)
+        store.until = None
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.get(POD + "p0") == "5"
+        assert await cache.get(POD + "p1") == "Unknown"
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(PODS) == "Unknown"
+        assert await again.get(POD + "p0") == "5"
+        assert await again.get(POD + "p1") == "Unknown"  # it was gone: no ghost
+        assert again.scopes.counters.damaged_rows == 0
+        await again.scopes.aclose()
+        await cache.take(PODS, pod_list(50, pod("p0", 5)))
+        await settled(cache)
+        assert await seen_after(store) == (50, ["p0"])
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_store_that_closes_after_a_big_list_keeps_nobody_waiting() -> None:
+    async def scenario() -> None:
+        store = Closing()
+        cache = Cache(store)
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        store.until = 4
+        many = [pod(f"p{n}", 5) for n in range(8)]
+        under_way = asyncio.ensure_future(cache.take(PODS, pod_list(20, *many)))
+        await asyncio.sleep(0)
+        gone = stream.feed(event("DELETED", pod("p0", 21))).kept
+        await asyncio.wait_for(under_way, 1)
+        assert gone is not None
+        await asyncio.wait_for(gone, 1)
+        assert await cache.list(PODS) == "Unknown"
+        cache.scopes.flush()
+        assert len(store.batches) == store.until
+        store.until = None
+        cache.scopes.flush()
+        assert await seen_after(store) == "Unknown"
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_changed_while_a_big_list_failed_is_not_shown_as_it_was() -> None:
+    async def scenario() -> None:
+        store = Closing()
+        cache = Cache(store)
+        old = [pod(f"p{n}", 5) for n in range(8)]
+        await cache.take(PODS, pod_list(20, *old))
+        await settled(cache)
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=40")
+        store.until = len(store.batches) + 3
+        many = [pod(f"q{n}", 30) for n in range(6)]
+        under_way = asyncio.ensure_future(
+            cache.take(PODS, pod_list(40, *old[:2], *many))
+        )
+        await asyncio.sleep(0)  # until it waits for what is written ahead
+        stream.feed(event("DELETED", pod("p0", 41)))
+        await under_way
+        await settled(cache)
+        store.until = None
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.get(POD + "p0") == "Unknown"
+        assert await again.get(POD + "p1") == "5"
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_rows_known_to_be_old_go_before_a_list_is_written_ahead() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, *[pod(f"p{n}", 5) for n in range(8)]))
+        await settled(cache)
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        store.full = True
+        stream.feed(event("MODIFIED", pod("p0", 21)))
+        store.full = False
+        before = len(store.batches)
+        await cache.take(PODS, pod_list(30, *[pod(f"p{n}", 22) for n in range(8)]))
+        await settled(cache)
+        for steps in range(before + 1, len(store.batches) + 1):
+            again = Cache(await store.after(steps))
+            await again.scopes.open()
+            assert await again.get(POD + "p0") in ("Unknown", "22")
+            await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_a_lost_change_is_told_with_the_next_thing_that_the_store_takes() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        store.full = True
+        stream.feed(event("DELETED", pod("b", 21)))
+        store.full = False
+        await cache.take("/api/v1/services", pod_list(30))
+        assert await seen_after(store) == "Unknown"
+
+    run(scenario)
+
+
+def test_an_older_scope_does_not_stand_in_after_a_restart_either() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
+        mine = "/api/v1/namespaces/default/pods"
+        await cache.take(mine + "?resourceVersion=0", pod_list(15, pod("a", 5)))
+        stream = await cache.watch(mine + "?watch=true&resourceVersion=15")
+        stream.feed(event("ADDED", pod("b", 18)) + event("MODIFIED", pod("a", 29)))
+        store.full = True
+        stream.feed(event("MODIFIED", pod("a", 30)))
+        store.full = False
+        assert await cache.list(mine) == "Unknown"
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(mine) == "Unknown"
+        assert await again.list(PODS) == (20, ["a", "b"])
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_a_first_list_that_was_lost_leaves_its_version() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
+        mine = "/api/v1/namespaces/default/pods"
+        store.full = True
+        await cache.take(mine, pod_list(30, pod("a", 5)))
+        store.full = False
+        assert await cache.list(mine) == "Unknown"
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(mine) == "Unknown"
+        assert again.scopes.counters.damaged_rows == 0
+        await again.scopes.aclose()
+        await cache.take(mine, pod_list(40, pod("a", 35)))
+        await settled(cache)
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(mine) == (40, ["a"])
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_a_version_that_another_scope_would_belie_does_not_wait() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(17))
+        was_red = pod("a", 18, labels={"color": "red"})
+        await cache.take(PODS, pod_list(19, was_red))
+        await cache.take(red, pod_list(20))  # it is blue by now
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(red) == (20, [])
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_what_waits_is_written_before_all_else() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(17))
+        await cache.take(red, pod_list(20))
+        before = len(store.batches)
+        was_red = pod("a", 18, labels={"color": "red"})
+        await cache.take(PODS + "?resourceVersion=0", pod_list(19, was_red))
+        for steps in range(before, len(store.batches) + 1):
+            again = Cache(await store.after(steps))
+            await again.scopes.open()
+            assert (await again.list(red))[1] == []
+            await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_a_scope_s_own_version_never_goes_before_its_rows() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        stream.feed(bookmark(25))
+        stream.feed(event("ADDED", pod("b", 30)))
+        found = [
+            await seen_after(await store.after(steps))
+            for steps in range(1, len(store.batches) + 1)
+        ]
+        assert found == [(20, ["a"]), (30, ["a", "b"])]
 
     run(scenario)

@@ -59,6 +59,7 @@ def test_an_empty_name_allows_nobody() -> None:
         {"subresource": "log"},
         {"dry_run": True},
         {"accept": (Form(media_type="application/json", as_kind="Secret"),)},
+        {"accept": (Form(media_type="application/json", drop="metadata.x"),)},
         {"accept": TABLE, "verb": "watch"},
         {"accept": TABLE, "include_object": "Object"},
         {"accept": TABLE, "include_object": "None"},

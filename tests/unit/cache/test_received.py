@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
 
+import msgspec
 import pytest
 
 from tests.unit.cache.kit import call
-from toono.cache.received import fits, media_type_of, question_of, unpacked
+from toono.cache.received import compacted, fits, media_type_of, question_of, unpacked
 from toono.codec.base import Object
 from toono.errors import CodecError
 
@@ -71,3 +72,15 @@ def test_the_media_type_is_bare_and_in_lower_case() -> None:
     fields = {b"content-type": b"Application/JSON; charset=utf-8"}
     assert media_type_of(fields) == "application/json"
     assert media_type_of({}) == ""
+
+
+def test_indents_are_taken_away_and_nothing_else() -> None:
+    plain = b'{"kind":"Pod","a":"\\u003c \\n\xc3\xa9","n":1e5,"e":{},"l":[]}\n'
+    shown = msgspec.json.format(plain, indent=2)
+    assert shown.startswith(b"{\n")
+    assert not shown.endswith(b"\n")
+    assert compacted(shown) == plain
+    assert compacted(plain) == plain
+    assert compacted(b"k8s\0{\n") == b"k8s\0{\n"
+    with pytest.raises(CodecError, match="indented"):
+        compacted(b"{\n nothing")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
 
+import msgspec
 import pytest
 
 from tests.unit.cache.kit import (
@@ -270,5 +271,78 @@ def test_the_same_answer_again_changes_nothing_and_news_in_between_does() -> Non
         assert await cache.get(POD_A) == "Absent"
         await cache.take(POD_A, answer)
         assert await cache.get(POD_A) != "Absent"
+
+    run(scenario)
+
+
+def test_what_any_scope_has_seen_tells_that_the_cloud_was_restored() -> None:
+    """A list that lags would else be taken for a newer one of the same life."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS, pod_list(40))
+        assert cache.scopes.epoch == 1
+        assert await cache.list(PODS) == (40, [])
+        await cache.take(PODS, pod_list(41))
+        assert cache.scopes.epoch == 1
+
+    run(scenario)
+
+
+def test_a_first_list_tells_it_too() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS, pod_list(40))
+        assert cache.scopes.epoch == 1
+
+    run(scenario)
+
+
+def test_a_list_that_may_lag_tells_nothing_of_the_kind() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(red, pod_list(50))
+        await cache.take(PODS + "?resourceVersion=0", pod_list(40))
+        assert cache.scopes.epoch == 0
+        assert await cache.list(PODS) == (40, [])
+
+    run(scenario)
+
+
+def test_who_hears_of_a_restore_second_begins_no_epoch_of_its_own() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = PODS + "?labelSelector=color%3Dred"
+        await cache.take(PODS + "?resourceVersion=0", pod_list(10, pod("a", 5)))
+        await cache.take(red, pod_list(50))
+        recording = await cache.recorder.begin(call(PODS))
+        await cache.take(red, pod_list(30))
+        assert recording is not None
+        await recording.finish(200, JSON_FIELDS, pod_list(31, pod("b", 22)))
+        assert cache.scopes.epoch == 1
+        assert [one.epoch for one in cache.scopes.all()] == [1, 1]
+        assert await cache.list(PODS) == (31, ["b"])
+
+    run(scenario)
+
+
+def test_what_was_written_for_people_is_kept_as_for_programs() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        plain = pod_list(9, pod("a", 3))
+        shown = msgspec.json.format(plain, indent=2)
+        await cache.take("/api/v1/pods?pretty=true", shown)
+        asked = call("/api/v1/pods")
+        found = await cache.answers.list(asked, lambda _: True)
+        other = Cache()
+        await other.take("/api/v1/pods", plain)
+        expected = await other.answers.list(asked, lambda _: True)
+        assert found.items == expected.items
 
     run(scenario)

@@ -139,6 +139,18 @@ def test_a_burst_from_a_restored_cloud_begins_an_epoch() -> None:
     run(scenario)
 
 
+def test_a_burst_below_what_any_scope_has_seen_begins_one_too() -> None:
+    async def scenario() -> None:
+        cache = await listed(version=20)
+        await cache.take(PODS + "?labelSelector=color%3Dred", pod_list(100))
+        stream = await cache.watch(BURST)
+        stream.feed(event("ADDED", pod("z", 40)) + bookmark(50, end=True))
+        assert await cache.list(PODS) == (50, ["z"])
+        assert cache.scopes.epoch == 1
+
+    run(scenario)
+
+
 def test_a_frame_that_cannot_be_read_makes_the_scope_incomplete() -> None:
     async def scenario() -> None:
         for bad in (

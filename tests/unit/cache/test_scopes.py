@@ -3,7 +3,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.cache.kit import Cache, call, event, one, pod, pod_list, run
+from tests.unit.cache.kit import Cache, Journal, call, event, one, pod, pod_list, run
 from toono.cache import scopes as scopes_module
 from toono.cache.rows import bucket_prefix, decode_scope, object_key, scope_key
 from toono.store.base import Batch
@@ -77,6 +77,23 @@ def test_a_lost_row_is_noticed_and_never_taken_for_absence() -> None:
         assert await again.get(POD_A) == "Unknown"
         assert await again.get(POD_A[:-1] + "b") == "6"
         assert again.scopes.counters.damaged_rows == 1
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_what_is_known_to_be_incomplete_is_not_taken_for_damage() -> None:
+    async def scenario() -> None:
+        cache = Cache(Journal())
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        cache.store.full = True
+        stream.feed(event("MODIFIED", pod("a", 21)))
+        cache.store.full = False
+        again = await reopened(cache)
+        assert await again.list(PODS) == "Unknown"
+        assert await again.get(POD_A[:-1] + "b") == "6"
+        assert again.scopes.counters.damaged_rows == 0
         await again.scopes.aclose()
 
     run(scenario)
@@ -216,5 +233,20 @@ def test_the_newest_version_seen_of_a_resource_is_known(agent: str) -> None:
         assert cache.scopes.high_water("", "pods") == 20
         assert cache.scopes.high_water("", "services") == 0
         assert call(PODS).resource == "pods"
+
+    run(scenario)
+
+
+def test_versions_of_a_past_epoch_are_not_remembered_as_seen() -> None:
+    """They are greater, and would have an absence outlive what came after it."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(90, pod("a", 5)))
+        await cache.take(PODS, pod_list(20, pod("a", 5)), agent="agent/1")
+        again = await reopened(cache)
+        assert again.scopes.epoch == 1
+        assert again.scopes.high_water("", "pods") == 20
+        await again.scopes.aclose()
 
     run(scenario)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 import json
 import os
 import zlib
@@ -6,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.cache.kit import Cache, pod, pod_list, run
+from tests.unit.cache.kit import Cache, Journal, pod, pod_list, run
+from toono.cache import persist
 from toono.cache.forms import JSON
 from toono.cache.scope import Question
 from toono.cache.tree import adopt_tree, read_manifest, read_tree
@@ -39,8 +41,8 @@ def pods(tmp_path) -> Path:
     return folder
 
 
-async def imported(path: Path) -> Cache:
-    cache = Cache()
+async def imported(path: Path, store=None) -> Cache:
+    cache = Cache(store)
     adopt_tree(cache.scopes, read_tree(path))
     return cache
 
@@ -84,6 +86,45 @@ def test_a_narrower_list_from_the_cloud_retires_it_too(tmp_path, pods) -> None:
         assert await cache.get(POD_A) == "Unknown"  # deleted: no ghost
         assert await cache.list(PODS) == "Unknown"
         assert await cache.list(mine) == (9, ["b"])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("lists", [1, 2])
+def test_it_goes_no_sooner_than_what_replaces_it_is_kept(
+    lists, tmp_path, pods, monkeypatch
+) -> None:
+    """A crash in between would leave a node that starts cut off with nothing."""
+    monkeypatch.setattr(persist, "WRITE_AHEAD_BYTES", 10)
+
+    async def scenario() -> None:
+        store = Journal()
+        cache = await imported(tmp_path, store)
+        await asyncio.sleep(0)
+        before = len(store.batches)
+        body = pod_list(9, pod("a", 5), pod("b", 6))
+        answers = [cache.take(PODS, body) for _ in range(lists)]
+        await asyncio.gather(*answers)
+        for steps in range(before, len(store.batches) + 1):
+            again = Cache(await store.after(steps))
+            await again.scopes.open()
+            assert (await again.list(PODS))[1] == ["a", "b"]
+            assert await again.get(POD_A) == "5"
+            await again.scopes.aclose()
+        assert not [one for one in cache.scopes.all() if one.imported and one.rows]
+
+    run(scenario)
+
+
+def test_it_stays_where_what_should_replace_it_is_lost(tmp_path, pods) -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = await imported(tmp_path, store)
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        store.full = True
+        await cache.take(mine, pod_list(9, pod("b", 6)))
+        store.full = False
+        assert await cache.get(POD_A) == "5"
 
     run(scenario)
 

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.cache.kit import Cache, one, pod, pod_list
+from tests.unit.cache.kit import Cache, one, partial_list, pod, pod_list, table
 from toono.cli.cache import command
 from toono.runtime.clock import SystemClock
 from toono.store.sqlite import NAME, open_store
@@ -53,6 +53,45 @@ def test_get_prints_the_newest_form_of_an_object(cache) -> None:
     result = call(cache, "get", "kubelet", "pods", "default/a")
     content = json.loads(result.output)
     assert (content["kind"], content["metadata"]["name"]) == ("Pod", "a")
+
+
+def test_get_prefers_a_whole_object_to_a_newer_table_and_metadata(tmp_path) -> None:
+    fill_in_part(tmp_path, whole=True)
+    result = call(tmp_path, "get", "agent", "pods", "default/a")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["kind"] == "Pod"
+    assert result.stderr == ""
+
+
+def test_get_shows_what_was_seen_where_no_object_was(tmp_path) -> None:
+    fill_in_part(tmp_path, whole=False)
+    result = call(tmp_path, "get", "agent", "pods", "default/a")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["kind"] == "Table"
+    assert "only this was seen of it: table" in result.stderr
+
+
+def test_ls_tells_the_form_of_each_answer(tmp_path) -> None:
+    fill_in_part(tmp_path, whole=True)
+    rows = json.loads(call(tmp_path, "ls", "-o", "json").output)
+    assert sorted(row["form"] for row in rows) == ["json", "metadata json", "table"]
+    assert "FORM" in call(tmp_path, "ls").output
+
+
+def fill_in_part(directory, *, whole: bool) -> None:
+    async def fill() -> None:
+        place = directory / "_internal" / "toono"
+        store = await open_store(place, clock=SystemClock())
+        filled = Cache(store)
+        if whole:
+            content = pod_list(20, pod("a", 5))
+            await filled.take("/api/v1/pods", content, agent="agent/1")
+        await filled.take("/api/v1/pods", partial_list(21, "a"), agent="agent/1")
+        await filled.take("/api/v1/pods", table(22, "a"), agent="agent/1")
+        await filled.scopes.aclose()
+        await store.aclose()
+
+    asyncio.run(fill())
 
 
 def test_get_of_an_unknown_name_says_so(cache) -> None:

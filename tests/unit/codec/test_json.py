@@ -7,6 +7,7 @@ import pytest
 from tests.contract.recordings import recording
 
 from toono.codec.json import JSONCodec
+from toono.codec.page import Page
 from toono.errors import CodecError
 
 CODEC = JSONCodec()
@@ -410,14 +411,14 @@ def test_a_typed_list_is_written_as_the_api_server_does() -> None:
         kind="PodList",
         api_version="v1",
         style="typed",
-        resource_version="9",
+        page=Page("9"),
         items=(item.data for item in parts.items),
     )
     assert b"".join(joined) == pods(ITEM, ITEM)
 
 
 def test_a_custom_list_is_written_as_the_api_server_does() -> None:
-    form = {"kind": "TabList", "api_version": "x.io/v1", "resource_version": "9"}
+    form = {"kind": "TabList", "api_version": "x.io/v1", "page": Page("9")}
     joined = CODEC.join_list(style="unstructured", items=[TAB.encode()], **form)
     assert b"".join(joined) == tabs(TAB)
     empty = CODEC.join_list(style="unstructured", items=[], **form)

@@ -5,6 +5,7 @@ import pytest
 from tests.contract.recordings import recording
 
 from toono.codec.base import Object
+from toono.codec.page import Page
 from toono.codec.protobuf import MAGIC, ProtobufCodec
 from toono.codec.wireformat import encode_bytes, encode_number, encode_text
 from toono.errors import CodecError
@@ -298,7 +299,7 @@ def test_only_a_status_is_a_status(body: bytes) -> None:
 def test_lists_objects_and_events_are_written_as_the_api_server_does() -> None:
     form = {"api_version": "v1", "style": "typed"}
     joined = CODEC.join_list(
-        kind="PodList", resource_version="9", items=iter([ITEM, ITEM]), **form
+        kind="PodList", page=Page("9"), items=iter([ITEM, ITEM]), **form
     )
     assert b"".join(joined) == pods(ITEM, ITEM)
     whole = enclosed("Pod", ITEM)

@@ -6,7 +6,7 @@ import pytest
 
 from toono.codec.json import JSONCodec
 from toono.codec.json_frames import JSONFrames
-from toono.codec.partial import Page
+from toono.codec.page import Page
 from toono.codec.printers.base import Column, Printer, RowCondition
 from toono.codec.table import (
     Kind,

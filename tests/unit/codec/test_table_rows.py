@@ -3,10 +3,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toono.codec.partial import Page
+from toono.codec.page import Page
 from toono.codec.table import join_table, write_table_event
 from toono.codec.table_rows import (
     Row,
+    metadata_of,
     read_table_event,
     select_rows,
     split_table,
@@ -194,3 +195,13 @@ def test_damaged_tables_are_read_or_refused(noise, at, cut):
         no_rows=found.no_rows,
     )
     assert b"".join(again) == damaged
+
+
+def test_a_row_gives_the_metadata_that_it_holds() -> None:
+    assert metadata_of(ROW) == (
+        b'{"metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"5",'
+        b'"labels":{"app":"web"}}}'
+    )
+    for other in (BARE, b'{"cells":[]}', ROW.replace(b"PartialObjectMetadata", b"Pod")):
+        with pytest.raises(CodecError, match="without its object"):
+            metadata_of(other)

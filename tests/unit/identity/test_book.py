@@ -142,6 +142,28 @@ def test_the_identity_that_was_longest_silent_goes_first() -> None:
     play(scenario)
 
 
+def test_a_right_without_a_selector_holds_with_any_and_not_the_other_way() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        own = ALL._replace(selector="spec.nodeName=edge-1")
+        named = SHOP._replace(selector="a=b")
+        book.put("a", own, allowed=True, at=1.0)
+        assert allowed(book, own) is True
+        assert allowed(book, ALL) is None
+        assert allowed(book, SHOP._replace(selector=own.selector)) is True
+        assert allowed(book, named) is None
+        book.put("a", ALL, allowed=False, at=2.0)
+        assert allowed(book, own) is True
+        assert allowed(book, ALL) is False
+        book.put("a", ALL, allowed=True, at=3.0)
+        for one in (book, await reopened(store)):
+            assert allowed(one, named) is True
+        book.put("a", named, allowed=False, at=4.0)
+        for one in (book, await reopened(store)):
+            assert allowed(one, ALL) is None
+
+    play(scenario)
+
+
 def test_what_a_hash_learned_goes_to_its_owner() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         one = book.identity_of(b"token")
@@ -158,6 +180,17 @@ def test_what_a_hash_learned_goes_to_its_owner() -> None:
     play(scenario)
 
 
+def test_what_a_hash_learned_does_not_undo_what_its_owner_heard_later() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        one = book.identity_of(b"token")
+        book.put(one, SHOP, allowed=True, at=1.0)
+        book.put("a", SHOP, allowed=False, at=2.0)
+        book.move(one, "a")
+        assert allowed(book, SHOP) is False
+
+    play(scenario)
+
+
 def test_hashes_are_keyed_by_a_secret_that_stays() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         one = book.identity_of(b"token")
@@ -169,20 +202,38 @@ def test_hashes_are_keyed_by_a_secret_that_stays() -> None:
 
 def test_a_refused_token_is_known_by_what_was_signed() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
-        book.refuse(b"h.c.s", at=1.0, durable=True)
-        book.refuse(b"opaque", at=1.0, durable=False)
-        assert book.is_refused(b"h.c.other")
-        assert book.is_refused(b"opaque")
+        book.refuse(b"h.c.s", at=1.0, genuine=True)
+        for one in (book, await reopened(store)):
+            assert one.is_refused(b"h.c.s")
+            assert one.is_refused(b"h.c.other")
+            assert not one.is_refused(b"h.d.s")
         again = await reopened(store)
-        assert again.is_refused(b"h.c.s")
-        assert not again.is_refused(b"opaque")
         again.accept(b"h.c.s")
         again.accept(b"h.c.s")
         assert not (await reopened(store)).is_refused(b"h.c.s")
-        for number in range(1100):
-            book.refuse(b"%d" % number, at=1.0, durable=False)
+
+    play(scenario)
+
+
+def test_nobody_can_have_another_s_token_refused_nor_its_refusal_forgotten() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        book.refuse(b"h.c.forged", at=1.0, genuine=False)
+        assert book.is_refused(b"h.c.forged")
         assert not book.is_refused(b"h.c.s")
+        assert not (await reopened(store)).is_refused(b"h.c.forged")
+        book.refuse(b"h.c.s", at=1.0, genuine=True)
+        for number in range(1100):
+            book.refuse(b"%d" % number, at=1.0, genuine=False)
+        assert not book.is_refused(b"0")
         assert book.is_refused(b"1099")
+        assert book.is_refused(b"h.c.s")
+        book.accept(b"1099")
+        assert not book.is_refused(b"1099")
+        for number in range(1100):
+            book.refuse(b"h.%d.s" % number, at=1.0, genuine=True)
+        for one in (book, await reopened(store)):
+            assert not one.is_refused(b"h.c.s")
+            assert one.is_refused(b"h.1099.s")
 
     play(scenario)
 
@@ -247,6 +298,20 @@ def test_damage_is_a_lost_right_and_never_a_gained_one(caplog) -> None:
         book = await reopened(store)
         assert book.lost_rows == 1
         assert book.is_fed("any", "thing")
+        store = MemoryStore()
+        book = await reopened(store)
+        book.refuse(b"h.c.s", at=1.0, genuine=True)
+        book.put("a", SHOP, allowed=True, at=1.0)
+        book.put("node", SHOP, allowed=True, at=1.0)
+        (refused,) = [key for key, _ in (await store.scan(rows.REFUSED_PREFIX)).rows]
+        kept = dict((await store.scan(b"")).rows)
+        for lost in (refused, rows.SALT):
+            store = Damaged(lost)
+            puts = [(key, value) for key, value in kept.items() if key != lost]
+            await store.apply(Batch(puts=puts))
+            book = await reopened(store)
+            assert book.is_refused(b"h.c.s") or allowed(book, SHOP) is None
+            assert allowed(book, SHOP, "node") is True
 
     asyncio.run(scenario())
     assert "remembered rights are lost" in caplog.text

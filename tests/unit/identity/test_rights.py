@@ -262,6 +262,21 @@ def test_a_token_that_the_cloud_refused_stays_refused() -> None:
     play(scenario)
 
 
+def test_a_refusal_of_what_fails_by_itself_is_not_remembered() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        early = holder(token(now=clock.wall() + 1000, seconds=9000))
+        forged = holder(early.token[:-4] + b"AAAA")
+        for one in (early, forged):
+            learn(rights, one, code=401)
+        assert await judged(rights, early) is Verdict.UNKNOWN
+        learn(rights, holder())
+        await clock.advance(1000)
+        assert await judged(rights, early) is Verdict.ALLOWED
+        assert await judged(rights, forged) is Verdict.UNAUTHENTICATED
+
+    play(scenario)
+
+
 def test_an_opaque_token_is_known_by_itself_alone() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         one = holder(b"opaque-token")
@@ -282,9 +297,10 @@ def test_what_was_learned_before_the_keys_came_is_the_owner_s_then() -> None:
         one = holder()
         learn(rights, one)
         rights.verifier.use(known)
-        assert await judged(rights, one) is Verdict.UNKNOWN
-        learn(rights, one, PODS + "/a")
         assert await judged(rights, one) is Verdict.ALLOWED
+        owner = rights.verifier.check(one.token, now=clock.wall()).identity
+        assert dict(rights.book.told(owner))
+        assert not dict(rights.book.told(rights.book.identity_of(one.token)))
 
     play(scenario)
 
@@ -398,6 +414,10 @@ def test_a_selector_that_pins_a_name_is_a_question_of_that_name() -> None:
     one = caller()
     pinned = call(PODS + "?fieldSelector=metadata.name%3Da", one)
     assert question_of(pinned) == Question("list", "", "pods", "", "shop", "a")
+    both = call(PODS + "?fieldSelector=metadata.name%3Da,spec.nodeName%3Dn", one)
+    assert question_of(both).selector == "metadata.name=a,spec.nodeName=n"
+    labelled = call(PODS + "?labelSelector=a%3Db&fieldSelector=x%3Dy", one)
+    assert question_of(labelled).selector == "a=b&x=y"
     status = call(PODS + "/a/status", one)
     assert question_of(status) == Question("get", "", "pods", "status", "shop", "a")
 

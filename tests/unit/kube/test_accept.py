@@ -97,3 +97,10 @@ def test_what_is_long_is_not_remembered() -> None:
     before = accept._parsed.cache_info().currsize
     parse_accept(",".join(f"a/b{number}" for number in range(300)))
     assert accept._parsed.cache_info().currsize == before
+
+
+def test_how_it_is_written_and_what_is_left_out_are_told_and_decide_nothing() -> None:
+    (form,) = parse_accept(f"{JSON};pretty=1;drop=metadata.managedFields")
+    assert (form.pretty, form.drop) == (True, "metadata.managedFields")
+    assert choose_form((form,), [Form(media_type=JSON)]) == Form(media_type=JSON)
+    assert parse_accept(f"{JSON};pretty=0")[0].pretty is False

@@ -257,3 +257,24 @@ def test_the_first_boot_of_a_kubelet_is_understood() -> None:
 def test_a_header_asks_that_the_answer_be_kept(value: bytes, *, asked: bool) -> None:
     told = parse("GET", b"/api/v1/pods", {b"edge-cache": value}, NODE)
     assert told.edge_cache is asked
+
+
+@pytest.mark.parametrize(
+    ("target", "accept", "agent", "pretty"),
+    [
+        ("/api/v1/pods", "", "", False),
+        ("/api/v1/pods?pretty=true", "", "", True),
+        ("/api/v1/namespaces/a/pods/b?pretty=1", "", "", True),
+        ("/api/v1/pods", "", "curl/8.5", True),
+        ("/api/v1/pods", "", "Wget/1.21", True),
+        ("/api/v1/pods", "", "Mozilla/5.0 (X11)", True),
+        ("/api/v1/pods?pretty=false", "", "curl/8.5", False),
+        ("/api/v1/pods", "application/json;pretty=1", "", True),
+        ("/api/v1/pods", "application/json,application/json;pretty=1", "", False),
+    ],
+)
+def test_who_reads_by_hand_gets_indents(target, accept, agent, pretty) -> None:
+    fields = {b"accept": accept.encode(), b"user-agent": agent.encode()}
+    found = parse("GET", target.encode(), fields, NODE)
+    assert found.pretty is pretty
+    assert found.unknown_options == ()

@@ -101,6 +101,16 @@ def test_a_read_caught_in_the_failure_is_answered_from_the_cache() -> None:
     assert scene.serve().content == b"cache"
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [(404, b"toono; hit"), (503, b"toono; detail=unknown")]
+)
+def test_cut_off_a_refusal_says_whether_the_cache_knew(code: int, told: bytes) -> None:
+    scene = Scene(online=False, local=RequestError(code, "X", "why"))
+    response = scene.serve()
+    assert dict(response.headers)[b"Cache-Status"] == told
+    assert scene.observed == [("local", code)]
+
+
 def test_a_write_caught_in_the_failure_is_told_so() -> None:
     scene = Scene(forward=UnreachableError("down"))
     response = scene.serve(request(method="POST"))
@@ -139,6 +149,12 @@ def test_whatever_goes_wrong_is_a_status(failure: Exception, code: int) -> None:
 def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     response = Scene(forward=ZeroDivisionError("secret")).serve()
     assert b"secret" not in response.content
+
+
+def test_a_query_is_not_told_to_the_log(caplog) -> None:
+    Scene(forward=ZeroDivisionError("a bug")).serve(request("/api/v1/x?token=secret"))
+    assert [record.path for record in caplog.records] == ["/api/v1/x"]
+    assert "secret" not in caplog.text
 
 
 def test_what_entered_leaves_also_where_it_failed() -> None:

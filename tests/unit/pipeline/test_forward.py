@@ -395,7 +395,9 @@ def test_the_last_piece_of_a_list_that_removes_waits_for_the_disk() -> None:
             await finish(*args)
             return held
 
-        found.body._recording = type("R", (), {"finish": staticmethod(slow)})
+        found.body._recording = type(
+            "R", (), {"finish": staticmethod(slow), "feed": staticmethod(len)}
+        )
         assert await found.body.read() == body[:90_000]
         last = asyncio.create_task(found.body.read())
         await settle()
@@ -572,5 +574,17 @@ def test_read_all_joins_what_comes_and_leaves_nothing() -> None:
             body = Pieces(*pieces, length=length)
             assert await read_all(body) == b"".join(pieces)
             assert body.pieces == []
+
+    run(scenario)
+
+
+def test_a_watch_that_is_kept_is_asked_for_without_gzip_and_no_other() -> None:
+    async def scenario() -> None:
+        plain = (b"Accept-Encoding", b"identity")
+        scene = Scene(answer(Pieces()), answer(Pieces()))
+        await begun(scene)
+        assert plain in scene.sent[-1][2]
+        await scene.ask(WATCH, TOKEN)
+        assert plain not in scene.sent[-1][2]
 
     run(scenario)

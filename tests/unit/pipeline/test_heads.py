@@ -44,3 +44,11 @@ def test_the_warning_is_one_text_for_one_outage() -> None:
 def test_what_is_said_to_the_hub_alone_does_not_go_upstream() -> None:
     sent = heads.upstream_headers([(b"Edge-Cache", b"true"), (b"Accept", b"*/*")])
     assert sent == [(b"Accept", b"*/*"), heads.VIA]
+
+
+def test_a_stream_that_is_read_is_asked_for_without_a_coding() -> None:
+    asked = [(b"Accept-Encoding", b"gzip"), (b"Accept", b"*/*")]
+    assert heads.upstream_headers(asked) == [*asked, heads.VIA]
+    sent = heads.upstream_headers(asked, plain=True)
+    identity = (b"Accept-Encoding", b"identity")
+    assert sent == [(b"Accept", b"*/*"), identity, heads.VIA]

@@ -2,6 +2,7 @@
 """The hub's own answers, over a real cache in memory."""
 
 import asyncio
+import base64
 import json
 
 import pytest
@@ -139,11 +140,34 @@ def test_an_empty_list_is_told_only_where_one_was_seen() -> None:
     play(scenario)
 
 
-def test_a_page_that_continues_is_expired() -> None:
+def test_a_list_comes_in_pages_and_a_page_of_the_cloud_is_expired() -> None:
     async def scenario() -> None:
         scene = await known()
-        found = await scene.refused(PODS + "?limit=1&continue=abc")
+        first = json.loads(content(await scene.ask(PODS + "?limit=1")))
+        assert [item["metadata"]["name"] for item in first["items"]] == ["a"]
+        assert first["metadata"]["remainingItemCount"] == 1
+        following = f"{PODS}?limit=1&continue={first['metadata']['continue']}"
+        second = json.loads(content(await scene.ask(following)))
+        assert [item["metadata"]["name"] for item in second["items"]] == ["b"]
+        assert second["metadata"] == {"resourceVersion": "9"}
+        foreign = b'{"v":"meta.k8s.io/v1","rv":9,"start":"/default/a"}'
+        text = base64.urlsafe_b64encode(foreign).decode().rstrip("=")
+        found = await scene.refused(f"{PODS}?limit=1&continue={text}")
         assert (found.code, found.reason) == (410, "Expired")
+
+    play(scenario)
+
+
+def test_a_page_of_a_version_is_of_that_version_alone() -> None:
+    """So did limits before resourceVersionMatch, and so they still do without it."""
+
+    async def scenario() -> None:
+        scene = await known()
+        assert (await scene.refused(PODS + "?limit=1&resourceVersion=8")).code == 410
+        page = json.loads(content(await scene.ask(PODS + "?limit=1&resourceVersion=9")))
+        assert page["metadata"]["continue"]
+        loose = "?limit=1&resourceVersion=8&resourceVersionMatch=NotOlderThan"
+        assert (await scene.ask(PODS + loose)).status == 200
 
     play(scenario)
 
@@ -180,6 +204,8 @@ def test_an_exact_old_version_is_expired() -> None:
         exact = PODS + "?resourceVersionMatch=Exact&resourceVersion="
         assert (await scene.refused(exact + "8")).code == 410
         assert (await scene.ask(exact + "9")).status == 200
+        for _ in range(2):  # another version would be a wrong answer, not an old one
+            assert (await scene.refused(exact + "10")).code == 504
 
     play(scenario)
 
@@ -430,5 +456,24 @@ def test_a_form_is_acceptable_where_rows_can_be_given_in_it() -> None:
             fields = {b"user-agent": b"kubelet/v1", b"accept": accept.encode()}
             asked = parse("GET", PODS.encode(), fields, CALLER)
             assert accepts_of(asked)(scope) is fits
+
+    play(scenario)
+
+
+# -- for people ------------------------------------------------------------------------
+
+
+def test_who_asks_for_indents_gets_them_in_json_alone() -> None:
+    async def scenario() -> None:
+        scene = await known()
+        plain = content(await scene.ask(PODS))
+        shown = content(await scene.ask(PODS + "?pretty=true"))
+        assert shown.startswith(b'{\n  "kind": "PodList",\n')
+        assert json.loads(shown) == json.loads(plain)
+        binary = "application/vnd.kubernetes.protobuf"
+        coded = content(await scene.ask(PODS, accept=binary))
+        assert content(await scene.ask(PODS + "?pretty=1", accept=binary)) == coded
+        one_of_them = content(await scene.ask(POD + "?pretty=true"))
+        assert one_of_them.startswith(b'{\n  "kind": "Pod",\n')
 
     play(scenario)

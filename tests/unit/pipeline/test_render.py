@@ -7,9 +7,10 @@ import msgspec
 import pytest
 import yaml
 
-from tests.unit.cache.kit import Cache, call, pod, pod_list, run
+from tests.unit.cache.kit import Cache, call, partial_list, pod, pod_list, run, table
 from toono.cache.answer import Found
 from toono.cache.forms import JSON, PROTOBUF
+from toono.codec.page import Page
 from toono.codec.protobuf import ProtobufCodec
 from toono.errors import CannotTranscodeError, CodecError
 from toono.kube.accept import parse_accept
@@ -46,7 +47,7 @@ async def made(
 
 async def listed(cache: Cache, accept: str, target: str = PODS) -> bytes:
     written, found = await made(cache, target, accept)
-    return b"".join(written.listed(found.items, str(found.scope.version)))
+    return b"".join(written.listed(found.items, Page(str(found.scope.version))))
 
 
 def filled() -> tuple[Cache, bytes]:
@@ -236,7 +237,7 @@ def test_custom_resources_have_no_protobuf_and_the_columns_they_define() -> None
         assert form_for(asked, scope) is None
         text = msgspec.json.encode(definition)
         written, found = await made(cache, WIDGETS, TABLE, text)
-        table = json.loads(b"".join(written.listed(found.items, "20")))
+        table = json.loads(b"".join(written.listed(found.items, Page("20"))))
         names = [column["name"] for column in table["columnDefinitions"]]
         assert names == ["Name", "Size"]
         assert table["rows"][0]["cells"] == ["w", 3]
@@ -269,5 +270,19 @@ def test_a_watch_begins_with_what_is_there_and_ends_its_burst(accept: str) -> No
         assert b"k8s.io/initial-events-end" in mark
         assert b"BOOKMARK" in mark
         assert written.watch_content_type.startswith(accept.partition(";")[0])
+
+    run(scenario)
+
+
+def test_a_table_that_was_seen_gives_the_metadata_in_its_rows() -> None:
+    async def scenario() -> None:
+        cache, other = Cache(), Cache()
+        await cache.take(PODS, table(20, "a", "b"))
+        await other.take(PODS, partial_list(20, "a", "b"))
+        for accept in (IN_PART, PROTOBUF_IN_PART):
+            assert await listed(cache, accept) == await listed(other, accept)
+        asked = asking(PODS, JSON)
+        (scope,) = cache.scopes.all()
+        assert form_for(asked, scope) is None
 
     run(scenario)

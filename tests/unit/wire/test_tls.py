@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from pathlib import Path
 
@@ -127,6 +128,33 @@ def test_plain_http_on_a_tls_port_is_nothing(authority, server_context) -> None:
             writer.write(GET)
             assert b"HTTP" not in await reader.read()
             assert server.connections == {}
+
+    play(scenario)
+
+
+def test_an_idle_client_that_reads_no_end_does_not_hold_the_server_s(
+    authority, server_context
+) -> None:
+    """A pod's pool of connections: nobody reads them until the next request."""
+
+    async def scenario() -> None:
+        context = client_context(authority)
+        async with serving(who, tls=server_context, tls_end_seconds=0.05) as (
+            server,
+            address,
+        ):
+
+            def ask() -> ssl.SSLSocket:
+                plain = socket.create_connection(address)
+                link = context.wrap_socket(plain, server_hostname="127.0.0.1")
+                link.sendall(GET)
+                link.recv(4096)
+                return link
+
+            idle = await asyncio.to_thread(ask)
+            async with asyncio.timeout(5):
+                await server.drain(30.0)
+            idle.close()
 
     play(scenario)
 

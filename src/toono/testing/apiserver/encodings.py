@@ -7,9 +7,9 @@ behind itself: what goes out here is held to a real API server's recorded bytes.
 
 from typing import Protocol
 
+from toono.codec.page import Page
 from toono.codec.partial import (
     MetaVersion,
-    Page,
     cut_metadata,
     join_partial_list,
     write_partial,

@@ -5,7 +5,8 @@ from typing import cast
 
 from toono.codec import table
 from toono.codec.base import Style
-from toono.codec.partial import MetaVersion, Page
+from toono.codec.page import Page
+from toono.codec.partial import MetaVersion
 from toono.codec.printers.registry import printer_of
 from toono.codec.table import IncludeObject, Kind, TableForm
 from toono.testing.apiserver.query import JSON
