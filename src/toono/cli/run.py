@@ -11,6 +11,7 @@ import click
 
 from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.filter_options import filters_off, surroundings_of
 from toono.config.node import identify
 from toono.config.options import Options
 from toono.config.rights import rights_of
@@ -73,6 +74,8 @@ def settings_of(options: Options) -> HubSettings:
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
+        surroundings=surroundings_of(options),
+        filters_off=filters_off(options),
         yurthub_metrics=options.flag("yurthub-metrics"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
