@@ -434,3 +434,69 @@ def test_the_cloud_s_config_map_adds_a_component(tmp_path: Path) -> None:
             assert b'"name":"cloud"' not in await ask(hub, services)
 
     asyncio.run(scenario())
+
+
+def status_write(name: str, uid: str, address: str) -> bytes:
+    content = {"metadata": {"uid": uid}, "status": {"podIP": address}}
+    patch = json.dumps(content).encode()
+    target = f"/api/v1/namespaces/default/pods/{name}/status"
+    head = get(target).replace(b"GET", b"PATCH", 1)[:-2]
+    head += b"Content-Type: application/strategic-merge-patch+json\r\n"
+    return head + b"Content-Length: %d\r\n\r\n" % len(patch) + patch
+
+
+def test_a_reboot_while_cut_off_leaves_no_stale_endpoints(tmp_path: Path) -> None:
+    """The pod is back under another address, and its Service leads there again."""
+    slices = "/apis/discovery.k8s.io/v1/endpointslices"
+    uid = "a9e6b466-787d-4a29-ade8-a9eae545f7df"
+
+    def addresses(answer: bytes) -> list[list[str]]:
+        (one,) = (
+            item
+            for item in json.loads(body(answer))["items"]
+            if item["metadata"]["name"] == "here"
+        )
+        return [end["addresses"] for end in one["endpoints"]]
+
+    async def scenario() -> None:
+        server = APIServer()
+        await server.start()
+        fill(server)
+        here = slice_of("here", "api", "edge-1", "edge-2")
+        here["endpoints"][0]["targetRef"] = {
+            "kind": "Pod",
+            "namespace": "default",
+            "name": "api-0",
+            "uid": uid,
+        }
+        server.create("endpointslices.discovery.k8s.io", here, namespace="default")
+        agents = {"kube-proxy/1": None, "coredns/1": None}
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            for agent in agents:
+                await ask(hub, get(slices, agent=agent))
+        await server.aclose()
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            answer = await ask(hub, get(slices, agent=PROXY))
+            assert addresses(answer) == [["10.1.0.1"], ["10.1.0.2"]]
+            version = json.loads(body(answer))["metadata"]["resourceVersion"]
+            resume = f"{slices}?watch=true&resourceVersion={version}&timeoutSeconds=60"
+            reader, writer = await begin(hub, get(resume, agent=PROXY))
+            await until(lambda: hub.chain.filters.watches == 1)
+            await ask(hub, status_write("api-0", uid, "10.1.0.77"))
+            ended = await asyncio.wait_for(reader.read(), 10)
+            assert b'"code":410' in ended
+            for agent in agents:
+                answer = await ask(hub, get(slices, agent=agent))
+                assert addresses(answer) == [["10.1.0.77"], ["10.1.0.2"]]
+                assert b'"toono.io/addresses-corrected":"true"' in body(answer)
+            writer.close()
+        off = SETTINGS | {"correct_addresses": False}
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            answer = await ask(hub, get(slices, agent=PROXY))
+            assert addresses(answer)[0] == ["10.1.0.77"]
+        async with hub_over([server.address], tmp_path, **off) as hub:
+            answer = await ask(hub, get(slices, agent=PROXY))
+            assert addresses(answer)[0] == ["10.1.0.1"]
+
+    asyncio.run(scenario())

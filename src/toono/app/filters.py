@@ -9,6 +9,7 @@ from toono.app.settings import HubSettings
 from toono.app.storage import Storage
 from toono.config.live_filters import LiveFilters
 from toono.filters.inputs import Inputs
+from toono.filters.learning import PodAddresses
 from toono.filters.stage import Stage
 from toono.pipeline.asking import own_questions
 from toono.pipeline.forward import Forward
@@ -31,7 +32,14 @@ async def open_filters(
     live = LiveFilters(storage.store, off=settings.filters_off, door=around.door)
     await live.open()
     inputs = Inputs(around, own_questions(forward, local), clock=clock)
-    stage = Stage(live.approval, inputs, anew=live.anew)
+    addresses = None
+    if settings.correct_addresses:
+        addresses = PodAddresses(storage.store, clock=clock)
+        await addresses.open()
+        board.duties.append(("pod-addresses", addresses.run))
+    stage = Stage(live.approval, inputs, anew=live.anew, addresses=addresses)
+    if addresses is not None:
+        addresses.changed = stage.inputs_changed
     inputs.changed = stage.inputs_changed
     live.changed = stage.approve
     kept.live.heard.append(live.take)

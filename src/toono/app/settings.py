@@ -37,3 +37,5 @@ class HubSettings:
     """Of the filters; the node's name is put in."""
     filters_off: frozenset[str] = OF_THE_DOOR
     """Without a door for pods, what leads to it is off."""
+    correct_addresses: bool = True
+    """Offline, this node's endpoints have the addresses that its pods have now."""

@@ -76,6 +76,7 @@ def settings_of(options: Options) -> HubSettings:
         lb_mode=options.text("lb-mode"),
         surroundings=surroundings_of(options),
         filters_off=filters_off(options),
+        correct_addresses=options.flag("correct-endpoints"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),

@@ -143,6 +143,13 @@ FLAGS: tuple[Flag, ...] = (
         "pools are NodeBuckets",
         "Filters",
     ),
+    Flag(
+        "correct-endpoints",
+        "flag",
+        True,
+        "offline, endpoints of this node have the addresses that its pods have now",
+        "Filters",
+    ),
     Flag("pool-scope-resources", "list", (), "", "Filters", _FILTERS),
     Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
     Flag("enable-coordinator", "flag", False, "", "Pool", _POOL),

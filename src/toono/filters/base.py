@@ -16,7 +16,23 @@ SPEC = Field("spec", 2)
 NAME = Field("name", 1)
 NAMESPACE = Field("namespace", 3)
 LABELS = Field("labels", 11)
-ANNOTATIONS = Field("annotations", 12)
+ANNOTATIONS = Field(
+    "annotations",
+    12,
+    (
+        "name",
+        "generateName",
+        "namespace",
+        "selfLink",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "labels",
+    ),
+)
 
 ADDRESS_PORT = "https"
 """What the API server's own Service and EndpointSlice call their port."""

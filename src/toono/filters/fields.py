@@ -46,6 +46,10 @@ class Fields(Protocol):
         """Return a string, "" where it is unset."""
         ...
 
+    def texts(self, data: bytes, field: Field) -> Sequence[str]:
+        """Return a list of strings."""
+        ...
+
     def inner(self, data: bytes, field: Field) -> bytes | None:
         """Return a message within, None where it is unset."""
         ...
@@ -83,7 +87,7 @@ class Fields(Protocol):
         ...
 
     def put_entry(self, data: bytes, field: Field, key: str, value: str) -> bytes:
-        """Return the message with the value of a key that its map holds replaced."""
+        """Return the message with a key of its map set; new ones go in by order."""
         ...
 
 
@@ -118,6 +122,7 @@ def _is(one: object, other: object) -> bool:
 
 _decode = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_text = msgspec.json.Decoder(str | None).decode
+_decode_texts = msgspec.json.Decoder(list[str] | None).decode
 _decode_list = msgspec.json.Decoder(list[Raw] | None).decode
 _decode_map = msgspec.json.Decoder(dict[str, str] | None).decode
 _encode = msgspec.json.encode
@@ -139,6 +144,9 @@ class JSONFields:
 
     def text(self, data: bytes, field: Field) -> str:
         return read(_decode_text, self._raw(data, field)) or ""
+
+    def texts(self, data: bytes, field: Field) -> Sequence[str]:
+        return read(_decode_texts, self._raw(data, field)) or ()
 
     def inner(self, data: bytes, field: Field) -> bytes | None:
         found = self._raw(data, field)
@@ -180,8 +188,12 @@ class JSONFields:
         return self.put_inner(data, field, b"[%b]" % b",".join(values))
 
     def put_entry(self, data: bytes, field: Field, key: str, value: str) -> bytes:
-        entries = dict(_members(self._raw(data, field)))
+        raw = self._raw(data, field)
+        entries = {} if raw == _NULL else dict(_members(raw))
+        is_new = key not in entries
         entries[key] = Raw(_string(value))
+        if is_new:
+            entries = dict(sorted(entries.items()))
         return self.put_inner(data, field, _object(entries))
 
     def _raw(self, data: bytes, field: Field) -> bytes:
@@ -224,6 +236,9 @@ class ProtobufFields:
         found = self._one(data, field)
         return "" if found is None else text(data, *found)
 
+    def texts(self, data: bytes, field: Field) -> Sequence[str]:
+        return [text(one, 0, len(one)) for one in self.each(data, field)]
+
     def inner(self, data: bytes, field: Field) -> bytes | None:
         found = self._one(data, field)
         return None if found is None else data[slice(*found)]
@@ -257,11 +272,13 @@ class ProtobufFields:
         return _replaced(data, field, [encode_bytes(field.number, v) for v in values])
 
     def put_entry(self, data: bytes, field: Field, key: str, value: str) -> bytes:
-        entries = [
-            self.put_text(one, _VALUE, value) if self.text(one, _KEY) == key else one
-            for one in self.each(data, field)
-        ]
-        return self.put_each(data, field, entries)
+        entries = {self.text(one, _KEY): one for one in self.each(data, field)}
+        if key in entries:
+            entries[key] = self.put_text(entries[key], _VALUE, value)
+        else:
+            entries[key] = encode_text(1, key) + encode_text(2, value)
+            entries = dict(sorted(entries.items()))
+        return self.put_each(data, field, list(entries.values()))
 
     def _one(self, data: bytes, field: Field) -> tuple[int, int] | None:
         found = None

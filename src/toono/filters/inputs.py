@@ -111,6 +111,11 @@ class Inputs:
         self.changed()
 
     @property
+    def node_name(self) -> str:
+        """This node's name."""
+        return self._around.node_name
+
+    @property
     def duties(self) -> list[Callable[[], Coroutine[None, None, None]]]:
         """What runs from start to drain; idle until something is needed."""
         return [self._services.run, self._node.run, self._pools.run]

@@ -17,10 +17,12 @@ from toono.cache.received import unpacked
 from toono.codec.base import Codec
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError, RequestError
+from toono.filters.addresses import CorrectedAddresses
 from toono.filters.approval import DEFAULTS, Approval
 from toono.filters.base import Filter
 from toono.filters.fields import FORMS
 from toono.filters.inputs import Inputs
+from toono.filters.learning import PodAddresses
 from toono.filters.sieve import Sieve, SiftedWatch
 from toono.kube import status
 from toono.kube.request import Call
@@ -36,11 +38,17 @@ THREAD_BYTES = 64 * 1024
 MAX_CLIENTS = 4096
 NOT_KNOWN = "what the filters of this question need was never known on this node"
 CHANGED = "what this list was filtered by has changed: list again"
+ADDRESSES = "addresses"
+CORRECTED = ("endpointslices", "endpoints")
 _READABLE = ("*/*", "application/*", *FORMS)
 _DROPPED_FIELDS = (b"content-encoding", b"content-length", b"etag")
 
 Asked = tuple[str, str, str, str, str, str, str]
 """Who asks which question: component, address, group, resource, namespace, selectors."""
+
+
+Filtered = tuple[tuple[str, int], ...]
+"""The filters of a list, and how often each had changed."""
 
 
 class Chosen(NamedTuple):
@@ -51,18 +59,34 @@ class Chosen(NamedTuple):
     at: tuple[int, ...]
     """How often each filter had changed when the question came."""
 
+    @property
+    def filtered(self) -> Filtered:
+        """Return by what a list is filtered; addresses count once there are any."""
+        pairs = zip(self.names, self.at, strict=True)
+        return tuple(pair for pair in pairs if pair != (ADDRESSES, 0))
+
 
 class Stage:
     """Filters the answers of a hub."""
 
-    def __init__(self, approval: Approval, inputs: Inputs, *, anew: bool) -> None:
+    def __init__(
+        self,
+        approval: Approval,
+        inputs: Inputs,
+        *,
+        anew: bool,
+        addresses: PodAddresses | None = None,
+    ) -> None:
         self._inputs = inputs
+        self._addresses = addresses
         self.approval = approval
         self._built: dict[tuple[str, str], Filter] = {}
         self._at: Counter[str] = Counter(list(DEFAULTS) if anew else ())
         """Changes of each filter; one at the start where answers given before this
         process began were filtered otherwise."""
-        self._listed: OrderedDict[Asked, tuple[tuple[str, int], ...]] = OrderedDict()
+        if addresses is not None and addresses.pods:
+            self._at[ADDRESSES] = 1
+        self._listed: OrderedDict[Asked, Filtered] = OrderedDict()
         self._open: dict[SiftedWatch, Chosen] = {}
         self.ended = 0
 
@@ -86,15 +110,41 @@ class Stage:
                 await self._inputs.ready(names)
         except TimeoutError as exc:
             raise status.refuse(status.unavailable(NOT_KNOWN)) from exc
-        filters = tuple(self._filter(name, call.resource) for name in names)
+        return self._chosen(names, call.resource)
+
+    def choose_local(self, chosen: Chosen | None, call: Call) -> Chosen | None:
+        """Return what the answer goes through where the hub itself gives it."""
+        if (
+            self._addresses is None
+            or call.resource not in CORRECTED
+            or call.verb not in ("get", "list", "watch")
+            or call.subresource
+        ):
+            return chosen
+        names = chosen.names if chosen is not None else ()
+        return self._chosen((ADDRESSES, *names), call.resource)
+
+    async def hear(self, call: Call, request: Request) -> None:
+        """Learn from a write that the node itself makes."""
+        if self._addresses is not None:
+            await self._addresses.hear(call, request)
+
+    def _chosen(self, names: tuple[str, ...], resource: str) -> Chosen:
+        filters = tuple(self._filter(name, resource) for name in names)
         return Chosen(Sieve(filters), names, tuple(self._at[name] for name in names))
 
     def _filter(self, name: str, resource: str) -> Filter:
         built = self._built.get((name, resource))
         if built is None:
-            built = self._inputs.build(name, resource)
+            built = self._build(name, resource)
             self._built[name, resource] = built
         return built
+
+    def _build(self, name: str, resource: str) -> Filter:
+        if name == ADDRESSES and self._addresses is not None:
+            pods = dict(self._addresses.pods)
+            return CorrectedAddresses(resource, self._inputs.node_name, pods)
+        return self._inputs.build(name, resource)
 
     # -- the answer ------------------------------------------------------------
 
@@ -169,7 +219,7 @@ class Stage:
     def _note(self, chosen: Chosen, call: Call) -> None:
         """Remember by what a client's list was filtered."""
         asked = _asked(call)
-        self._listed[asked] = tuple(zip(chosen.names, chosen.at, strict=True))
+        self._listed[asked] = chosen.filtered
         self._listed.move_to_end(asked)
         if len(self._listed) > MAX_CLIENTS:
             self._listed.popitem(last=False)
@@ -179,11 +229,8 @@ class Stage:
         if call.send_initial_events or (call.resource_version or "0") == "0":
             self._note(chosen, call)
             return False
-        now = tuple(zip(chosen.names, chosen.at, strict=True))
         before = self._listed.get(_asked(call))
-        if before is None:
-            return any(chosen.at)
-        return before != now
+        return any(chosen.at) if before is None else before != chosen.filtered
 
     # -- changes ---------------------------------------------------------------
 
@@ -191,7 +238,7 @@ class Stage:
         """Build anew what is built of inputs; end the watches that it touches."""
         changed = set()
         for (name, resource), before in list(self._built.items()):
-            after = self._inputs.build(name, resource)
+            after = self._build(name, resource)
             if after != before:
                 self._built[name, resource] = after
                 changed.add(name)

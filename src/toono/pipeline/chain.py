@@ -23,6 +23,7 @@ from toono.errors import (
     ToonoError,
     UnreachableError,
 )
+from toono.filters.learning import is_status_write
 from toono.filters.stage import Stage, readable
 from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
@@ -84,10 +85,15 @@ class Chain:
     async def _filtered(self, call: Call, request: Request) -> tuple[str, Response]:
         """Return the answer as this reader may see it: as it is, for almost all."""
         chosen = await self.filters.choose(call)
-        if chosen is None:
-            return await self._answer(call, request)
-        readable(request)
+        if chosen is not None:
+            readable(request)
+        if is_status_write(call) and await self.rights.is_node(call.caller):
+            await self.filters.hear(call, request)
         route, response = await self._answer(call, request)
+        if route == "local":
+            chosen = self.filters.choose_local(chosen, call)
+        if chosen is None:
+            return route, response
         try:
             return route, await self.filters.apply(chosen, call, response)
         except BaseException:

@@ -67,6 +67,18 @@ def test_a_map_s_entry_is_replaced_in_its_place() -> None:
     )
 
 
+def test_a_map_s_new_entry_goes_in_by_order() -> None:
+    first = encode_bytes(1, encode_text(1, "b") + encode_text(2, "v"))
+    new = encode_bytes(1, encode_text(1, "a") + encode_text(2, "w"))
+    assert PROTOBUF.put_entry(first, A, "a", "w") == new + first
+    assert PROTOBUF.put_entry(b"", A, "a", "w") == new
+    assert JSON.put_entry(b'{"a":{"b":"v"}}', A, "a", "w") == (
+        b'{"a":{"a":"w","b":"v"}}'
+    )
+    for data in (b'{"a":null}', b"{}"):
+        assert JSON.put_entry(data, A, "a", "w") == b'{"a":{"a":"w"}}'
+
+
 def test_an_optional_list_that_is_emptied_goes() -> None:
     gone = Field("a", 1, optional=True)
     assert JSON.put_each(b'{"a":[1],"b":2}', gone, []) == b'{"b":2}'

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from toono.codec.base import Codec
+from toono.codec.base import Codec, Page
 from toono.codec.registry import for_media_type
 from toono.codec.wireformat import encode_bytes, encode_text
 from toono.errors import CodecError
@@ -56,7 +56,7 @@ def list_of(media_type: str, *items: bytes) -> bytes:
             kind="ServiceList",
             api_version="v1",
             style="typed",
-            resource_version="41",
+            page=Page("41"),
             items=[form(media_type, one) for one in items],
         )
     )
@@ -90,7 +90,7 @@ def _joined(media_type: str, items: list[bytes]) -> bytes:
             kind="ServiceList",
             api_version="v1",
             style="typed",
-            resource_version="41",
+            page=Page("41"),
             items=items,
         )
     )

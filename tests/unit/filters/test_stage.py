@@ -10,13 +10,16 @@ import pytest
 
 from toono.codec.registry import for_media_type
 from toono.errors import RequestError
+from toono.filters.addresses import PodKey
 from toono.filters.approval import Approval
 from toono.filters.base import Door
 from toono.filters.inputs import Inputs, Surroundings
+from toono.filters.learning import PodAddresses
 from toono.filters.sieve import SiftedWatch
 from toono.filters.stage import NOT_KNOWN, Chosen, Stage, readable
 from toono.kube.request import Call, Caller, parse
 from toono.runtime.tasks import cancel_and_wait, spawn
+from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock, settle
 from toono.wire.messages import BytesBody, Peer, Request, Response
 
@@ -362,3 +365,107 @@ def test_nothing_is_asked_for_that_cannot_be_filtered(
     )
     readable(request)
     assert request.headers[1][1] == (given if wanted is None else wanted)
+
+
+POD = PodKey("default", "web-0", "a9e6b466")
+
+
+async def learned(*addresses: str) -> PodAddresses:
+    known = PodAddresses(MemoryStore(), clock=VirtualClock())
+    for address in addresses:
+        await say(known, address)
+    return known
+
+
+async def say(known: PodAddresses, address: str) -> None:
+    write = {"metadata": {"uid": POD.uid}, "status": {"podIP": address}}
+    one = parse(
+        "PATCH",
+        f"/api/v1/namespaces/{POD.namespace}/pods/{POD.name}/status".encode(),
+        {},
+        Caller(connection=1, local=("", 0), remote=("", 0)),
+    )
+    content = BytesBody(compact(write))
+    peer = Peer(connection=1, local=("", 0), remote=("", 0))
+    await known.hear(
+        one,
+        Request(
+            method="PATCH", target=b"/", headers=[], fields={}, body=content, peer=peer
+        ),
+    )
+
+
+def stage_with(known: PodAddresses) -> Stage:
+    inputs = Inputs(Surroundings(node_name="edge-1"), Cloud(), clock=VirtualClock())
+    return Stage(Approval(), inputs, anew=False, addresses=known)
+
+
+def test_only_answers_of_the_hub_s_own_are_corrected() -> None:
+    async def story() -> None:
+        stage = stage_with(await learned("10.1.0.9"))
+        one = call("agent/1", SLICES)
+        assert await stage.choose(one) is None
+        chosen = stage.choose_local(None, one)
+        assert chosen is not None
+        target = {
+            "kind": "Pod",
+            **dict(zip(("namespace", "name", "uid"), POD, strict=True)),
+        }
+        endpoint = {
+            "addresses": ["10.1.0.1"],
+            "nodeName": "edge-1",
+            "targetRef": target,
+        }
+        meta = {"name": "web", "namespace": "default", "resourceVersion": "5"}
+        given = {"metadata": meta, "addressType": "IPv4", "endpoints": [endpoint]}
+        answered = await stage.apply(chosen, one, found("EndpointSlice", "9", given))
+        assert isinstance(answered.content, bytes)
+        assert b'"addresses":["10.1.0.9"]' in answered.content
+        for other in ("/api/v1/pods", f"{SLICES}/x/status", "/version"):
+            assert stage.choose_local(None, call("agent/1", other)) is None
+        await stage.hear(one, request_of(b"x"))
+
+    asyncio.run(story())
+
+
+def request_of(content: bytes) -> Request:
+    peer = Peer(connection=1, local=("", 0), remote=("", 0))
+    return Request(
+        method="PATCH",
+        target=b"/",
+        headers=[],
+        fields={},
+        body=BytesBody(content),
+        peer=peer,
+    )
+
+
+def test_without_a_learner_nothing_is_corrected() -> None:
+    async def story(scene: Scene) -> None:
+        assert scene.stage.choose_local(None, call("agent/1", SLICES)) is None
+        await scene.stage.hear(call(KUBELET, "/api/v1/pods"), request_of(b"x"))
+
+    play(story)
+
+
+def test_nobody_lists_again_at_a_cut_until_an_address_has_changed() -> None:
+    resume = call("agent/1", RESUME)
+
+    async def resumed(stage: Stage) -> Response:
+        chosen = stage.choose_local(None, resume)
+        assert chosen is not None
+        return await stage.apply(chosen, resume, Stream().response())
+
+    async def story() -> None:
+        known = await learned()
+        stage = stage_with(known)
+        response = await resumed(stage)
+        assert isinstance(response.body, SiftedWatch)
+        await say(known, "10.1.0.9")
+        stage.inputs_changed()
+        assert gone(await text(response))
+        assert gone(await text(await resumed(stage)))
+        # What was known at the start counts from the start.
+        assert gone(await text(await resumed(stage_with(known))))
+
+    asyncio.run(story())

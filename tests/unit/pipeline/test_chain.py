@@ -56,6 +56,9 @@ class Scene:
     async def choose(self, call) -> None:
         return None
 
+    def choose_local(self, chosen, call) -> None:
+        return chosen
+
     async def is_node(self, caller: Caller) -> bool:
         return self.node
 
