@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from toono.codec.base import Codec, Object
+from toono.codec.base import Codec, Event, ListParts, Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError, ToonoError
 from toono.filters.fields import FORMS, Fields
@@ -49,7 +49,9 @@ class Question(NamedTuple):
     selector: str = ""
     """One query parameter, percent-encoded."""
     whole: bool = False
-    """Whole objects, for custom resources in JSON; else their metadata is enough."""
+    """Whole objects, in JSON; else their metadata is enough."""
+    packed: bool = False
+    """Whole objects of a built-in kind, in protobuf."""
     rule: str = ""
     """The right it takes, in words for whoever writes RBAC."""
 
@@ -62,7 +64,7 @@ class Question(NamedTuple):
     def accept(self, *, listed: bool) -> str:
         """Return the forms that are read here."""
         if self.whole:
-            return JSON
+            return f"{PROTOBUF},{JSON}" if self.packed else JSON
         kind = "PartialObjectMetadataList" if listed else "PartialObjectMetadata"
         part = f";as={kind};g=meta.k8s.io;v=v1"
         return f"{PROTOBUF}{part},{JSON}{part}"
@@ -76,44 +78,49 @@ class _RefusedError(Exception):
     """The cloud answers, and gives no list: nothing such is there, or no right."""
 
 
-class Followed(Generic[Value]):
-    """One question's objects, as the values that `read` makes of them."""
+class Following:
+    """The list and the watches of one question, for as long as it runs."""
 
-    def __init__(
-        self,
-        question: Question,
-        ask: Ask,
-        *,
-        read: Callable[[Fields, Object], Value | None],
-        changed: Callable[[], None],
-        clock: Clock,
-    ) -> None:
-        self._question = question
+    def __init__(self, question: Question, ask: Ask, *, clock: Clock) -> None:
+        self.question = question
         self._ask = ask
-        self._read = read
-        self._changed = changed
         self._clock = clock
         self._failures = 0
         self._asked = asyncio.Event()
-        self._known = asyncio.Event()
-        self.values: Mapping[Key, Value] = {}
         self.refused = False
+        """The cloud answers, and gives no list."""
 
-    @property
-    def known(self) -> bool:
-        """The question was answered once."""
-        return self._known.is_set()
-
-    async def wait(self) -> None:
-        """Return once it is known; from here on it is followed."""
+    def begin(self) -> None:
+        """Somebody needs it: from here on it is followed."""
         self._asked.set()
-        await self._known.wait()
+
+    # -- what becomes of it ----------------------------------------------------
+
+    def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
+        """Take a whole list."""
+        raise NotImplementedError
+
+    def missing(self) -> None:
+        """The cloud serves no such resource."""
+        raise NotImplementedError
+
+    def happened(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
+        """Take one event, bookmarks too."""
+        raise NotImplementedError
+
+    def watching(self, *, live: bool) -> None:
+        """A watch has begun, or is over."""
+
+    def resumes(self) -> bool:
+        """Say whether a watch may go on from what was recalled, without a list."""
+        return False
+
+    # -- the loop --------------------------------------------------------------
 
     async def run(self) -> None:
         """Follow from when it is needed; ends by cancellation only."""
         await self._asked.wait()
-        await self._recall()
-        version = ""
+        version = await self._recall()
         while True:
             began = self._clock.monotonic()
             try:
@@ -131,12 +138,14 @@ class Followed(Generic[Value]):
                 log.debug("not followed", extra=self._facts(err=str(exc)))
             await self._pause()
 
-    async def _recall(self) -> None:
+    async def _recall(self) -> str:
         """Begin with what is kept: it is what readers were answered with before."""
         try:
-            await self._list(cached=True)
-        except (ToonoError, _RefusedError) as exc:
+            version = await self._list(cached=True)
+        except (ToonoError, _RefusedError, _ExpiredError) as exc:
             log.debug("not remembered", extra=self._facts(err=str(exc)))
+            return ""
+        return version if self.resumes() else ""
 
     async def _pause(self) -> None:
         first, most = BACKOFF_SECONDS
@@ -146,59 +155,55 @@ class Followed(Generic[Value]):
         await self._clock.sleep(longest * spread)
 
     async def _list(self, *, cached: bool) -> str:
-        accept = self._question.accept(listed=True)
+        accept = self.question.accept(listed=True)
         # From the cache of the API server, as informers ask: any version is new here.
-        target = self._question.target(resourceVersion="0")
+        target = self.question.target(resourceVersion="0")
         response = await self._ask(target, accept, cached=cached)
         content = await _content(response)
         if response.status != 200:
             self._refuse(response.status)
         codec = _codec_of(response)
         parts = codec.split_list(content)
-        fields = FORMS[codec.media_type]
-        values = {}
-        for one in parts.items:
-            value = self._value(fields, one)
-            if value is not None:
-                values[one.namespace, one.name] = value
         self.refused = False
-        self._take(values)
+        self.listed(codec, parts, cached=cached)
         return parts.resource_version
 
     def _refuse(self, status: int) -> None:
         """Act on an answer that is no list: gone for good, not allowed, not now."""
         if status == 410:
             raise _ExpiredError
-        if status == 404:  # the cloud serves no such resource: nobody is in it
-            self._take({})
+        if status == 404:
+            self.missing()
         if status in (403, 404):
             if not self.refused:
                 self.refused = True
                 log.warning(
-                    "what a filter needs is refused; asked again in 10m",
-                    extra=self._facts(code=status, rule=self._question.rule),
+                    "what the hub follows is refused; asked again in 10m",
+                    extra=self._facts(code=status, rule=self.question.rule),
                 )
             raise _RefusedError
         raise CodecError(f"HTTP {status}")
 
     async def _watch(self, version: str) -> str:
         seconds = random.randint(*WATCH_SECONDS)  # noqa: S311 - spreads load
-        target = self._question.target(
+        target = self.question.target(
             watch="true",
             allowWatchBookmarks="true",
             resourceVersion=version,
             timeoutSeconds=str(seconds),
         )
-        accept = self._question.accept(listed=False)
+        accept = self.question.accept(listed=False)
         response = await self._ask(target, accept, cached=False)
         body = response.body
         if response.status != 200 or body is None:
             await _content(response)
             self._refuse(response.status)
         assert body is not None
+        self.watching(live=True)
         try:
             return await self._frames(body, _codec_of(response), version)
         finally:
+            self.watching(live=False)
             body.close()
 
     async def _frames(self, body: Body, codec: Codec, version: str) -> str:
@@ -207,6 +212,73 @@ class Followed(Generic[Value]):
             for frame in splitter.feed(piece):
                 version = self._event(codec, frame) or version
         return version
+
+    def _event(self, codec: Codec, frame: bytes) -> str:
+        try:
+            event = codec.read_event(frame)
+        except CodecError as exc:
+            raise _ExpiredError from exc
+        one = event.object
+        if event.type == "ERROR" or one is None:
+            raise _ExpiredError
+        self.happened(codec, event, one, frame)
+        return one.resource_version
+
+    def _facts(self, **more: object) -> dict[str, object]:
+        return {"path": self.question.path, **more}
+
+
+class Followed(Following, Generic[Value]):
+    """One question's objects, as the values that `read` makes of them."""
+
+    def __init__(
+        self,
+        question: Question,
+        ask: Ask,
+        *,
+        read: Callable[[Fields, Object], Value | None],
+        changed: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        super().__init__(question, ask, clock=clock)
+        self._read = read
+        self._changed = changed
+        self._known = asyncio.Event()
+        self.values: Mapping[Key, Value] = {}
+
+    @property
+    def known(self) -> bool:
+        """The question was answered once."""
+        return self._known.is_set()
+
+    async def wait(self) -> None:
+        """Return once it is known; from here on it is followed."""
+        self.begin()
+        await self._known.wait()
+
+    def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
+        fields = FORMS[codec.media_type]
+        values = {}
+        for one in parts.items:
+            value = self._value(fields, one)
+            if value is not None:
+                values[one.namespace, one.name] = value
+        self._take(values)
+
+    def missing(self) -> None:
+        self._take({})  # nobody is in it
+
+    def happened(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
+        if event.type == "BOOKMARK":
+            return
+        values = dict(self.values)
+        values.pop((one.namespace, one.name), None)
+        value = None
+        if event.type != "DELETED":
+            value = self._value(FORMS[codec.media_type], one)
+        if value is not None:
+            values[one.namespace, one.name] = value
+        self._take(values)
 
     def _value(self, fields: Fields, one: Object) -> Value | None:
         """Return an object's value; one that cannot be read wishes nothing."""
@@ -217,34 +289,12 @@ class Followed(Generic[Value]):
             log.warning("an object that filters ask is unreadable", extra=facts)
             return None
 
-    def _event(self, codec: Codec, frame: bytes) -> str:
-        try:
-            event = codec.read_event(frame)
-        except CodecError as exc:
-            raise _ExpiredError from exc
-        one = event.object
-        if event.type == "ERROR" or one is None:
-            raise _ExpiredError
-        if event.type != "BOOKMARK":
-            values = dict(self.values)
-            values.pop((one.namespace, one.name), None)
-            value = None
-            if event.type != "DELETED":
-                value = self._value(FORMS[codec.media_type], one)
-            if value is not None:
-                values[one.namespace, one.name] = value
-            self._take(values)
-        return one.resource_version
-
     def _take(self, values: Mapping[Key, Value]) -> None:
         if self.known and values == self.values:
             return
         self.values = values
         self._known.set()
         self._changed()
-
-    def _facts(self, **more: object) -> dict[str, object]:
-        return {"path": self._question.path, **more}
 
 
 def _codec_of(response: Response) -> Codec:
