@@ -21,6 +21,7 @@ from toono.app.filters import open_filters
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
 from toono.app.settings import HubSettings
+from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
 from toono.cache.answer import Answers
 from toono.identity.sockets import Address, Owner, owner_of
@@ -153,6 +154,9 @@ class Hub:
             rights=self.rights,
             forward=forward,
             local=local,
+            shared=open_shared(
+                settings, self.board, storage, forward, local, clock=clock
+            ),
             filters=await open_filters(
                 settings, self.board, storage, kept, forward, local, clock=clock
             ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from toono.filters.approval import OF_THE_DOOR
 from toono.filters.inputs import Surroundings
 from toono.identity.rights import RightsSettings
+from toono.multiplex.shared import Resource
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
 
@@ -37,5 +38,7 @@ class HubSettings:
     """Of the filters; the node's name is put in."""
     filters_off: frozenset[str] = OF_THE_DOOR
     """Without a door for pods, what leads to it is off."""
+    shared: tuple[Resource, ...] = ()
+    """What all readers of the node share one watch of."""
     correct_addresses: bool = True
     """Offline, this node's endpoints have the addresses that its pods have now."""

@@ -11,7 +11,7 @@ import click
 
 from toono.app import Hub, HubSettings
 from toono.cli.options import Grouped, options_of, with_flags
-from toono.config.filter_options import filters_off, surroundings_of
+from toono.config.filter_options import filters_off, shared_of, surroundings_of
 from toono.config.node import identify
 from toono.config.options import Options
 from toono.config.rights import rights_of
@@ -76,6 +76,7 @@ def settings_of(options: Options) -> HubSettings:
         lb_mode=options.text("lb-mode"),
         surroundings=surroundings_of(options),
         filters_off=filters_off(options),
+        shared=shared_of(options),
         correct_addresses=options.flag("correct-endpoints"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         health=HealthSettings(

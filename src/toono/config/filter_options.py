@@ -4,9 +4,11 @@
 import ipaddress
 
 from toono.config.options import Options
+from toono.errors import OptionError
 from toono.filters.approval import switched_off
 from toono.filters.base import Door
 from toono.filters.inputs import Surroundings
+from toono.multiplex.shared import DEFAULTS, Resource
 
 
 def surroundings_of(options: Options) -> Surroundings:
@@ -36,6 +38,19 @@ def door_of(options: Options) -> Door | None:
     if not options.text("serving-cert-file"):
         return None
     return Door(host, int(options.number("proxy-secure-port")))
+
+
+def shared_of(options: Options) -> tuple[Resource, ...]:
+    """Return what all readers of the node share; OptionError for what is none."""
+    found = dict.fromkeys(DEFAULTS)
+    for text in options.words("pool-scope-resources"):
+        resource = Resource.of(text)
+        if resource is None:
+            remedy = "write it as discovery.k8s.io/v1/endpointslices or /v1/services"
+            problem = f"{text!r} is no resource"
+            raise OptionError("--pool-scope-resources", problem, remedy)
+        found[resource] = None
+    return tuple(found) if options.flag("share-watches") else ()
 
 
 def filters_off(options: Options) -> frozenset[str]:

@@ -150,7 +150,15 @@ FLAGS: tuple[Flag, ...] = (
         "offline, endpoints of this node have the addresses that its pods have now",
         "Filters",
     ),
-    Flag("pool-scope-resources", "list", (), "", "Filters", _FILTERS),
+    Flag(
+        "pool-scope-resources",
+        "list",
+        (),
+        "GROUP/VERSION/RESOURCE read once for all, beside services, endpoint slices and"
+        " nodes",
+        "Filters",
+    ),
+    Flag("share-watches", "flag", True, "resources are read once for all", "Filters"),
     Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
     Flag("enable-coordinator", "flag", False, "", "Pool", _POOL),
     Flag("coordinator-server-addr", "text", "", "", "Pool", _POOL),

@@ -105,19 +105,17 @@ class State:
             self.entries[entry.key] = entry
         change = Change(version, event.type, entry, before)
         change.frames[codec.media_type, event.type] = frame
-        self._remember(change, len(frame))
+        self._remember(change)
         for tell in self.told:
             tell(change)
 
-    def _remember(self, change: Change, size: int) -> None:
+    def _remember(self, change: Change) -> None:
         self._history.append(change)
-        self._size += size
+        self._size += len(change.entry.data)
         while len(self._history) > MAX_CHANGES or self._size > MAX_BYTES:
             gone = self._history.popleft()
             self.oldest = gone.version
             self._size -= len(gone.entry.data)
-            if not self._history:
-                self._size = 0
 
     def since(self, version: int) -> Iterator[Change]:
         """Yield what changed after a version that is not before `oldest`."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from toono.codec import transcode
-from toono.codec.base import Codec, Page
+from toono.codec.base import Codec
+from toono.codec.page import Page
 from toono.codec.registry import for_media_type
 from toono.filters.base import METADATA
 from toono.filters.fields import FORMS, Field, change_inner

@@ -28,6 +28,7 @@ from toono.filters.stage import Stage, readable
 from toono.identity.rights import Judgement, Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
+from toono.multiplex.shared import Shared
 from toono.pipeline import heads
 from toono.pipeline.forward import Forward
 from toono.pipeline.limits import InFlight
@@ -39,6 +40,8 @@ from toono.wire.messages import Body, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
+SHARE_SECONDS = 600.0
+"""How long a token's owner reads what is shared without the API server being asked."""
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
@@ -56,6 +59,7 @@ class Chain:
     clock: Clock
     node_name: str
     filters: Stage
+    shared: Shared | None = None
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -105,6 +109,9 @@ class Chain:
         facts = Facts(online=self.upstream.online, node_name=self.node_name)
         route = choose_route(call, facts)
         if route is Route.FORWARD:
+            shared = await self._share(call)
+            if shared is not None:
+                return "shared", shared
             try:
                 return "forward", await self._forward(call, request)
             except UnreachableError:
@@ -127,6 +134,19 @@ class Chain:
         except RequestError as exc:
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
+
+    async def _share(self, call: Call) -> Response | None:
+        """Answer from what all readers share; None where this one asks for itself.
+
+        What is shared was read with the node's right: a token's owner must have one,
+        and the API server must have said so lately.
+        """
+        if self.shared is None or not self.shared.takes(call):
+            return None
+        caller, heard = call.caller, self.rights.heard_lately
+        if heard(caller, call, SHARE_SECONDS) or await self.rights.is_node(caller):
+            return await self.shared.answer(call)
+        return None
 
     async def _forward(self, call: Call, request: Request) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
