@@ -43,6 +43,7 @@ async def open_filters(
     inputs.changed = stage.inputs_changed
     live.changed = stage.approve
     kept.live.heard.append(live.take)
+    board.mode.append(lambda online: inputs.hurry() if online else None)
     board.notes["filters"] = lambda: live.problem
     board.gauges.extend(
         [

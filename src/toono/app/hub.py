@@ -184,6 +184,8 @@ class Hub:
     async def _drain(self) -> None:
         """End held watches, let answers go out, then end the streams from upstream."""
         self.chain.local.end()
+        if self.chain.shared is not None:
+            self.chain.shared.end()
         self.back.set()
         drained = spawn(self.server.drain(DRAIN_SECONDS), name="drain")
         await asyncio.wait((drained,), timeout=STREAM_SECONDS)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens what the readers of a node share: one feed a resource, idle until it is asked."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from toono.app.board import Board
@@ -43,6 +44,7 @@ def open_shared(
     for feed in feeds.values():
         board.duties.append(("shared-feed", feed.run))
         board.duties.append(("shared-tick", feed.tick))
+    board.mode.append(lambda online: hurry(feeds.values()) if online else None)
     board.gauges.append(
         (
             "toono_shared_watches",
@@ -60,6 +62,12 @@ def open_shared(
     return Shared(
         feeds, [(b"Cache-Control", b"no-cache, private"), heads.VIA, heads.SHARED]
     )
+
+
+def hurry(feeds: Iterable[Feed]) -> None:
+    """Let feeds try again at once: the link is back."""
+    for feed in feeds:
+        feed.hurry()
 
 
 def question_of(one: Resource) -> Question:

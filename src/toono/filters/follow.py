@@ -18,6 +18,7 @@ from toono.codec.registry import for_media_type
 from toono.errors import CodecError, ToonoError
 from toono.filters.fields import FORMS, Fields
 from toono.runtime.clock import Clock
+from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.messages import Body, Response
 
 log = logging.getLogger(__name__)
@@ -87,12 +88,17 @@ class Following:
         self._clock = clock
         self._failures = 0
         self._asked = asyncio.Event()
+        self._hurried = asyncio.Event()
         self.refused = False
         """The cloud answers, and gives no list."""
 
     def begin(self) -> None:
         """Somebody needs it: from here on it is followed."""
         self._asked.set()
+
+    def hurry(self) -> None:
+        """The link is back: what waits before it tries again need not."""
+        self._hurried.set()
 
     # -- what becomes of it ----------------------------------------------------
 
@@ -107,6 +113,9 @@ class Following:
     def happened(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
         """Take one event, bookmarks too."""
         raise NotImplementedError
+
+    def denied(self) -> None:
+        """The cloud answers, and gives no list."""
 
     def watching(self, *, live: bool) -> None:
         """A watch has begun, or is over."""
@@ -152,7 +161,13 @@ class Following:
         longest = min(most, first * 2.0 ** min(self._failures, 8))
         self._failures += 1
         spread = random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
-        await self._clock.sleep(longest * spread)
+        self._hurried.clear()
+        nap = spawn(self._clock.sleep(longest * spread), name="following-nap")
+        hurry = spawn(_wait(self._hurried), name="following-hurry")
+        try:
+            await asyncio.wait((nap, hurry), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel_and_wait(nap, hurry)
 
     async def _list(self, *, cached: bool) -> str:
         accept = self.question.accept(listed=True)
@@ -175,8 +190,9 @@ class Following:
         if status == 404:
             self.missing()
         if status in (403, 404):
-            if not self.refused:
-                self.refused = True
+            first, self.refused = not self.refused, True
+            self.denied()
+            if first:
                 log.warning(
                     "what the hub follows is refused; asked again in 10m",
                     extra=self._facts(code=status, rule=self.question.rule),
@@ -295,6 +311,10 @@ class Followed(Following, Generic[Value]):
         self.values = values
         self._known.set()
         self._changed()
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 def _codec_of(response: Response) -> Codec:

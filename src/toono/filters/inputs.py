@@ -120,6 +120,11 @@ class Inputs:
         """What runs from start to drain; idle until something is needed."""
         return [self._services.run, self._node.run, self._pools.run]
 
+    def hurry(self) -> None:
+        """The link is back: what is followed need not wait."""
+        for one in (self._services, self._node, self._pools):
+            one.hurry()
+
     async def ready(self, names: Iterable[str]) -> None:
         """Return once all that these filters need is known."""
         if "nodeportisolation" in names and not self._around.pool:

@@ -41,8 +41,8 @@ class Feed(Following):
         super().__init__(question, ask, clock=clock)
         self.state = State()
         self.state.told.append(self._tell)
-        self.live = asyncio.Event()
-        """The cloud's stream is open, and the state is as new as it says."""
+        self.ready = asyncio.Event()
+        """The cloud's stream is open and the state as new as it says, or refused."""
         self._resumes = resumes
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
         self.cut = Counter[str]()
@@ -60,16 +60,19 @@ class Feed(Following):
         self.state.replace(codec, parts)
 
     def missing(self) -> None:
-        self.live.clear()
+        self.ready.clear()
+
+    def denied(self) -> None:
+        self.ready.set()
 
     def happened(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
         self.state.apply(codec, event, one, frame)
 
     def watching(self, *, live: bool) -> None:
         if live:
-            self.live.set()
+            self.ready.set()
         else:
-            self.live.clear()
+            self.ready.clear()
 
     def resumes(self) -> bool:
         return self._resumes()
@@ -80,6 +83,12 @@ class Feed(Following):
             if frame is not None:
                 for stream in streams:
                     stream.push(frame)
+
+    def end(self) -> None:
+        """End all readers cleanly."""
+        for _, streams in list(self._views.values()):
+            for stream in streams:
+                stream.end()
 
     def _end_all(self, why: str) -> None:
         for view, streams in list(self._views.values()):
@@ -140,7 +149,7 @@ class Feed(Following):
         while True:
             await self._clock.sleep(TICK_SECONDS)
             now = self._clock.monotonic()
-            marks = now >= next_bookmark and self.live.is_set()
+            marks = now >= next_bookmark and self.ready.is_set()
             if marks:
                 next_bookmark = now + BOOKMARK_SECONDS
             for view, streams in list(self._views.values()):

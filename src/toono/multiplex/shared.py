@@ -65,6 +65,11 @@ class Shared:
         self.feeds = feeds
         self._headers = headers
 
+    def end(self) -> None:
+        """End all streams cleanly: the hub stops, and its clients will resume."""
+        for feed in self.feeds.values():
+            feed.end()
+
     def takes(self, call: Call) -> bool:
         """Say whether a call may be answered from what is shared."""
         return (
@@ -86,7 +91,7 @@ class Shared:
         """Return the answer; None where the reader has to ask for itself."""
         feed = self.feeds[Resource(call.group, call.version, call.resource)]
         feed.begin()
-        if feed.refused or not await _within(READY_SECONDS, feed.live):
+        if not await _within(READY_SECONDS, feed.ready) or feed.refused:
             return None
         media_type = _media_type(call, feed)
         if media_type is None or not await self._is_level(call, feed):
@@ -121,15 +126,15 @@ class Shared:
             return True
         level = asyncio.Event()
 
-        def look(_: object) -> None:
+        def look() -> None:
             if feed.state.version >= asked:
                 level.set()
 
-        feed.state.told.append(look)
+        feed.state.moved.append(look)
         try:
             return await _within(LEVEL_SECONDS, level)
         finally:
-            feed.state.told.remove(look)
+            feed.state.moved.remove(look)
 
     def _response(self, media_type: str, *, content: bytes | list[bytes]) -> Response:
         headers = [(b"Content-Type", media_type.encode()), *self._headers]

@@ -76,6 +76,8 @@ class State:
         """History is whole after this version."""
         self.told: list[Callable[[Change], None]] = []
         """Who hears of changes, in order."""
+        self.moved: list[Callable[[], None]] = []
+        """Who waits for a version."""
         self._history: deque[Change] = deque()
         self._size = 0
 
@@ -90,6 +92,7 @@ class State:
         self.entries = {entry.key: entry for entry in entries}
         self._history.clear()
         self._size = 0
+        self._move()
 
     def apply(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
         """Take one event of the cloud's stream; one that is not newer is none."""
@@ -97,13 +100,20 @@ class State:
         if version <= self.version:
             return
         self.version = version
-        if event.type == "BOOKMARK":
-            return
+        if event.type != "BOOKMARK":
+            self._change(codec, event, one, frame)
+        self._move()
+
+    def _move(self) -> None:
+        for look in self.moved:
+            look()
+
+    def _change(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
         entry = Entry(one)
         before = self.entries.pop(entry.key, None)
         if event.type != "DELETED":
             self.entries[entry.key] = entry
-        change = Change(version, event.type, entry, before)
+        change = Change(self.version, event.type, entry, before)
         change.frames[codec.media_type, event.type] = frame
         self._remember(change)
         for tell in self.told:

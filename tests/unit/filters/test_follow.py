@@ -221,3 +221,16 @@ def test_whole_objects_are_asked_for_in_json() -> None:
     assert question.target() == "/apis/x/v1/pools?fieldSelector=a%3Db"
     assert question.target(watch="true").endswith("?fieldSelector=a%3Db&watch=true")
     assert Question("/api/v1/nodes").target() == "/api/v1/nodes"
+
+
+def test_a_link_that_is_back_ends_the_pause() -> None:
+    async def story(scene: Scene) -> None:
+        await wanted(scene)
+        scene.cloud.add(PATH, found("Service", "9", service("web", "near")))
+        await scene.settle()
+        assert not scene.followed.known
+        scene.followed.hurry()
+        await scene.settle()
+        assert scene.followed.known
+
+    play(story)
