@@ -20,7 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from toono.app import DRAIN_SECONDS, Hub, HubSettings
 from toono.cache import documents, hot, received, scopes
 from toono.config.flags import FLAGS, Flag, variable
-from toono.pipeline import forward, limits
+from toono.config.pool import PoolSettings
+from toono.pipeline import bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -53,7 +54,7 @@ METRICS_INTRO = """\
 
 `GET /metrics` on the status listener (10267) answers in the Prometheus text format,
 version 0.0.4. All series are alpha: names and labels may change in any release, and the
-changelog says so.
+changelog says so. `toono_pool_…` are there with `--enable-coordinator` only.
 
 `component` is the product of a client's User-Agent, so it is chosen by clients: beyond
 2,000 different sets of labels a request is counted under `other`.
@@ -191,6 +192,7 @@ async def scraped() -> list[Series]:
             listen=(("127.0.0.1", 0),),
             status_listen=("127.0.0.1", 0),
             yurthub_metrics=True,
+            pool=PoolSettings(endpoints=(("127.0.0.1", 1),), tls=None),
         )
         async with Hub(settings) as hub:
             await hub.back.wait()
@@ -262,6 +264,7 @@ def _of_clients() -> Iterator[Limit]:
     yield "one header line", _bytes(gate.MAX_LINE_BYTES), "431"
     yield "path and query", _bytes(gate.MAX_TARGET_BYTES), "414"
     yield "a head's time", _seconds(wire.head_seconds), "408"
+    yield "a request's body", _bytes(bounded.MAX_BODY_BYTES), "413; none for `proxy`"
     slow = f"{_seconds(wire.body_seconds)} below {wire.body_rate} bytes a second"
     yield "a body that drips", slow, "the connection is closed"
     yield "an idle connection", _seconds(wire.idle_seconds), "it is closed"

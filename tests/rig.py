@@ -44,13 +44,13 @@ async def hub_over(addresses, directory: Path, *, clock=None, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""
     defaults = {
         "tls": None,
+        "node_name": "edge-1",
         "listen": (("127.0.0.1", 0),),
         "status_listen": None,
         "health": QUICK,
     }
     chosen = HubSettings(
         servers=tuple(addresses),
-        node_name="edge-1",
         cache_path=directory,
         **(defaults | settings),
     )

@@ -9,6 +9,7 @@ ToonoError
  |    +-- WireTimeoutError        nothing came within the time allowed
  +-- UpstreamError                no answer can be had from the API servers
  |    +-- UnreachableError        the link or the server is down (breaker agrees)
+ |    |    +-- LinkLostError      it went down after the request was sent
  |    +-- UpstreamLimitError      our own limits on the upstream are reached
  +-- CodecError                   a payload is not what its media type says
  |    +-- CannotTranscodeError    an object has no exact form in another media type
@@ -63,6 +64,10 @@ class UpstreamError(ToonoError):
 
 class UnreachableError(UpstreamError):
     """No API server can be reached: the link or the servers are down."""
+
+
+class LinkLostError(UnreachableError):
+    """The link went down while an answer was awaited: it may have been done."""
 
 
 class UpstreamLimitError(UpstreamError):

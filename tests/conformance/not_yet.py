@@ -4,29 +4,14 @@
 A test fails as soon as one of them is answered as recorded: then its line goes.
 """
 
-DISCOVERY = "serves fewer resources than a cluster, and no storageVersionHash"
 OPENAPI = "has no OpenAPI documents"
 CBOR = "speaks no cbor; it is replayed (toono.testing.replay)"
-CRDS = "puts a CRD's finalizer there at once, and gives conditions no reasons"
 IDENTITY = "knows no callers: no tokens, rights or reviews"
 
 NOT_YET: dict[str, str] = {
-    "discovery-api-legacy": DISCOVERY,
-    "discovery-apis-legacy": DISCOVERY,
-    "discovery-api-aggregated": DISCOVERY,
-    "discovery-apis-aggregated": DISCOVERY,
-    "discovery-apis-aggregated-304": DISCOVERY,
-    "discovery-core-v1": DISCOVERY,
-    "discovery-group-version": DISCOVERY,
-    "discovery-apiextensions": DISCOVERY,
-    "discovery-protobuf": DISCOVERY,
     "openapi-v3-index": OPENAPI,
     "openapi-v3-crontabs": OPENAPI,
     "list-pods-cbor": CBOR,
-    "list-crds-json": CRDS,
-    "list-crds-protobuf": CRDS,
-    "list-crds-table": CRDS,
-    "list-crds-partial": CRDS,
     "list-crontabs-cbor": CBOR,
     "list-secrets-forbidden": IDENTITY,
     "list-pods-unauthorized": IDENTITY,
@@ -37,6 +22,4 @@ NOT_YET: dict[str, str] = {
     "create-selfsubjectaccessreview": IDENTITY,
     "create-selfsubjectreview": IDENTITY,
     "watchlist-pods-cbor": CBOR,
-    "watch-not-watchable": IDENTITY,
-    "after-v2-discovery-apis-aggregated": DISCOVERY,
 }

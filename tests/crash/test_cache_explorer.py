@@ -7,6 +7,7 @@ TOONO_CACHE_STATES any number.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_no_crash_state_says_what_it_must_not(
             verdict = explore(session, scratch / "state", states=EACH, seed=seed)
             assert verdict.bad == [], (name, seed)
             opened += verdict.states
+            shutil.rmtree(live)
         seed += CHUNKS
 
 

@@ -102,6 +102,14 @@ class Cluster:
         )
         await self.server.start(port=port, tls=make_context(files))
 
+    async def aclose(self) -> None:
+        await self.server.aclose()
+
+    @property
+    def seen(self) -> list[str]:
+        """Who each request was from, in order."""
+        return [user.name for user in self.access.seen]
+
     def token(self, account: str, **claims) -> str:
         now = claims.pop("now", self.clock.wall())
         return self.keys.mint("shop", account, now=now, **claims)
@@ -144,8 +152,10 @@ class Site:
         self.hub: Hub
         self._connections = itertools.count(1_000_000)
 
-    def _owner_of(self, client: Address, server: Address) -> Owner:
-        return owner_of(client, server) if self.owner is None else self.owner
+    def _owner_of(
+        self, client: Address, server: Address, uids: frozenset[int]
+    ) -> Owner:
+        return owner_of(client, server, uids) if self.owner is None else self.owner
 
     @asynccontextmanager
     async def running(self, *, clock: Clock | None = None, **settings):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ten secrets go through a hub that logs all it can; nobody finds them afterwards.
+"""Thirteen secrets go through a hub that logs all it can; nobody finds them afterwards.
 
 The hub is a process of its own with --log-level=debug. Looked through are its log, its
 metrics and pages, every refusal that a caller heard, what `toono` prints, and its disk

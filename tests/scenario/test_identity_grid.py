@@ -14,8 +14,10 @@ import pytest
 
 from tests.rig import until
 from tests.scenario.identities import HOST, POD, RESOURCES, Cluster, Site
+from tests.scenario.real_identities import RealCluster
 from tests.scenario.residents import Machine, Resident
 from toono.identity.sockets import Owner
+from toono.testing.real import assets
 
 
 class Person(NamedTuple):
@@ -92,23 +94,22 @@ class Grid(NamedTuple):
     seen: list[str]
 
 
-async def play(directory, machine: Machine) -> Grid:
-    cluster = Cluster(directory)
+async def play(cluster, directory, machine: Machine) -> Grid:
     await cluster.start()
     everybody = people(cluster, machine)
     cloud = await true_answers(cluster, everybody)
     site = Site(cluster, directory / "a", machine=machine)
     other = Site(cluster, directory / "b", machine=machine)
-    cluster.access.seen.clear()
+    before = len(cluster.seen)
     async with site.running(), other.running():
         await until(lambda: site.hub.upstream.online and other.hub.upstream.online)
         online = await all_answers(site, everybody)
-        seen = [user.name for user in cluster.access.seen]
+        seen = cluster.seen[before:]
         for name in ("kubelet", "pod with the right"):
             await all_answers(other, {name: everybody[name]})
         for one in (site, other):
             await one.hub.ahead.idle()
-        await cluster.server.aclose()
+        await cluster.aclose()
         await until(lambda: not (site.hub.upstream.online or other.hub.upstream.online))
         offline = await all_answers(site, everybody)
         cold_before = await all_answers(other, everybody)
@@ -126,7 +127,8 @@ def machine() -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def grid(tmp_path_factory, machine: Machine) -> Grid:
-    return asyncio.run(play(tmp_path_factory.mktemp("grid"), machine))
+    directory = tmp_path_factory.mktemp("grid")
+    return asyncio.run(play(Cluster(directory), directory, machine))
 
 
 CALLERS = (
@@ -162,9 +164,13 @@ def right_offline(grid: Grid, cell) -> bool:
     return shown <= allowed
 
 
-def test_160_of_160_are_right(grid: Grid, capsys) -> None:
+def count_right(grid: Grid) -> int:
     right = sum(grid.online[cell] == grid.cloud[cell] for cell in CELLS)
-    right += sum(right_offline(grid, cell) for cell in CELLS)
+    return right + sum(right_offline(grid, cell) for cell in CELLS)
+
+
+def test_160_of_160_are_right(grid: Grid, capsys) -> None:
+    right = count_right(grid)
     with capsys.disabled():
         print(f" identity grid: {right} of {2 * len(CELLS)}", end=" ")
     assert (right, len(set(CELLS)) * 2) == (160, 160)
@@ -204,3 +210,27 @@ def test_the_node_s_credential_is_shown_for_the_node_alone(grid: Grid) -> None:
         "system:serviceaccount:shop:reader",
         "system:serviceaccount:shop:web",
     }
+
+
+def test_160_of_160_are_right_over_a_real_kube_apiserver(
+    tmp_path, machine: Machine, capsys
+) -> None:
+    programs = assets()
+    if isinstance(programs, str):
+        with capsys.disabled():
+            print(f"\nSKIPPED: the grid over a real API server: {programs}")
+        pytest.skip(f"LOUD: {programs}")
+    cluster = RealCluster(programs, tmp_path)
+    grid = asyncio.run(play(cluster, tmp_path, machine))
+    wrong = [
+        (cell, grid.cloud[cell], grid.online[cell], grid.offline[cell])
+        for cell in CELLS
+        if grid.online[cell] != grid.cloud[cell] or not right_offline(grid, cell)
+    ]
+    assert wrong == []
+    assert count_right(grid) == 160
+    for resource in RESOURCES:
+        reader = ("pod with the right", resource)
+        assert grid.cloud[reader] == grid.offline[reader] == grid.cold[reader] == {200}
+        assert grid.cloud["pod without", resource] == {403}
+        assert grid.cloud["expired token", resource] == {401}

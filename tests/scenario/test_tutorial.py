@@ -118,8 +118,8 @@ def test_the_page_can_be_followed_by_hand(desk: Desk) -> None:
     unknown = desk.type(block("sh", "curl -s -H 'User-Agent: kubelet'"))
     assert unknown == block("json", "{")
     narrower = desk.type(block("sh", "curl -s 'http"))
-    assert '"name":"web-1"' in narrower
-    assert '"name":"web-0"' not in narrower
+    assert '"name": "web-1"' in narrower
+    assert '"name": "web-0"' not in narrower
     hub.kill()
     hub.wait()
     desk.hub()

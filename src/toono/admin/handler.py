@@ -6,7 +6,7 @@ that is the product. Paths under /v1 are YurtHub's.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qs
 
 from toono import __version__
@@ -22,6 +22,7 @@ TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
 JSON: Headers = [(b"Content-Type", b"application/json")]
 Check = Callable[[], bool]
 Note = Callable[[], str]
+Action = Callable[[Request], Awaitable[Response]]
 
 
 class Admin:
@@ -29,7 +30,8 @@ class Admin:
 
     `notes` are what is wrong and no reason to take the hub out of use: text where
     something is, shown by verbose readiness. `pages` are answered as JSON; `tables`
-    stand on the status page.
+    stand on the status page. `actions` answer a POST, and decide for themselves
+    who may ask for it.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Admin:
         notes: Mapping[str, Note] | None = None,
         pages: Mapping[str, Callable[[], object]] | None = None,
         tables: Mapping[str, Callable[[], Rows]] | None = None,
+        actions: Mapping[str, Action] | None = None,
     ) -> None:
         self._tables = tables or {}
         self._notes = notes or {}
         self._pages = pages or {}
+        self._actions = actions or {}
         self._checks = checks
         self._status = status
         self._metrics = metrics
@@ -52,6 +56,8 @@ class Admin:
     async def serve(self, request: Request) -> Response:
         """Answer one request."""
         path, _, query = request.target.decode("latin-1").partition("?")
+        if request.method == "POST" and path in self._actions:
+            return await self._actions[path](request)
         if request.method not in ("GET", "HEAD"):
             return Response(status=405, headers=TEXT, content=b"Method Not Allowed\n")
         if path in ("/livez", "/healthz"):

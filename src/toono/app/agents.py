@@ -35,7 +35,7 @@ async def open_agents(
     clock: Clock,
 ) -> Agents:
     """Read who was kept, and follow what the cloud says of it."""
-    recorder = Recorder(storage.scopes, Policy.of(*settings.agents))
+    recorder = Recorder(storage.scopes, Policy.of(*settings.kept_agents))
     guests = Guests(storage.scopes, recorder.policy)
     storage.scopes.has_room = guests.has_room
 
@@ -43,7 +43,7 @@ async def open_agents(
         recorder.policy = guests.policy = policy
 
     live = LiveAgents(
-        storage.store, storage.scopes, fixed=settings.agents, changed=changed
+        storage.store, storage.scopes, fixed=settings.kept_agents, changed=changed
     )
     await live.open()
     asked = Asked()

@@ -5,8 +5,12 @@ A part that opens adds its lines here, and the root hands them to the status lis
 the metrics and the task runner: a new part changes no other.
 """
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from prometheus_client.registry import Collector
+
+from toono.wire.messages import Request, Response
 
 Rows = Sequence[Mapping[str, object]]
 Gauge = tuple[str, str, Callable[[], float]]
@@ -25,8 +29,14 @@ class Board:
     """Path on the status listener, and what to answer there as JSON."""
     tables: dict[str, Callable[[], Rows]] = field(default_factory=dict)
     """Title on the status page, and the rows under it."""
+    actions: dict[str, Callable[[Request], Awaitable[Response]]] = field(
+        default_factory=dict
+    )
+    """Path on the status listener, and what a POST there does."""
     facts: dict[str, Callable[[], object]] = field(default_factory=dict)
     """Lines of the status page."""
+    series: list[Collector] = field(default_factory=list)
+    """What makes its own series, such as counters, when it is scraped."""
     gauges: list[Gauge] = field(default_factory=list)
     duties: list[tuple[str, Duty]] = field(default_factory=list)
     """Name and coroutine function of what runs from start to drain."""

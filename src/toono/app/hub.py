@@ -8,23 +8,32 @@ listeners are bound; it never waits for the cloud. Drain is the other way round.
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AsyncExitStack
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from toono.admin.handler import Admin
 from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import Agents, open_agents
+from toono.app.alone import open_alone
 from toono.app.board import Board
+from toono.app.discovery import open_discovery
 from toono.app.filters import open_filters
+from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
+from toono.app.lease import open_lease
 from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.node import open_node
+from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
 from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
+from toono.app.sweep import open_sweep
+from toono.app.tree import open_tree
 from toono.cache.answer import Answers
-from toono.identity.sockets import Address, Owner, owner_of
+from toono.cache.watch import Newer
+from toono.identity.sockets import Lookup, owner_of
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -36,6 +45,9 @@ from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.server import Server
 from toono.wire.tls import ClientFiles, Contexts
+
+if TYPE_CHECKING:
+    from toono.app.pooling import Pooling
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +64,7 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Callable[[Address, Address], Owner] = owner_of,
+        owner: Lookup = owner_of,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
@@ -64,6 +76,8 @@ class Hub:
         self.status_address: Listening | None = None
         self.back = asyncio.Event()
         self.metrics = Metrics()
+        self.pooling: Pooling | None = None
+        self._newer = Newer()
 
     async def __aenter__(self) -> Self:
         try:
@@ -80,6 +94,7 @@ class Hub:
         settings, clock, board = self._settings, self._clock, self.board
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
+        open_tree(settings, board, storage, clock=clock, stack=self._stack)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
@@ -92,7 +107,13 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
+        await self._open_pool(storage)
+        self.discovering = await open_discovery(
+            settings, board, self.upstream, clock=clock, stack=self._stack
+        )
         self.chain = await self._make_chain(storage, kept)
+        answers = Answers(self.scopes, settings.node_name)
+        open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -111,6 +132,24 @@ class Hub:
                 "addresses": [f"{host}:{port}" for host, port in self.addresses],
                 "cache": str(storage.directory),
             },
+        )
+
+    async def _open_pool(self, storage: Storage) -> None:
+        """Take part in a pool. Without one nothing of it is even imported."""
+        if self._settings.pool is None:
+            return
+        from toono.app.pooling import open_pool
+
+        self.pooling = await open_pool(
+            self._settings,
+            self._settings.pool,
+            self.board,
+            storage,
+            self.recorder,
+            self.upstream,
+            clock=self._clock,
+            newer=self._newer.tell,
+            stack=self._stack,
         )
 
     def _make_upstream(self) -> Upstream:
@@ -138,16 +177,31 @@ class Hub:
 
     async def _make_chain(self, storage: Storage, kept: Agents) -> Chain:
         settings, clock = self._settings, self._clock
-        answers = Answers(self.scopes, settings.node_name)
+        answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
         forward = Forward(
-            self.upstream, self.recorder, self.documents, clock, meter=meter
+            self.upstream,
+            self.recorder,
+            self.documents,
+            clock,
+            meter=meter,
+            guard=open_guard(settings, self.board, self.upstream),
+            hear=self.discovering.hear,
         )
+        lease = open_lease(settings, self.board, self.upstream, clock=clock)
+        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
-            answers, self.documents, self.upstream, in_flight, clock, self.back
+            answers,
+            self.documents,
+            self.upstream,
+            in_flight,
+            clock,
+            self.back,
+            discovered=self.discovering.document,
+            newer=self._newer,
         )
         return Chain(
             upstream=self.upstream,
@@ -160,10 +214,29 @@ class Hub:
             filters=await open_filters(
                 settings, self.board, storage, kept, forward, local, clock=clock
             ),
+            alone=await open_alone(
+                settings,
+                self.board,
+                storage,
+                self.upstream,
+                rights=self.rights,
+                answers=answers,
+                local=local,
+                clock=clock,
+            ),
             in_flight=in_flight,
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,
+            lease=lease,
+            unchanged=open_node(
+                settings,
+                self.board,
+                self.scopes,
+                self.upstream,
+                clock=clock,
+                marked=lease.recognised,
+            ),
         )
 
     def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
@@ -197,12 +270,15 @@ class Hub:
         self.board.duties.append(("loop-lag", lag.run))
         self._declare_own(lag)
         self.metrics.gauges(self.board.gauges)
+        for series in self.board.series:
+            self.metrics.registry.register(series)
         admin = Admin(
             checks=self.board.checks,
             status=self.status,
             metrics=self.metrics,
             notes=self.board.notes,
             pages=self.board.pages,
+            actions=self.board.actions,
             tables=self.board.tables,
         )
         server = Server(admin.serve, refuse=refuse, clock=self._clock)
@@ -254,6 +330,8 @@ class Hub:
         resource = call.resource if call else ""
         component = call.component if call else ""
         self.metrics.observe((verb, resource, component, route, code), seconds)
+        if self.pooling is not None and call is not None:
+            self.pooling.heard.note(call)
         if call is not None and route == "forward":
             self.asked.note(call, self.recorder.policy, now=self._clock.wall())
 

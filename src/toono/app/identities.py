@@ -9,7 +9,7 @@ from toono.app.settings import HubSettings
 from toono.identity.ahead import Ahead
 from toono.identity.book import Book
 from toono.identity.rights import Rights
-from toono.identity.sockets import Address, Owner
+from toono.identity.sockets import Lookup
 from toono.kube.request import Call
 from toono.pipeline.asking import asker
 from toono.runtime.clock import Clock
@@ -22,7 +22,7 @@ async def open_rights(
     store: Store,
     *,
     clock: Clock,
-    owner: Callable[[Address, Address], Owner],
+    owner: Lookup,
     keeps: Callable[[Call], bool],
 ) -> Rights:
     """Read what is known of identities.
@@ -50,4 +50,19 @@ def ask_ahead(
     """Ask the cloud ahead what callers may read, for as long as the hub runs."""
     ahead = Ahead(rights, asker(upstream), clock=clock)
     board.duties.append(("ask-ahead", ahead.run))
+    board.notes["token-keys"] = lambda: ahead.lacks and f"no caller may {ahead.lacks}"
+    board.gauges.extend(
+        [
+            (
+                "toono_identities",
+                "Identities whose rights are remembered.",
+                lambda: float(rights.book.identities),
+            ),
+            (
+                "toono_token_keys",
+                "Keys by which tokens are checked while cut off.",
+                lambda: float(rights.verifier.keys),
+            ),
+        ]
+    )
     return ahead

@@ -4,12 +4,20 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from toono.autonomy.lease import DURATION_SECONDS, Interception
+from toono.autonomy.reviews import KEPT_SECONDS
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
+from toono.config.pool import PoolSettings
 from toono.filters.approval import OF_THE_DOOR
 from toono.filters.inputs import Surroundings
 from toono.identity.rights import RightsSettings
 from toono.multiplex.shared import Resource
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
+
+LEADER = "leader-yurthub"
+"""The component that a pool's own questions belong to, as YurtHub names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +41,11 @@ class HubSettings:
     """The certificate of the TLS listeners; None: there are none."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
+    lease_interception: Interception = "auto"
+    kubelet_grace: float = DURATION_SECONDS
+    """How long a kubelet may not renew until the hub lets its Lease run out, too."""
+    gc_seconds: float = 7200.0
+    """Between sweeps for what the cloud no longer has; 0: there are none."""
     yurthub_metrics: bool = False
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Of the filters; the node's name is put in."""
@@ -42,3 +55,13 @@ class HubSettings:
     """What all readers of the node share one watch of."""
     correct_addresses: bool = True
     """Offline, this node's endpoints have the addresses that its pods have now."""
+    pool: PoolSettings | None = None
+    writes: WriteTable = field(default_factory=WriteTable)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
+    review_lifetime: float = KEPT_SECONDS
+    """How long a verdict on a caller of the kubelet holds offline; 0: not at all."""
+
+    @property
+    def kept_agents(self) -> tuple[str, ...]:
+        """Components that are kept beside the defaults."""
+        return self.agents if self.pool is None else (*self.agents, LEADER)

@@ -16,7 +16,7 @@ from toono.app.settings import HubSettings
 from toono.cache.documents import Documents
 from toono.cache.scope import Scope
 from toono.cache.scopes import Scopes
-from toono.cache.tree import adopt_tree, read_tree
+from toono.cache.tree import adopt_tree, read_documents, read_tree
 from toono.errors import StoreInUseError, StoreUnavailableError
 from toono.kube.names import GroupResource
 from toono.runtime.clock import Clock
@@ -55,9 +55,9 @@ async def open_storage(
     await scopes.open()
     if isinstance(store, SQLiteStore) and store.opened.damaged:
         scopes.doubt()
-    await _import_tree(scopes, settings.cache_path)
     documents = Documents(store, clock=clock)
     await documents.open()
+    await _import_tree(scopes, documents, settings.cache_path)
     stack.push_async_callback(scopes.aclose)
     board.checks["cache"] = lambda: True
     board.facts["scopes"] = lambda: sum(1 for _ in scopes.all())
@@ -87,11 +87,14 @@ async def _open_store(directory: Path, clock: Clock) -> tuple[Store, Callable[[]
     return store, lambda: store.state
 
 
-async def _import_tree(scopes: Scopes, path: Path) -> None:
+async def _import_tree(scopes: Scopes, documents: Documents, path: Path) -> None:
     """Read in a cache that YurtHub wrote, where nothing of ours is there yet."""
     if any(True for _ in scopes.all()):
         return
     objects = adopt_tree(scopes, await asyncio.to_thread(read_tree, path))
+    kept = await asyncio.to_thread(read_documents, path)
+    for target, (body, seen_at) in kept.items():
+        documents.adopt(target, body, seen_at=seen_at)
     if objects:
         log.info("read in a cache of YurtHub", extra={"objects": objects})
 

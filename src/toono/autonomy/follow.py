@@ -105,6 +105,8 @@ class Follower:
         self._failures = 0
         self.forbidden = False
         """The cloud said 403 when it was last asked."""
+        self.live = False
+        """A watch is open: what was taken last is what the cloud has."""
 
     async def run(self) -> None:
         """List, watch, and come back; ends by cancellation only."""
@@ -162,7 +164,7 @@ class Follower:
             f"{self._followed.target}&watch=true&allowWatchBookmarks=true"
             f"&resourceVersion={self._version}&timeoutSeconds={seconds}"
         )
-        rest = b""
+        rest, self.live = b"", True
         try:
             while piece := await answer.body.read():
                 *lines, rest = (rest + piece).split(b"\n")
@@ -172,6 +174,7 @@ class Follower:
                     if line.strip():
                         self._take(line)
         finally:
+            self.live = False
             answer.body.close()
 
     def _take(self, line: bytes) -> None:

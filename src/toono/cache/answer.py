@@ -21,6 +21,7 @@ from toono.cache.scopes import Scopes
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
+from toono.kube.kinds import built_in
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 
@@ -53,6 +54,19 @@ class Unacceptable(NamedTuple):
     """It is known, but in no form that the caller accepts: 406."""
 
 
+class ServedKind(NamedTuple):
+    """What discovery tells of a resource."""
+
+    kind: str
+    namespaced: bool | None
+    """None where that was not told."""
+
+
+def nothing_known(call: Call) -> ServedKind | None:
+    """Tell nothing of any resource."""
+    return None
+
+
 Accepts = Callable[[Scope], bool]
 """May an answer to the call be made of this scope's rows, in their form?"""
 
@@ -63,6 +77,9 @@ NEVER_ASKED = "nobody on this node asked this question while the link was up"
 ONLY_IN_PART = (
     "only metadata or a table of it was seen while the link was up, not the objects"
 )
+NO_KIND = "nothing that was seen tells of what kind these objects are"
+NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
+NOT_SELECTABLE = "what was kept cannot be selected from so"
 DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
@@ -72,6 +89,8 @@ class Answers:
 
     scopes: Scopes
     node_name: str
+    served: Callable[[Call], ServedKind | None] = nothing_known
+    """Asked where rows cannot tell a kind, or whether a resource has namespaces."""
 
     async def get(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a GET by name: of the scopes that cover it, the newest decides."""
@@ -135,12 +154,36 @@ class Answers:
             rows = {key: rows[key] for key in rows if key[0] == call.namespace}
         try:
             contents = await self._contents(scope, rows)
-            keys = self._selected(scope, call, contents)
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
+        try:
+            keys = self._selected(scope, call, contents)
+        except CodecError as exc:
+            return Unknown(f"{NOT_SELECTABLE}: {exc}")
         if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
+        doubt = "" if keys else self._doubt_of_empty(scope, call)
+        if doubt:
+            return Unknown(doubt)
         return Found(scope, [contents[key] for key in keys], keys)
+
+    def _doubt_of_empty(self, scope: Scope, call: Call) -> str:
+        """Say what forbids to call this question's list empty, "" if nothing does.
+
+        An empty list needs its kind. And a list of one namespace is not known by one
+        of all, unless the resource has namespaces: an API server knows no such path.
+        """
+        known = built_in(call.group, call.resource) or self.served(call)
+        if not scope.kind:
+            if known is None:
+                return NO_KIND
+            group = f"{call.group}/" if call.group else ""
+            scope.kind, scope.api_version = known.kind, f"{group}{call.version}"
+        if not call.namespace or scope.question.namespace:
+            return ""
+        if any(namespace for namespace, _ in scope.rows):
+            return ""
+        return "" if known is not None and known.namespaced else NO_SCOPE
 
     async def definition(self, call: Call) -> bytes | None:
         """Return the CustomResourceDefinition of a call's resource, as stored JSON."""

@@ -92,6 +92,28 @@ class Documents:
             return None
         return document, body
 
+    async def body(self, target: str, content_type: str) -> bytes | None:
+        """Return a document in one form; None where it was not seen, or is damaged."""
+        document = self._known.get(target, {}).get(content_type)
+        if document is None:
+            return None
+        body = await self._store.get(_key(BODY_PREFIX, document))
+        return body if body and _digest(body) == document.digest else None
+
+    def adopt(self, target: str, body: bytes, *, seen_at: float) -> None:
+        """Keep what YurtHub kept of a document, unless more is known of it."""
+        if target in self._known:
+            return
+        document = Document(
+            target=target,
+            content_type=JSON,
+            etag="",
+            seen_at=seen_at,
+            digest=_digest(body),
+            size=len(body),
+        )
+        self.take(document, body)
+
     def take(self, document: Document, body: bytes) -> None:
         """Keep a document; the oldest go where they are too many bytes."""
         before = self._known.get(document.target, {}).get(document.content_type)

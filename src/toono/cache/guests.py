@@ -66,7 +66,7 @@ class Guests:
         sizes: dict[Scope, int] = {}
         for scope in self._scopes.all():
             if self.is_guest(scope.question.component):
-                sizes[scope] = sum(row.size for row in scope.rows.values())
+                sizes[scope] = scope.size
         self.size_bytes, self.count = sum(sizes.values()), len(sizes)
         self._warn()
         limits = self._limits

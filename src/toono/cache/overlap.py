@@ -7,9 +7,9 @@ stead. That does no harm where both say the same, and this module says where not
 knows nothing of stores, nor of when what is written.
 """
 
+from toono.cache.index import name_of
 from toono.cache.scope import Scope
 from toono.kube.names import parse_version
-from toono.kube.selectors import pinned_name
 
 
 def belies(other: Scope, scope: Scope, since: int) -> bool:
@@ -23,8 +23,7 @@ def belies(other: Scope, scope: Scope, since: int) -> bool:
         return False
     if not other.loaded:
         return True
-    question = scope.question
-    name = question.name or pinned_name(question.field_selector)
+    name = name_of(scope.question)
     return any(
         (parse_version(row.resource_version) or 0) > since
         for key, row in other.rows.items()

@@ -35,6 +35,7 @@ from toono.cache.scope import (
     Change,
     Question,
     Reading,
+    RowKey,
     Scope,
     accept_absence,
     accept_list,
@@ -85,6 +86,13 @@ class Recorder:
         if scope is not None and not scope.loaded:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
+
+    def known_names(self, call: Call) -> frozenset[RowKey]:
+        """Return which objects the last complete answer to a list or watch named."""
+        scope = self.scopes.find(question_of(call, expected_form(call)))
+        if scope is None or not scope.loaded:
+            return frozenset()
+        return frozenset(scope.rows)
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""

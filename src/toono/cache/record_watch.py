@@ -11,12 +11,20 @@ bookmark that ends it, and is then a complete list.
 """
 
 import logging
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from toono.cache.forms import form_of, split_form
 from toono.cache.received import expected_form, fits, question_of
 from toono.cache.record import Kept, Recorder, commit_list, describe
-from toono.cache.scope import Reading, Scope, accept_event, accept_list, forget
+from toono.cache.scope import (
+    Reading,
+    RowKey,
+    Scope,
+    accept_event,
+    accept_list,
+    forget,
+)
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
 from toono.kube import status
@@ -30,6 +38,15 @@ BLIND = float("inf")
 """The position of a stream that has lost a frame: no event applies any more."""
 
 
+Loss = Callable[[Collection[RowKey], Collection[RowKey]], frozenset[RowKey]]
+"""Of the names known and the names told: what of a loss must be confirmed."""
+
+
+def no_loss(_: Collection[RowKey], __: Collection[RowKey]) -> frozenset[RowKey]:
+    """Confirm nothing: most kinds may go as they come."""
+    return frozenset()
+
+
 class Fed(NamedTuple):
     """What of the stream may go on to the client."""
 
@@ -39,17 +56,26 @@ class Fed(NamedTuple):
     """What they must wait for: a removal that is not durable yet."""
     ended: bool
     """The watch must end here: its epoch is over."""
+    lost: frozenset[RowKey] = frozenset()
+    """What a burst takes away that must be confirmed first: `resume` says how it
+    went, and returns what may go on then."""
 
 
 class WatchRecording:
     """One watch stream and the scope it feeds."""
 
-    def __init__(self, recorder: Recorder, call: Call, codec: Codec) -> None:
+    def __init__(
+        self, recorder: Recorder, call: Call, codec: Codec, *, loss: Loss = no_loss
+    ) -> None:
         self._scopes = recorder.scopes
         self._call = call
         self._codec = codec
         self._splitter = codec.frames()
         self._torn = False
+        self._loss = loss
+        self._lost: frozenset[RowKey] = frozenset()
+        self._confirmed = False
+        self._later: list[bytes] = []
         as_kind = split_form(expected_form(call))[1]
         self._form = form_of(codec.media_type, as_kind)
         self._scope: Scope | None = self._scopes.ensure(question_of(call, self._form))
@@ -87,9 +113,24 @@ class WatchRecording:
             self._torn = True
             self._lose(exc)
             return Fed(held + piece, None, False)
+        whole = not held and not self._splitter.pending
+        return self._take_all(frames, piece if whole else None)
+
+    def resume(self, *, confirmed: bool) -> Fed:
+        """Go on after a loss was asked about; what was not confirmed ends the watch."""
+        frames, self._later, self._lost = self._later, [], frozenset()
+        if not confirmed:
+            return Fed(b"", None, True)
+        self._confirmed = True
+        return self._take_all(frames, None)
+
+    def _take_all(self, frames: list[bytes], piece: bytes | None) -> Fed:
         kept: Kept = None
-        for frame in frames:
+        for number, frame in enumerate(frames):
             kept = self._take(frame) or kept
+            if self._lost:
+                self._later = frames[number:]
+                return Fed(b"".join(frames[:number]), kept, False, self._lost)
         if self._scope is not None and self._scope.epoch != self._epoch:
             gone = self._codec.write_error(
                 self._codec.write_status(
@@ -97,9 +138,7 @@ class WatchRecording:
                 )
             )
             return Fed(gone, None, True)
-        if not held and not self._splitter.pending:
-            return Fed(piece, kept, False)
-        return Fed(b"".join(frames), kept, False)
+        return Fed(b"".join(frames) if piece is None else piece, kept, False)
 
     def _take(self, frame: bytes) -> Kept:
         scope = self._scope
@@ -158,6 +197,11 @@ class WatchRecording:
             if self._burst_bytes > MAX_BURST_BYTES:
                 self._burst = None
             return None
+        if event.initial_events_end and not self._confirmed:
+            names = [(one.namespace, one.name) for one in self._burst]
+            self._lost = self._loss(scope.rows, names)
+            if self._lost:
+                return None  # `resume` comes back to this frame
         burst, self._burst = self._burst, None
         if event.type != "BOOKMARK" or not event.initial_events_end:
             return None  # a stream without an end to its burst proves no set

@@ -41,6 +41,8 @@ class ScopeRow(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Buckets whose rows nothing points to: a list written ahead, or replaced."""
     columns: bytes = b""
     no_rows: Literal["[]", "null"] = "[]"
+    size: int = 0
+    """Bytes of its objects when this was written: a few more or less by now."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -98,6 +100,7 @@ def row_of(scope: Scope, garbage: tuple[int, ...] = ()) -> ScopeRow:
         garbage=garbage,
         columns=scope.columns,
         no_rows=scope.no_rows,
+        size=scope.size,
     )
 
 

@@ -99,6 +99,8 @@ class Scope:
     """False once a change was not taken by the store: the next one writes it whole."""
     loaded: bool = True
     """False from a restart until the rows' index has been read from the store."""
+    stored_size: int = 0
+    """Bytes of its objects until then, as its own row says."""
     dropped: bool = False
     """Given up: who still feeds it feeds nothing."""
 
@@ -109,6 +111,13 @@ class Scope:
         return Reading(
             consistent, self.version, self.epoch, self.serial, known_epoch, seen
         )
+
+    @property
+    def size(self) -> int:
+        """Bytes of its objects, in memory or not."""
+        if not self.loaded:
+            return self.stored_size
+        return sum(row.size for row in self.rows.values())
 
     @property
     def age_order(self) -> tuple[int, int]:

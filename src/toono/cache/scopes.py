@@ -8,10 +8,11 @@ it belongs to the event loop: no rule ever waits for a disk.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from toono.cache.hot import Hot
+from toono.cache.index import Index
 from toono.cache.overlap import belies
 from toono.cache.persist import Keeper
 from toono.cache.rows import (
@@ -28,7 +29,6 @@ from toono.cache.rows import (
 from toono.cache.scope import Change, Question, Row, RowKey, Scope, forget, name_hash
 from toono.errors import CodecError
 from toono.kube.names import parse_version
-from toono.kube.selectors import pinned_name
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Store
@@ -44,15 +44,6 @@ MAX_BYTES = 256 * 1024 * 1024
 FLUSH_SECONDS = 5.0
 FIRST = "kubelet"
 """The component whose data is the last to go: without it no pod runs."""
-
-
-@dataclass(slots=True)
-class Family:
-    """A component's scopes of one resource: of all names, and by the one they name."""
-
-    questions: dict[Question, Scope] = field(default_factory=dict)
-    wide: list[Scope] = field(default_factory=list)
-    named: dict[str, list[Scope]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,13 +66,11 @@ class Scopes:
         self._keeper = Keeper(
             store, clock=clock, contents=self.contents, lost=self._lost, kept=self._keep
         )
-        self._families: dict[tuple[str, str, str], Family] = {}
-        self._askers: dict[tuple[str, str], list[str]] = {}
+        self._index = Index()
         self._high_water: dict[tuple[str, str], int] = {}
         self._loading: dict[int, asyncio.Task[None]] = {}
         self._next_id = 1
         self._flusher: asyncio.Task[None] | None = None
-        self._count = 0
         self.epoch = 0
         self.counters = Counters()
         self.has_room: Callable[[str], bool] = lambda _: True
@@ -115,9 +104,10 @@ class Scopes:
             imported=row.imported,
             confirmed_at=row.confirmed_at,
             digest=row.digest,
+            stored_size=row.size,
             loaded=False,
         )
-        self._place(scope)
+        self._index.place(scope)
         self._next_id = max(self._next_id, number + 1)
         if row.epoch > self.epoch:
             self.epoch = row.epoch
@@ -145,30 +135,21 @@ class Scopes:
 
     def find(self, question: Question) -> Scope | None:
         """Return the scope of exactly this question."""
-        family = self._families.get((question[0], question[1], question[3]))
-        return family.questions.get(question) if family else None
+        return self._index.find(question)
 
     def about(
         self, component: str, group: str, resource: str, name: str
     ) -> Sequence[Scope]:
         """Return a component's scopes of all names, and those of `name` if it is set."""
-        family = self._families.get((component, group, resource))
-        if family is None:
-            return ()
-        named = family.named.get(name)
-        return family.wide if named is None else [*named, *family.wide]
+        return self._index.about(component, group, resource, name)
 
     def of_all(self, group: str, resource: str, name: str) -> Sequence[Scope]:
         """Return the same of every component of the node."""
-        found: list[Scope] = []
-        for component in self._askers.get((group, resource), ()):
-            found += self.about(component, group, resource, name)
-        return found
+        return self._index.of_all(group, resource, name)
 
     def all(self) -> Iterable[Scope]:
         """Return every scope, by component and resource."""
-        for family in self._families.values():
-            yield from family.questions.values()
+        return self._index.all()
 
     def ensure(self, question: Question) -> Scope | None:
         """Return the question's scope, new if need be; None beyond the limits."""
@@ -182,32 +163,16 @@ class Scopes:
         bucket = self._keeper.new_bucket()
         scope = Scope(self._next_id, question, bucket, epoch=self.epoch)
         self._next_id += 1
-        self._place(scope)
+        self._index.place(scope)
         return scope
 
     def _full(self) -> bool:
-        return self._count >= MAX_SCOPES or self.size_bytes >= MAX_BYTES
+        return self._index.count >= MAX_SCOPES or self.size_bytes >= MAX_BYTES
 
     @property
     def size_bytes(self) -> int:
         """Bytes of all objects remembered, in memory or not."""
-        return sum(row.size for scope in self.all() for row in scope.rows.values())
-
-    def _place(self, scope: Scope) -> None:
-        self._count += 1
-        question = scope.question
-        place = (question.component, question.group, question.resource)
-        family = self._families.get(place)
-        if family is None:
-            family = self._families[place] = Family()
-            askers = self._askers.setdefault((question.group, question.resource), [])
-            askers.append(question.component)
-        family.questions[question] = scope
-        name = question.name or pinned_name(question.field_selector)
-        if name:
-            family.named.setdefault(name, []).append(scope)
-        else:
-            family.wide.append(scope)
+        return sum(scope.size for scope in self.all())
 
     def doubt(self) -> None:
         """Hold every scope for incomplete: rows may be lost, or old."""
@@ -229,8 +194,7 @@ class Scopes:
 
         The cloud has listed some of it: an older file could now only show a ghost.
         """
-        family = self._families.get((question[0], question[1], question[3]))
-        for scope in list(family.wide) if family else ():
+        for scope in self.about(question[0], question[1], question[3], ""):
             if scope.imported and scope.rows:
                 deletes = tuple(scope.rows)
                 scope.rows, scope.digest = {}, 0
@@ -272,31 +236,25 @@ class Scopes:
 
     def _is_belied(self, scope: Scope) -> bool:
         """Say whether another scope would answer what this one's version denies."""
-        question, since = scope.question, self._keeper.stored_version(scope)
-        name = question.name or pinned_name(question.field_selector)
-        others = (
-            self.of_all(question.group, question.resource, name)
-            if name
-            else self._of_resource(question.group, question.resource)
-        )
+        since = self._keeper.stored_version(scope)
+        others = self._index.beside(scope)
         return any(one is not scope and belies(one, scope, since) for one in others)
-
-    def _of_resource(self, group: str, resource: str) -> Iterator[Scope]:
-        for component in self._askers.get((group, resource), ()):
-            yield from self._families[component, group, resource].questions.values()
 
     def _keep_to_budget(self, component: str, newest: Scope) -> None:
         """Empty a component's oldest scopes until the rest is within its budget."""
         scopes = [one for one in self.all() if one.question.component == component]
-        sizes = {one.id: sum(r.size for r in one.rows.values()) for one in scopes}
-        left = sum(sizes.values()) - BUDGETS[component]
+        left = sum(one.size for one in scopes) - BUDGETS[component]
         for scope in sorted(scopes, key=lambda one: one.confirmed_at):
-            if left > 0 and scope is not newest and scope.rows:
-                left -= sizes[scope.id]
+            size = scope.size
+            if left > 0 and scope is not newest and size:
+                left -= size
                 self.empty(scope)
 
     def empty(self, scope: Scope) -> None:
         """Give up what a scope holds: its question is unknown again."""
+        if not scope.loaded:
+            self.drop(scope)  # what it holds is known to the store alone
+            return
         deletes = tuple(scope.rows)
         scope.rows, scope.digest = {}, 0
         forget(scope)
@@ -310,11 +268,7 @@ class Scopes:
             return False
         for key in scope.rows:
             self._hot.drop((scope.id, key))
-        family = self._families[scope.question[0], scope.question[1], scope.question[3]]
-        del family.questions[scope.question]
-        for some in (family.wide, *family.named.values()):
-            some[:] = [one for one in some if one is not scope]
-        self._count -= 1
+        self._index.remove(scope)
         return True
 
     def _enter_epoch(self, scope: Scope) -> None:

@@ -8,22 +8,27 @@
 A file counts if it is a plain one, parses, is named as it says, and is what the
 manifest beside it says, if there is one. Where a `tmp_` backup stands beside a whole
 file the higher resourceVersion wins. YurtHub keeps neither the question nor its
-version, and a copy of our own database may lag behind it: what is read is *imported*.
-It shows what is there, proves no absence, and is replaced by the first answer from
-the cloud. Nothing here ever stops a start.
+version: what is read is *imported*. It shows what is there, proves no absence, and is
+replaced by the first answer from the cloud. Only where a folder is exactly what our own
+manifest says are its questions complete again. Nothing here ever stops a start.
 """
 
 import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from toono.cache.forms import JSON, PARTIAL, form_of
+import msgspec
+
+from toono.cache.documents import MAX_DOCUMENT_BYTES
+from toono.cache.forms import JSON, PARTIAL, form_of, split_form
 from toono.cache.received import MAX_OBJECT_BYTES, fits
 from toono.cache.scope import Change, Question, Row, name_hash
 from toono.cache.scopes import Scopes
+from toono.cache.tree_beside import DOCUMENTS
 from toono.cache.tree_layout import (
     BACKUP,
     OWN,
@@ -37,9 +42,11 @@ from toono.cache.tree_manifest import (
     NAME,
     FileFact,
     Manifest,
+    ScopeFact,
     decode,
     is_sound,
 )
+from toono.cache.tree_restore import restore
 from toono.codec.base import Object, Single
 from toono.codec.json import JSONCodec
 from toono.errors import CodecError
@@ -59,6 +66,8 @@ class Found(NamedTuple):
     form: str
     singles: list[Single]
     list_kind: str
+    proven: tuple[ScopeFact, ...] = ()
+    """Questions that the manifest tells of, where all files are as it notes them."""
 
 
 class Place(NamedTuple):
@@ -68,6 +77,7 @@ class Place(NamedTuple):
     folder: Path
     partial: bool
     facts: Mapping[str, FileFact]
+    name: str
 
 
 Best = dict[tuple[str, str], Single]
@@ -77,19 +87,45 @@ def read_tree(path: Path) -> list[Found]:
     """Return what a tree below `path` holds; empty where there is none. Blocks."""
     manifest = read_manifest(path) or Manifest()
     best: dict[tuple[Resource, str], Best] = {}
-    files = 0
+    whole: set[str] = set()
+    left = MAX_FILES
     for place in _places(path, manifest):
-        for file in _files(place.folder, MAX_DEPTH):
-            files += 1
-            if files > MAX_FILES:
-                log.warning("more files than are read in", extra={"path": str(path)})
-                return _found(best, manifest)
-            single = _read(file, place)
-            resource = single and _resource(place, single)
-            if single is not None and resource is not None:
-                form = form_of(JSON, PARTIAL if place.partial else "")
-                _keep(best.setdefault((resource, form), {}), single)
-    return _found(best, manifest)
+        files = list(islice(_files(place.folder, MAX_DEPTH), left + 1))
+        if len(files) > left:
+            log.warning("more files than are read in", extra={"path": str(path)})
+            break
+        left -= len(files)
+        as_noted = [_take(file, place, best) for file in files]
+        if all(as_noted) and len(as_noted) == len(place.facts):
+            whole.add(place.name)
+    return _found(best, manifest, whole)
+
+
+def read_documents(path: Path) -> dict[str, tuple[bytes, float]]:
+    """Return documents that YurtHub kept, with the time of each, by path. Blocks."""
+    found: dict[str, tuple[bytes, float]] = {}
+    for target, name in DOCUMENTS.items():
+        try:
+            content = _content(path / name, MAX_DOCUMENT_BYTES)
+            written_at = (path / name).lstat().st_mtime
+            msgspec.json.decode(content or b"", type=dict[str, msgspec.Raw])
+        except (OSError, msgspec.DecodeError):
+            continue
+        if content and len(content) <= MAX_DOCUMENT_BYTES:
+            found[target] = content, written_at
+    return found
+
+
+def _take(file: Path, place: Place, best: dict[tuple[Resource, str], Best]) -> bool:
+    """Take what a file holds, if it counts; say whether it is as the manifest says."""
+    single = _read(file, place)
+    resource = single and _resource(place, single)
+    if single is None or resource is None:
+        return False
+    form = form_of(JSON, PARTIAL if place.partial else "")
+    _keep(best.setdefault((resource, form), {}), single)
+    fact = place.facts.get("/".join(file.relative_to(place.folder).parts))
+    return fact is not None and fact.resource_version == single.object.resource_version
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -102,15 +138,26 @@ def read_manifest(path: Path) -> Manifest | None:
 
 
 def _found(
-    best: Mapping[tuple[Resource, str], Best], manifest: Manifest
+    best: Mapping[tuple[Resource, str], Best], manifest: Manifest, whole: set[str]
 ) -> list[Found]:
-    kinds = {folder_of(one.question): one.list_kind for one in manifest.scopes}
+    noted: dict[tuple[Resource, str], list[ScopeFact]] = {}
+    for fact in manifest.scopes:
+        form = form_of(JSON, split_form(fact.question.media_type)[1])
+        noted.setdefault((Resource(*fact.question[:4]), form), []).append(fact)
     found = []
-    for (resource, form), singles in best.items():
-        first = next(iter(singles.values()))
-        folder = folder_of(Question(*resource, "", "", "", "", form))
-        list_kind = kinds.get(folder) or first.kind + "List"
-        found.append(Found(resource, form, list(singles.values()), list_kind))
+    for key in dict.fromkeys((*best, *noted)):
+        resource, form = key
+        singles, facts = best.get(key, {}), noted.get(key, [])
+        folder = "/".join(folder_of(Question(*resource, "", "", "", "", form)) or ())
+        if folder not in whole or len(singles) != len(manifest.files.get(folder, ())):
+            facts = []
+        if not (singles or facts):
+            continue
+        kind = next((single.kind for single in singles.values()), "")
+        list_kind = next((one.list_kind for one in noted.get(key, [])), kind + "List")
+        found.append(
+            Found(resource, form, list(singles.values()), list_kind, tuple(facts))
+        )
     return found
 
 
@@ -125,7 +172,7 @@ def _places(path: Path, manifest: Manifest) -> Iterator[Place]:
                 parts = (*folder.relative_to(path).parts, inner.name)
                 name = "/".join(parts if partial else parts[:-1])
                 facts = manifest.files.get(name, _NONE)
-                yield Place(component.name, inner, partial, facts)
+                yield Place(component.name, inner, partial, facts, name)
 
 
 def _keep(known: dict[tuple[str, str], Single], single: Single) -> None:
@@ -209,7 +256,10 @@ def _resource(place: Place, single: Single) -> Resource | None:
 def adopt_tree(scopes: Scopes, found: list[Found]) -> int:
     """Make imported scopes of what was read; return how many objects."""
     objects = 0
-    for resource, form, singles, list_kind in found:
+    for resource, form, singles, list_kind, proven in found:
+        restore(scopes, proven, singles)
+        if not singles:
+            continue
         question = Question(*resource, "", "", "", "", form)
         if scopes.find(question) is not None:
             continue  # what the cloud said since is newer than any file

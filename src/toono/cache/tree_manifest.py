@@ -5,8 +5,8 @@ The manifest is written after the files it names are on the disk, so a file may 
 newer than it says and never older: one that is there, at the version named, with
 another sum, is damaged. What it does not name was written since, or by YurtHub.
 
-Of completeness it proves nothing. The tree lags behind the database, so what went
-away since is in neither; a rebuilt scope shows what is there and denies nothing.
+The tree lags behind the database: what a question is told to have held, it held at the
+version that stands beside it. Its files prove it only if all are there as noted.
 """
 
 import zlib
@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from toono.cache.scope import Question
+from toono.codec.base import Style
 from toono.kube.names import newer
 
 NAME = "scopes.json"
@@ -43,6 +44,8 @@ class ScopeFact(msgspec.Struct, frozen=True, kw_only=True):
     question: Question
     kind: str
     list_kind: str
+    api_version: str = ""
+    style: Style = "typed"
     version: int
     epoch: int
     complete: bool

@@ -15,13 +15,32 @@ MIN_WATCH_SECONDS = 1800.0
 """An API server's --min-request-timeout: a watch that names no time lasts 1x to 2x."""
 
 
+class Newer:
+    """Ends held watches of a resource of which something newer came while cut off:
+    their clients resume, and are told."""
+
+    def __init__(self) -> None:
+        self._events: dict[tuple[str, str], asyncio.Event] = {}
+
+    def of(self, group: str, resource: str) -> asyncio.Event:
+        """Return what is set when there is something newer than now."""
+        return self._events.setdefault((group, resource), asyncio.Event())
+
+    def tell(self, group: str, resource: str) -> None:
+        """Say that there is."""
+        event = self._events.pop((group, resource), None)
+        if event is not None:
+            event.set()
+
+
 class HeldWatch:
     """The body of a watch that the hub answers itself.
 
     `first` is all that is known at the start, `bookmark` the frame that repeats the
     scope's version (None where the client did not ask, or is ahead of the scope).
     It ends when `over` is set, `spread()` seconds later, so that the clients of one
-    node do not all come back to the cloud in one instant.
+    node do not all come back to the cloud in one instant; and at once when `newer` is:
+    there is more to be had here.
     """
 
     length: int | None = None
@@ -33,6 +52,7 @@ class HeldWatch:
         bookmark: bytes | None,
         seconds: float,
         over: asyncio.Event,
+        newer: asyncio.Event | None = None,
         spread: Callable[[], float],
         clock: Clock,
     ) -> None:
@@ -40,6 +60,7 @@ class HeldWatch:
         self._bookmark = bookmark
         self._until = clock.monotonic() + seconds
         self._over = over
+        self._newer = newer or asyncio.Event()
         self._spread = spread
         self._clock = clock
         self._closed = False
@@ -63,25 +84,26 @@ class HeldWatch:
                 return self._bookmark
             self._closed = True
             return b""
-        if left > 0:
+        if left > 0 and self._over.is_set():
             await self._clock.sleep(self._spread())
         self._closed = True
         return b""
 
     async def _is_over(self, seconds: float) -> bool:
         """Wait for the end of being cut off, at most `seconds`."""
-        if self._over.is_set():
+        if self._over.is_set() or self._newer.is_set():
             return True
         nap = spawn(self._clock.sleep(seconds), name="held-watch-nap")
         end = spawn(_wait(self._over), name="held-watch-end")
+        news = spawn(_wait(self._newer), name="held-watch-news")
         closing = self._waiting = asyncio.get_running_loop().create_future()
         try:
-            first = (nap, end, closing)
+            first = (nap, end, news, closing)
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiting = None
-            await cancel_and_wait(nap, end)
-        return self._over.is_set()
+            await cancel_and_wait(nap, end, news)
+        return self._over.is_set() or self._newer.is_set()
 
     def close(self) -> None:
         self._closed = True

@@ -16,8 +16,10 @@ class Lazy(click.Group):
         "demo",
         "check",
         "cache",
+        "spool",
         "who",
         "api-resources",
+        "pool",
         "node-setup",
         "version",
     )
@@ -45,8 +47,10 @@ def toono() -> None:
       toono check                    what is missing on this machine
       toono run                      serve this node
       toono cache ls                 what is remembered
+      toono spool ls                 what waits to be sent
       toono who 4242                 what a process may read while cut off
       toono api-resources            what the cluster serves
+      toono pool status              this node's part in its pool
     """
 
 

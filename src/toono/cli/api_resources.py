@@ -3,21 +3,27 @@
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from toono.errors import UpstreamError
+from toono.pipeline.discovering import FILE
 from toono.restmapper import (
     DiscoveryUnavailableError,
+    MapperSettings,
     RESTMapper,
     RESTMapping,
     Scope,
 )
+from toono.restmapper.persist import identity_in
 from toono.restmapper.transports.relay import RelayTransport
 from toono.wire.client import Origin
 from toono.wire.messages import Answer
@@ -29,15 +35,30 @@ WIDE = (*COLUMNS, "VERBS", "CATEGORIES")
 
 @click.command()
 @click.option("--server", default=DEFAULT, show_default=True, envvar="TOONO_SERVER")
+@click.option(
+    "--disk-cache-path",
+    type=click.Path(path_type=Path),
+    default=Path("/etc/kubernetes/cache"),
+    show_default=True,
+    envvar="TOONO_DISK_CACHE_PATH",
+    help="Read what was kept here where no hub answers.",
+)
 @click.option("--api-group", help='Only this group; "" is the core group.')
 @click.option(
     "-o", "output", type=click.Choice(["text", "wide", "json"]), default="text"
 )
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds.")
-def command(server: str, api_group: str | None, output: str, timeout: float) -> None:
+def command(
+    server: str,
+    disk_cache_path: Path,
+    api_group: str | None,
+    output: str,
+    timeout: float,
+) -> None:
     """List the resources that are served, asked of a hub or any plain HTTP URL.
 
-    Exit 1 where something cannot be told; what is known is listed all the same.
+    A hub that is cut off tells what it knows. Where no hub runs, what it kept is
+    listed. Exit 1 where something cannot be told; what is known is listed all the same.
 
     \b
     Examples:
@@ -45,7 +66,10 @@ def command(server: str, api_group: str | None, output: str, timeout: float) -> 
       toono api-resources --api-group apps -o wide
       toono api-resources -o json --server http://127.0.0.1:8001
     """
+    logging.getLogger("toono").addHandler(logging.NullHandler())  # it is said below
     found, problem = asyncio.run(_ask(server, timeout))
+    if problem and not found:
+        found, problem = _kept(disk_cache_path, problem)
     shown = [one for one in found if api_group in (None, one.resource.group)]
     if output == "json":
         click.echo(json.dumps([_told(one) for one in shown], indent=2))
@@ -64,10 +88,36 @@ async def _ask(server: str, timeout: float) -> tuple[list[RESTMapping], str]:
         try:
             await mapper.load(timeout=timeout)
         except DiscoveryUnavailableError as exc:
-            problem = str(exc)
+            problem = _sentence(server, exc, mapper.snapshot.generation == 0)
         finally:
             await mapper.aclose()
         return list(mapper.snapshot.all_mappings()), problem
+
+
+def _sentence(server: str, exc: DiscoveryUnavailableError, all_of_it: bool) -> str:
+    if not all_of_it:
+        return f"{server}: {exc}"
+    reason = exc.reason.partition("; ")[0].partition(": ")[2]
+    if reason.startswith("HTTP"):
+        return f"{server} answers {reason}: it knows nothing of what is served"
+    return f"no hub answers at {server} ({reason.rpartition('] ')[2]})"
+
+
+def _kept(directory: Path, problem: str) -> tuple[list[RESTMapping], str]:
+    """What a hub kept here, and what there is to say of it."""
+    file = directory / FILE
+    identity = identity_in(file)
+    if identity is None:
+        return [], f"{problem}, and nothing is kept in {file}"
+
+    async def nobody(target: str, headers: Mapping[str, str]) -> Answer:
+        raise UpstreamError("nobody is asked")
+
+    settings = MapperSettings(file=file, identity=identity)
+    mapper = RESTMapper(RelayTransport(nobody), settings=settings)
+    found = list(mapper.snapshot.all_mappings())
+    click.echo(f"toono: {problem}; this is what was kept in {file}", err=True)
+    return found, ""
 
 
 @asynccontextmanager

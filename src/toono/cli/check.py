@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from toono.cache.tree_layout import OWN
+from toono.cache.tree_manifest import NAME
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.node import Identity, identify
 from toono.config.options import Options
@@ -100,7 +102,7 @@ def _directory(path: Path) -> Iterator[Finding]:
             f"--disk-cache-path: {path} cannot be written by this user: what is"
             " remembered would be lost at a restart",
         )
-    if path.is_dir():
+    if path.is_dir() and not path.joinpath(*OWN, NAME).exists():
         known = [one.name for one in path.iterdir() if one.name != "_internal"]
         if known:
             yield Finding(

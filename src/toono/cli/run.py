@@ -10,10 +10,13 @@ from typing import Any
 import click
 
 from toono.app import Hub, HubSettings
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.filter_options import filters_off, shared_of, surroundings_of
 from toono.config.node import identify
-from toono.config.options import Options
+from toono.config.options import Options, interception_of
+from toono.config.pool import pool_of
 from toono.config.rights import rights_of
 from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
@@ -78,7 +81,20 @@ def settings_of(options: Options) -> HubSettings:
         filters_off=filters_off(options),
         shared=shared_of(options),
         correct_addresses=options.flag("correct-endpoints"),
+        lease_interception=interception_of(options),
+        gc_seconds=60.0 * options.number("gc-frequency"),
+        kubelet_grace=options.number("kubelet-health-grace-period"),
         yurthub_metrics=options.flag("yurthub-metrics"),
+        pool=pool_of(options, cloud_ca=identity.files.ca),
+        writes=WriteTable(
+            events=options.text("events-while-offline"),
+            statuses=options.text("status-while-offline"),
+        ),
+        spool=SpoolSettings(
+            max_writes=int(options.number("spool-max-writes")),
+            max_bytes=int(options.number("spool-max-mebibytes")) * 1024 * 1024,
+        ),
+        review_lifetime=options.number("review-lifetime"),
         health=HealthSettings(
             up_after=int(options.number("heartbeat-healthy-threshold")),
             interval=options.number("heartbeat-interval-seconds"),

@@ -96,6 +96,8 @@ def join_partial_list(
     of_item = f'{{"kind":"{KIND}","apiVersion":"{api_version}",'.encode()
     head = f'{{"kind":"{LIST_KIND}","apiVersion":"{api_version}","metadata":'.encode()
     body = b",".join(of_item + item[1:] for item in items)
+    if not body:  # Go's nil slice, to which items would have been appended
+        return [head, page_json(page), b',"items":null}\n']
     return [head, page_json(page), b',"items":[', body, b"]}\n"]
 
 

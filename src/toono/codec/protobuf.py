@@ -199,6 +199,15 @@ class ProtobufCodec:
         return found.default
 
 
+def unwrap(body: bytes) -> tuple[str, str, bytes]:
+    """Return (kind, apiVersion, the object's bytes) of a body that a client sent.
+
+    Unlike `read_single` it asks for nothing within: what is sent has no version yet.
+    """
+    opened = _open(body)
+    return opened.kind, opened.api_version, body[opened.start : opened.end]
+
+
 class _Opened(NamedTuple):
     """The content of an envelope: the object's bytes are [start, end)."""
 

@@ -22,10 +22,9 @@ class Flag(NamedTuple):
     comes: str = ""
 
 
-_POOL = "the pool"
 _IDENTITY = "certificates and identity"
 _AUTONOMY = "autonomy"
-_FILTERS = "filters and shared watches"
+_HUBS = "a listener for other hubs"
 
 FLAGS: tuple[Flag, ...] = (
     Flag(
@@ -47,7 +46,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
-    Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
+    Flag("node-ip", "text", "", "address of this node", "Node", _HUBS),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
     Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
@@ -57,7 +56,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("serve-port", "integer", 10267, "of the hub's own endpoints", "Listeners"),
     Flag("proxy-secure-port", "integer", 10268, "for pods, over TLS", "Listeners"),
-    Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _FILTERS),
+    Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _HUBS),
     Flag("enable-dummy-if", "flag", True, "dummy interface", "Listeners", _IDENTITY),
     Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners", _IDENTITY),
     Flag("dummy-if-ip", "text", "", "its address", "Listeners", _IDENTITY),
@@ -104,15 +103,14 @@ FLAGS: tuple[Flag, ...] = (
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
     Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
-    Flag("gc-frequency", "integer", 120, "minutes", "Cache", _AUTONOMY),
     Flag(
-        "root-dir",
-        "text",
-        "/var/lib/yurthub",
-        "of certificates",
-        "Bootstrap",
-        _IDENTITY,
+        "gc-frequency",
+        "integer",
+        120,
+        "minutes between sweeps for what the cloud no longer has; 0: none",
+        "Cache",
     ),
+    Flag("root-dir", "text", "/var/lib/yurthub", "of certificates", "Bootstrap"),
     Flag(
         "bootstrap-mode",
         "text",
@@ -132,7 +130,44 @@ FLAGS: tuple[Flag, ...] = (
         _IDENTITY,
     ),
     Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
-    Flag("kubelet-health-grace-period", "duration", 40.0, "", "Autonomy", _AUTONOMY),
+    Flag(
+        "events-while-offline",
+        "text",
+        "spool",
+        "events written while cut off: spool (kept, sent in order later) or 503",
+        "Autonomy",
+    ),
+    Flag(
+        "status-while-offline",
+        "text",
+        "503",
+        "a kubelet's status patches while cut off: 503, or spool (the newest is kept)",
+        "Autonomy",
+    ),
+    Flag("spool-max-writes", "integer", 10000, "that wait for the link", "Autonomy"),
+    Flag("spool-max-mebibytes", "integer", 16, "that wait for the link", "Autonomy"),
+    Flag(
+        "review-lifetime",
+        "duration",
+        86400.0,
+        "how long a verdict on a caller of the kubelet holds while cut off; 0s: never",
+        "Autonomy",
+    ),
+    Flag(
+        "lease-interception",
+        "text",
+        "auto",
+        "who renews the node's Lease: auto (the hub, where the kubelet renews through"
+        " it and nobody else does), always, never",
+        "Autonomy",
+    ),
+    Flag(
+        "kubelet-health-grace-period",
+        "duration",
+        40.0,
+        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "Autonomy",
+    ),
     Flag("enable-resource-filter", "flag", True, "answers are filtered", "Filters"),
     Flag("disabled-resource-filters", "list", (), "filters, or *", "Filters"),
     Flag("enable-node-pool", "flag", True, "pools are NodePools", "Filters"),
@@ -150,27 +185,88 @@ FLAGS: tuple[Flag, ...] = (
         "offline, endpoints of this node have the addresses that its pods have now",
         "Filters",
     ),
+    Flag("share-watches", "flag", True, "resources are read once for all", "Filters"),
+    Flag("host-control-plane-address", "text", "", "", "Filters", "local mode"),
+    Flag("enable-coordinator", "flag", False, "take part in a pool", "Pool"),
+    Flag(
+        "coordinator-storage-addr",
+        "list",
+        (),
+        "members of the pool's etcd, comma separated: https://10.0.0.5:12379",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-storage-prefix",
+        "text",
+        "/registry",
+        "of all keys in the pool's etcd, as an API server over it has it",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-ca-file",
+        "text",
+        "",
+        "CA of the pool's etcd. Default: yurt-coordinator-ca.crt in"
+        " <root-dir>/yurtcoordinator",
+        "Pool",
+    ),
+    Flag(
+        "coordinator-cert-file",
+        "text",
+        "",
+        "this hub's certificate for it. Default: yurt-coordinator-yurthub-client.crt"
+        " there",
+        "Pool",
+    ),
+    Flag("coordinator-key-file", "text", "", "its key, likewise", "Pool"),
+    Flag(
+        "coordinator-server-addr",
+        "text",
+        "",
+        "taken, has no effect: the pool's etcd is asked itself",
+        "Pool",
+    ),
     Flag(
         "pool-scope-resources",
         "list",
         (),
-        "GROUP/VERSION/RESOURCE read once for all, beside services, endpoint slices and"
-        " nodes",
-        "Filters",
+        "what the leader writes for all, beside services and endpointslices:"
+        " Group/Version/Resource",
+        "Pool",
     ),
-    Flag("share-watches", "flag", True, "resources are read once for all", "Filters"),
-    Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
-    Flag("enable-coordinator", "flag", False, "", "Pool", _POOL),
-    Flag("coordinator-server-addr", "text", "", "", "Pool", _POOL),
-    Flag("coordinator-storage-addr", "text", "", "", "Pool", _POOL),
-    Flag("coordinator-storage-prefix", "text", "/registry", "", "Pool", _POOL),
-    Flag("leader-elect", "flag", True, "", "Pool", _POOL),
-    Flag("leader-elect-lease-duration", "duration", 15.0, "", "Pool", _POOL),
-    Flag("leader-elect-renew-deadline", "duration", 10.0, "", "Pool", _POOL),
-    Flag("leader-elect-retry-period", "duration", 2.0, "", "Pool", _POOL),
-    Flag("leader-elect-resource-lock", "text", "leases", "", "Pool", _POOL),
-    Flag("leader-elect-resource-name", "text", "yurthub", "", "Pool", _POOL),
-    Flag("leader-elect-resource-namespace", "text", "kube-system", "", "Pool", _POOL),
+    Flag("leader-elect", "flag", True, "this hub may lead its pool", "Pool"),
+    Flag(
+        "leader-elect-lease-duration",
+        "duration",
+        15.0,
+        "until a leader that is silent is followed by another",
+        "Pool",
+    ),
+    Flag(
+        "leader-elect-renew-deadline",
+        "duration",
+        10.0,
+        "a leader renews twice in it",
+        "Pool",
+    ),
+    Flag("leader-elect-retry-period", "duration", 2.0, "between tries to lead", "Pool"),
+    Flag(
+        "leader-elect-resource-lock",
+        "text",
+        "leases",
+        "taken, has no effect: the lock is a key and a lease of the pool's etcd",
+        "Pool",
+    ),
+    Flag(
+        "leader-elect-resource-name", "text", "yurthub", "taken, has no effect", "Pool"
+    ),
+    Flag(
+        "leader-elect-resource-namespace",
+        "text",
+        "kube-system",
+        "taken, has no effect",
+        "Pool",
+    ),
     Flag(
         "max-requests-in-flight", "integer", 250, "taken, has no effect", "Deprecated"
     ),

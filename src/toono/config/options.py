@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from toono.autonomy.lease import MODES, Interception
 from toono.config.flags import FLAGS, Flag, Value, variable
 from toono.errors import OptionError
 
@@ -158,6 +159,9 @@ def check(options: Options) -> None:
         ("lb-mode", ("rr", "priority")),
         ("working-mode", ("edge", "cloud", "local")),
         ("bootstrap-mode", ("token", "kubeletcertificate")),
+        ("events-while-offline", ("spool", "503")),
+        ("status-while-offline", ("503", "spool")),
+        ("lease-interception", MODES),
         ("log-format", ("text", "json")),
         ("log-level", ("debug", "info", "warning", "error")),
     ):
@@ -167,6 +171,9 @@ def check(options: Options) -> None:
     for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")
+    for name in ("spool-max-writes", "spool-max-mebibytes"):
+        if options.number(name) < 1:
+            raise OptionError(f"--{name}", f"{options.values[name]} is too small")
     for uid in options.words("node-uids"):
         if not uid.isdecimal():
             raise OptionError("--node-uids", f"{uid!r} is no user's number")
@@ -177,6 +184,12 @@ def check(options: Options) -> None:
     if options.text("serving-key-file") and not options.text("serving-cert-file"):
         problem = "given without --serving-cert-file"
         raise OptionError("--serving-key-file", problem, "give both")
+
+
+def interception_of(options: Options) -> Interception:
+    """Return who is to renew the node's Lease; `check` has refused other words."""
+    word = options.text("lease-interception")
+    return next(mode for mode in MODES if mode == word)
 
 
 def parse_reader(text: str) -> tuple[str, str]:

@@ -167,6 +167,7 @@ class Book:
         old = known.get(question)
         said = old is not None and old.allowed is allowed
         if said and old is not None and (lasts or 0 <= at - old.at < REFRESH_SECONDS):
+            known.move_to_end(question)  # what is asked often is not the oldest
             return
         deletes: list[bytes] = []
         if not allowed:
@@ -201,6 +202,11 @@ class Book:
         known = self._by_identity.pop(identity, None)
         if known is not None:
             self._write(deletes=[rows.verdict_key(identity, one) for one in known])
+
+    @property
+    def identities(self) -> int:
+        """How many identities were told something."""
+        return len(self._by_identity)
 
     def told(self, identity: str) -> Iterator[tuple[Question, Verdict]]:
         """Yield all that an identity was told."""

@@ -21,7 +21,7 @@ from toono.errors import CodecError
 from toono.identity.book import ALWAYS, Book, Window
 from toono.identity.certificates import is_of_node
 from toono.identity.rows import NODE, Question
-from toono.identity.sockets import Address, Owner, owner_of
+from toono.identity.sockets import Lookup, Owner, owner_of
 from toono.identity.tokens import Checked, Trust, Verifier, read_key_set
 from toono.kube.request import Call, Caller
 from toono.runtime.clock import Clock
@@ -85,7 +85,7 @@ class Rights:
         *,
         clock: Clock,
         settings: RightsSettings | None = None,
-        owner: Callable[[Address, Address], Owner] = owner_of,
+        owner: Lookup = owner_of,
         keeps: Callable[[Call], bool] = lambda _: True,
     ) -> None:
         self.settings = settings or RightsSettings()
@@ -285,7 +285,8 @@ class Rights:
 
     def _look_up(self, caller: Caller) -> bool:
         try:
-            owner = self._owner(caller.remote, caller.local)
+            uids = self.settings.node_uids
+            owner = self._owner(caller.remote, caller.local, uids)
         except (OSError, ValueError) as exc:
             log.info("a caller could not be identified", extra={"err": str(exc)})
             return False
@@ -296,7 +297,12 @@ class Rights:
         if owner.uid not in self.settings.node_uids:
             return f"user {owner.uid} is none of --node-uids"
         pods = sorted(filter(is_of_pod, owner.cgroups))
-        return f"it runs in a pod ({pods[0]})" if pods else ""
+        if pods:
+            return f"it runs in a pod ({pods[0]})"
+        # Seen from a control group namespace of the hub's own, a path above it begins
+        # with /.., and a pod beside it may lack the word (cgroup_namespaces(7)).
+        hidden = sorted(one for one in owner.cgroups if ".." in one.split("/"))
+        return f"its control group is hidden ({hidden[0]})" if hidden else ""
 
 
 def question_of(call: Call) -> Question:

@@ -138,9 +138,9 @@ class Verifier:
         self._known: OrderedDict[bytes, Checked] = OrderedDict()
 
     @property
-    def ready(self) -> bool:
-        """Say whether there is a key set at all."""
-        return self._set is not None
+    def keys(self) -> int:
+        """How many keys are known; 0 until there is a key set."""
+        return len(self._set.keys) if self._set is not None else 0
 
     def use(self, keys: KeySet) -> None:
         """Believe these keys and no others from now on."""
@@ -186,7 +186,7 @@ class Verifier:
         except (msgspec.DecodeError, ValueError):
             return Checked(Trust.UNJUDGED, "it is no JWT of a service account")
         if header.alg not in ALGORITHMS or header.crit is not None:
-            why = "its algorithm is not RS256 or ES256"
+            why = "its algorithm is not RS256, ES256, ES384 or ES512"
             return Checked(Trust.FORGED, why)
         checked = self._judge_signed(header, claims, signature, b".".join(parts[:2]))
         # Whoever made it, nobody takes it after its end.
@@ -231,8 +231,9 @@ def _of_account(claims: _Claims) -> Checked:
     )
 
 
-ALGORITHMS = frozenset({"RS256", "ES256"})
-"""What kube-apiserver signs with by default, and by ECDSA keys (P-256)."""
+CURVES = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+ALGORITHMS = frozenset({"RS256", *CURVES.values()})
+"""What kube-apiserver signs with: the kind of its key says which."""
 
 
 def read_key_set(issuer: str, document: bytes) -> KeySet:
@@ -250,18 +251,15 @@ def read_key_set(issuer: str, document: bytes) -> KeySet:
         if key is not None and jwk.kid:
             keys[jwk.kid] = key
     if not keys:
-        raise CodecError("the key set holds no key for RS256 or ES256")
+        raise CodecError("the key set holds no key for RS256, ES256, ES384 or ES512")
     return KeySet(issuer, keys)
 
 
 def _key(jwk: _JWK) -> Key | None:
-    if jwk.use != "sig" or jwk.alg not in ("", "RS256", "ES256"):
+    algorithm = {"RSA": "RS256", "EC": CURVES.get(jwk.crv, "")}.get(jwk.kty, "")
+    if jwk.use != "sig" or not algorithm or jwk.alg not in ("", algorithm):
         return None
-    if jwk.kty == "RSA" and jwk.alg != "ES256":
-        return Key("RS256", _rsa(jwk))
-    if jwk.kty == "EC" and jwk.crv == "P-256" and jwk.alg != "RS256":
-        return Key("ES256", _ecdsa(jwk))
-    return None
+    return Key(algorithm, _rsa(jwk) if jwk.kty == "RSA" else _ecdsa(jwk))
 
 
 def _rsa(jwk: _JWK) -> Verify:
@@ -286,22 +284,26 @@ def _rsa(jwk: _JWK) -> Verify:
 
 def _ecdsa(jwk: _JWK) -> Verify:
     from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, utils
-    from cryptography.hazmat.primitives.hashes import SHA256
 
-    numbers = ec.EllipticCurvePublicNumbers(
-        _number(jwk.x), _number(jwk.y), ec.SECP256R1()
-    )
+    curve, digest = {
+        "P-256": (ec.SECP256R1(), hashes.SHA256()),
+        "P-384": (ec.SECP384R1(), hashes.SHA384()),
+        "P-521": (ec.SECP521R1(), hashes.SHA512()),
+    }[jwk.crv]
+    numbers = ec.EllipticCurvePublicNumbers(_number(jwk.x), _number(jwk.y), curve)
     key = numbers.public_key()
+    size = (curve.key_size + 7) // 8
 
     def verify(signature: bytes, message: bytes) -> bool:
-        if len(signature) != 64:  # r and s, 32 bytes each (RFC 7518, 3.4)
+        if len(signature) != 2 * size:  # r and s, of one size (RFC 7518, 3.4)
             return False
-        r, s = signature[:32], signature[32:]
+        r, s = signature[:size], signature[size:]
         pair = int.from_bytes(r, "big"), int.from_bytes(s, "big")
         try:
             der = utils.encode_dss_signature(*pair)
-            key.verify(der, message, ec.ECDSA(SHA256()))
+            key.verify(der, message, ec.ECDSA(digest))
         except InvalidSignature:
             return False
         return True

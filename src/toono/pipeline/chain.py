@@ -2,14 +2,16 @@
 """READ FIRST. Every request passes here, from top to bottom of `serve`:
 
 1. the wire's gate has refused what no request may be;
-2. the head becomes one `Call`;
+2. the head becomes one `Call`, and a body that is too large is refused (413);
 3. it is counted in, or told to come again (429);
-4. the caller is looked at: the node, a token's owner, or nobody;
-5. `route` says who answers: the API server, the hub, nobody;
-6. a link that fails on the way sends reads back to 5, as one that is cut off;
-7. the filters of the question, if it has any, take from the answer and change it,
+4. the node's calls about its own Lease are answered by who renews it;
+5. the caller is looked at: the node, a token's owner, or nobody;
+6. `route` says who answers: the API server, the hub, nobody;
+7. a link that fails on the way sends reads back to 6, as one that is cut off, and
+   those writes that the hub may answer alone;
+8. the filters of the question, if it has any, take from the answer and change it,
    whoever gave it;
-8. whatever goes wrong becomes a v1 Status here, and only here.
+9. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -25,18 +27,22 @@ from toono.errors import (
 )
 from toono.filters.learning import is_status_write
 from toono.filters.stage import Stage, readable
-from toono.identity.rights import Judgement, Rights, Verdict
+from toono.identity.rights import Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
 from toono.pipeline import heads
+from toono.pipeline.alone import Alone
+from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
+from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
+from toono.pipeline.replies import not_allowed
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, Headers, Request, Response
+from toono.wire.messages import Body, BytesBody, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +60,16 @@ class Chain:
     rights: Rights
     forward: Forward
     local: Local
+    alone: Alone
     in_flight: InFlight
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
     filters: Stage
     shared: Shared | None = None
+    lease: LeaseGate | None = None
+    unchanged: Callable[[Call], bool] = lambda _: False
+    """The kubelet asks for its own Node, and the newest there is is remembered."""
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -70,6 +80,7 @@ class Chain:
             call = parse(
                 request.method, request.target, request.fields, caller_of(request)
             )
+            request.body = bounded(call, request.body)
             await self.in_flight.enter(call)
             try:
                 route, response = await self._filtered(call, request)
@@ -93,7 +104,7 @@ class Chain:
             readable(request)
         if is_status_write(call) and await self.rights.is_node(call.caller):
             await self.filters.hear(call, request)
-        route, response = await self._answer(call, request)
+        route, response = await self._admit(call, request)
         if route == "local":
             chosen = self.filters.choose_local(chosen, call)
         if chosen is None:
@@ -105,21 +116,31 @@ class Chain:
                 response.body.close()
             raise
 
+    async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
+        if self.lease is not None:
+            self.lease.hear(call)
+            if self.lease.concerns(call) and await self.rights.is_node(call.caller):
+                return await self.lease(call, request, self._answer)
+        return await self._answer(call, request)
+
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        facts = Facts(online=self.upstream.online, node_name=self.node_name)
-        route = choose_route(call, facts)
+        unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
+        route = self._route(call, online=self.upstream.online, unchanged=unchanged)
         if route is Route.FORWARD:
             shared = await self._share(call)
             if shared is not None:
                 return "shared", shared
+            sent = await self.alone.before(call, request)
             try:
-                return "forward", await self._forward(call, request)
+                return "forward", await self._forward(call, request, sent)
             except UnreachableError:
+                route = self._route(call, online=False)
                 if call.verb not in READS:
-                    raise
-                route = choose_route(
-                    call, Facts(online=False, node_name=self.node_name)
-                )
+                    if route is not Route.ALONE or sent is None:
+                        raise
+                    request.body = BytesBody(sent)
+        if route is Route.ALONE:
+            return route.value, await self.alone(call, request)
         if route is Route.REFUSE:
             raise RequestError(503, "ServiceUnavailable", self._cut_off())
         judgement = await self.rights.judge(call.caller, call)
@@ -148,11 +169,24 @@ class Chain:
             return await self.shared.answer(call)
         return None
 
-    async def _forward(self, call: Call, request: Request) -> Response:
+    def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
+        facts = Facts(
+            online=online,
+            node_name=self.node_name,
+            writes=self.alone.table,
+            unchanged=unchanged,
+        )
+        return choose_route(call, facts)
+
+    async def _forward(
+        self, call: Call, request: Request, sent: bytes | None
+    ) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
         caller = call.caller
         credential = await self._credential(caller)
         response = await self.forward(call, request, credential)
+        if credential.is_node:
+            self.alone.after(call, sent, response)
         if response.status < 400 or says_status(response):
             node = credential.is_node
             self.rights.learn(caller, call, response.status, node=node)
@@ -203,26 +237,6 @@ class Counted:
 def says_status(response: Response) -> bool:
     """Say whether an error is the API server's own, and not some proxy's page."""
     return isinstance(response.content, bytes) and b"Status" in response.content
-
-
-def not_allowed(call: Call, judgement: Judgement) -> RequestError:
-    """Return the refusal that a caller hears offline: the code it would hear online."""
-    match judgement.verdict:
-        case Verdict.UNAUTHENTICATED:
-            message = f"Unauthorized: {judgement.why}"
-            return RequestError(401, "Unauthorized", message)
-        case Verdict.FORBIDDEN:
-            refused = status.forbidden(
-                call.group,
-                call.resource,
-                call.name or call.pinned_name,
-                user=judgement.user,
-                verb=call.verb,
-                namespace=call.namespace,
-            )
-            return status.refuse(refused)
-        case _:
-            return RequestError(503, "ServiceUnavailable", judgement.why)
 
 
 def refusal(

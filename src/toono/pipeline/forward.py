@@ -8,15 +8,24 @@ cleanly and its client resumes from the version it has.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 
+from toono.autonomy.guard import PodGuard, sudden_loss
 from toono.cache.documents import DocumentRecording, Documents
-from toono.cache.received import MAX_BODY_BYTES, media_type_of
+from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
 from toono.cache.record import Kept, Recorder, Recording
-from toono.cache.record_watch import WatchRecording
+from toono.cache.record_watch import Fed, WatchRecording, no_loss
 from toono.codec.registry import for_media_type
-from toono.errors import BodyCutError, UpstreamError, WireError, WireTimeoutError
+from toono.errors import (
+    BodyCutError,
+    CodecError,
+    UpstreamError,
+    WireError,
+    WireTimeoutError,
+)
 from toono.identity.rights import keeps_for_token
+from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
 from toono.runtime.clock import Clock
@@ -30,6 +39,7 @@ UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
 gate, on a connection that may carry the node's certificate."""
 WATCH_PATIENCE = 10.0
 """Seconds that a watcher may read nothing; then it is cut, and lists again."""
+HELD_BACK = "this list lacks pods that the API server has: ask again"
 BARRIER_SECONDS = 0.2
 BARRIER_REST_SECONDS = 10.0
 
@@ -71,10 +81,14 @@ class Forward:
         clock: Clock,
         *,
         meter: Meter | None = None,
+        guard: PodGuard | None = None,
+        hear: Callable[[Call, Response], None] = lambda _, __: None,
     ) -> None:
         self._upstream = upstream
         self._documents = documents
         self._meter = meter
+        self._guard = guard
+        self._hear = hear
         self._recorder = recorder
         self.barrier = Barrier(clock)
 
@@ -87,6 +101,7 @@ class Forward:
         may the caller answer from the cache.
         """
         response = await self._forward(call, request, credential)
+        self._hear(call, response)
         return response if self._meter is None else self._meter(call, response)
 
     async def _forward(
@@ -107,9 +122,14 @@ class Forward:
             return Response(status=101, headers=headers, tunnel=answer.tunnel)
         if call.verb == "watch" and answer.status == 200:
             return await self._watch(call, credential, answer)
-        if answer.body.length is not None and answer.body.length <= SMALL_BYTES:
+        guard = self._guard_of(call, credential) if answer.status == 200 else None
+        small = answer.body.length is not None and answer.body.length <= SMALL_BYTES
+        if small or guard is not None:
             try:
-                return await self._small(recording, answer)
+                content = await read_all(answer.body)
+                if guard is not None:
+                    await self._check_pods(guard, call, answer, content)
+                return await self._small(recording, answer, content)
             except (BodyCutError, WireTimeoutError) as exc:
                 if again or not _is_replayable(request):
                     text = "the link broke within the answer"
@@ -140,13 +160,39 @@ class Forward:
         )
 
     async def _small(
-        self, recording: Recording | DocumentRecording | None, answer: Answer
+        self,
+        recording: Recording | DocumentRecording | None,
+        answer: Answer,
+        content: bytes,
     ) -> Response:
-        content = await read_all(answer.body)
         if recording is not None:
             kept = await recording.finish(answer.status, answer.fields, content)
             await self.barrier.wait(kept)
         return _response(answer, content=content, stored=recording is not None)
+
+    def _guard_of(self, call: Call, credential: Credential) -> PodGuard | None:
+        guard = self._guard
+        if guard is None or not credential.is_node or not guard.concerns(call):
+            return None
+        return guard
+
+    async def _check_pods(
+        self, guard: PodGuard, call: Call, answer: Answer, content: bytes
+    ) -> None:
+        """Raise for a list that lacks pods of this node that the cloud has."""
+        known = self._recorder.known_names(call)
+        codec = for_media_type(media_type_of(answer.fields))
+        if not known or codec is None:
+            return
+        try:
+            parts = codec.split_list(unpacked(content, answer.fields))
+        except CodecError:
+            return  # no list: no client takes it for one
+        if parts.continue_token:
+            return
+        told = [(item.namespace, item.name) for item in parts.items]
+        if not await guard.confirms(call, sudden_loss(known, told)):
+            raise status.refuse(status.unavailable(HELD_BACK))
 
     async def _watch(
         self, call: Call, credential: Credential, answer: Answer
@@ -155,9 +201,16 @@ class Forward:
         plain = answer.fields.get(b"content-encoding", b"identity") == b"identity"
         if codec is None or not plain or not self._reads(call, credential):
             return _response(answer, body=answer.body, stored=False, watch=True)
-        recording = WatchRecording(self._recorder, call, codec)
+        guard = self._guard_of(call, credential)
+        loss = no_loss if guard is None else sudden_loss
+        recording = WatchRecording(self._recorder, call, codec, loss=loss)
         await recording.ready()
-        body = WatchBody(answer.body, recording, self.barrier)
+        body = WatchBody(
+            answer.body,
+            recording,
+            self.barrier,
+            confirms=None if guard is None else partial(guard.confirms, call),
+        )
         return _response(answer, body=body, stored=True, watch=True)
 
 
@@ -219,36 +272,54 @@ class RecordedBody:
         self._inner.close()
 
 
+Confirms = Callable[[Collection[tuple[str, str]]], Awaitable[bool]]
+"""Asks whether names that a burst lacks are gone indeed."""
+
+
 class WatchBody:
     """A watch stream that feeds its scope and goes on in whole frames."""
 
     length: int | None = None
 
     def __init__(
-        self, inner: Body, recording: WatchRecording, barrier: Barrier
+        self,
+        inner: Body,
+        recording: WatchRecording,
+        barrier: Barrier,
+        *,
+        confirms: Confirms | None = None,
     ) -> None:
         self._inner = inner
         self._recording = recording
         self._barrier = barrier
+        self._confirms = confirms
+        self._doubt: frozenset[tuple[str, str]] = frozenset()
         self._over = False
 
     async def read(self) -> bytes:
         while not self._over:
-            try:
-                piece = await self._inner.read()
-            except WireError:
-                piece = b""  # a clean end: the client resumes from its version
-            if not piece:
+            fed = await self._next()
+            if fed is None:
                 self._over = True
                 break
-            fed = self._recording.feed(piece)
             await self._barrier.wait(fed.kept)
             if fed.ended:
                 self._over = True
                 self._inner.close()
+            self._doubt = fed.lost
             if fed.frames:
                 return fed.frames
         return b""
+
+    async def _next(self) -> Fed | None:
+        """Return what comes next of the stream, None at its end."""
+        if self._doubt and self._confirms is not None:
+            return self._recording.resume(confirmed=await self._confirms(self._doubt))
+        try:
+            piece = await self._inner.read()
+        except WireError:
+            return None  # a clean end: the client resumes from its version
+        return self._recording.feed(piece) if piece else None
 
     def close(self) -> None:
         self._over = True
@@ -267,15 +338,19 @@ def may_keep(call: Call, credential: Credential) -> bool:
 
 
 async def read_all(body: Body) -> bytes:
-    """Return a whole body whose length the caller has bounded."""
+    """Return a whole body; UpstreamError for one that no cache could keep."""
     piece = await body.read()
     if body.length == len(piece):
         await body.read()
         return piece
-    pieces = [piece]
+    pieces, size = [piece], len(piece)
     while piece:
         piece = await body.read()
         pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            body.close()
+            raise UpstreamError(f"an answer of more than {MAX_BODY_BYTES} bytes")
     return b"".join(pieces)
 
 

@@ -31,6 +31,7 @@ BYPASSED = (b"Cache-Status", b"toono; fwd=bypass")
 SHARED = (b"Cache-Status", b"toono; hit; detail=shared")
 HIT = (b"Cache-Status", b"toono; hit")
 MISS = (b"Cache-Status", b"toono; detail=unknown")
+SPOOLED = (b"Cache-Status", b"toono; detail=spooled")
 UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
 CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 

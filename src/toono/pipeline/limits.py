@@ -3,10 +3,13 @@
 rest, and the kubelet is served when nobody else is."""
 
 import asyncio
+import random
 from collections import Counter, deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
+from toono.identity.rights import is_loopback
+from toono.kube import status
 from toono.kube.request import Call
 
 READ_LIMIT = 200
@@ -19,6 +22,9 @@ QUEUE_SECONDS = 2.0
 WATCH_LIMIT = 1000
 CLIENT_WATCH_LIMIT = 200
 TOO_MANY = "too many requests, please try again later"
+RETRY_SECONDS = (1, 5)
+"""Of Retry-After, which clients need to wait at all: spread, so that they do not come
+again together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,12 @@ class Limits:
     watch: int = WATCH_LIMIT
     client_watch: int = CLIENT_WATCH_LIMIT
     queue_seconds: float = QUEUE_SECONDS
+
+
+def too_many() -> RequestError:
+    """Return the refusal of a request that there is no room for."""
+    seconds = random.randint(*RETRY_SECONDS)  # noqa: S311 - spreads load, no secret
+    return status.refuse(status.too_many_requests(TOO_MANY, seconds))
 
 
 Client = tuple[str, str]
@@ -88,11 +100,11 @@ class InFlight:
 
     def _enter_watch(self, client: Client) -> None:
         limit = _share(self._limits.watch, client[0])
-        if (
-            self.watching >= limit
-            or self._watchers[client] >= self._limits.client_watch
-        ):
-            raise RequestError(429, "TooManyRequests", TOO_MANY)
+        # A kubelet holds one for each secret and config map of up to 110 pods.
+        kubelet = client[0] == "kubelet" and is_loopback(client[1])
+        own = limit if kubelet else self._limits.client_watch
+        if self.watching >= limit or self._watchers[client] >= own:
+            raise too_many()
         self.watching += 1
         self._watchers[client] += 1
 
@@ -108,7 +120,7 @@ class InFlight:
                 while not self._has_room(call, client):
                     await self._turn(call, client)
         except TimeoutError as exc:
-            raise RequestError(429, "TooManyRequests", TOO_MANY) from exc
+            raise too_many() from exc
 
     async def _turn(self, call: Call, client: Client) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

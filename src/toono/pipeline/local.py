@@ -8,7 +8,7 @@ caller hears anything.
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -17,7 +17,7 @@ from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
 from toono.cache.scope import Scope
-from toono.cache.watch import HeldWatch, lasting
+from toono.cache.watch import HeldWatch, Newer, lasting
 from toono.codec.registry import for_media_type
 from toono.errors import CannotTranscodeError, CodecError, RequestError
 from toono.kube import status
@@ -42,6 +42,15 @@ THREAD_BYTES = 64 * 1024
 """Rows of more than this are turned into another form in a thread."""
 
 
+Discovered = Callable[[Call], Awaitable[Response | None]]
+"""Makes a document of discovery that was never seen; None where it cannot."""
+
+
+async def nothing_discovered(call: Call) -> Response | None:
+    """Make nothing."""
+    return None
+
+
 @dataclass(slots=True)
 class Told:
     """What a client has heard in this outage: it is told once."""
@@ -61,6 +70,9 @@ class Local:
         in_flight: InFlight,
         clock: Clock,
         back: asyncio.Event,
+        *,
+        discovered: Discovered = nothing_discovered,
+        newer: Newer | None = None,
     ) -> None:
         self._answers = answers
         self._documents = documents
@@ -68,6 +80,8 @@ class Local:
         self._in_flight = in_flight
         self._clock = clock
         self._back = back
+        self._discovered = discovered
+        self._newer = newer or Newer()
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
         self._ending = False
 
@@ -88,10 +102,19 @@ class Local:
     # -- what is no resource -------------------------------------------------
 
     async def _document(self, call: Call) -> Response:
+        found, refused = None, None
         try:
             found = await self._documents.find(call)
         except CodecError as exc:
-            raise RequestError(406, "NotAcceptable", f"cut off: {exc}") from exc
+            refused = exc
+        if found is None:
+            made = await self._discovered(call)
+            if made is not None:
+                content = made.content
+                return self._plain(made.headers, content, status=made.status)
+        if refused is not None:
+            text = f"cut off: {refused}"
+            raise RequestError(406, "NotAcceptable", text) from refused
         if found is None:
             raise _unavailable("this document was not seen while the link was up")
         document, content = found
@@ -108,7 +131,9 @@ class Local:
         return self._plain(headers, content)
 
     @staticmethod
-    def _plain(headers: Headers, content: bytes, *, status: int = 200) -> Response:
+    def _plain(
+        headers: Headers, content: bytes | list[bytes], *, status: int = 200
+    ) -> Response:
         added = [(b"Cache-Control", b"no-cache, private"), heads.VIA, heads.HIT]
         return Response(status=status, headers=[*headers, *added], content=content)
 
@@ -265,6 +290,7 @@ class Local:
             bookmark=bookmark,
             seconds=seconds,
             over=self._back,
+            newer=self._newer.of(call.group, call.resource),
             spread=self._spread,
             clock=self._clock,
         )

@@ -4,9 +4,10 @@
 All rules of autonomy are here, as one table read from top to bottom.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from toono.autonomy.writes import Policy, WriteTable, policy_of
 from toono.cache.documents import is_document
 from toono.kube.request import Call
 
@@ -18,6 +19,8 @@ class Route(Enum):
     """The API server; its answer is recorded where the policy allows."""
     LOCAL = "local"
     """The hub, from what it remembers."""
+    ALONE = "alone"
+    """The hub, a write, by the table of `autonomy.writes`."""
     REFUSE = "refuse"
     """Nobody can: 503, at once."""
 
@@ -29,6 +32,10 @@ class Facts:
     online: bool
     """Some API server can be reached, as far as the breaker knows."""
     node_name: str
+    writes: WriteTable = field(default_factory=WriteTable)
+    """What the operator chose for writes."""
+    unchanged: bool = False
+    """The node asks for its own Node, and the newest there is is remembered."""
 
 
 READINESS = frozenset({"/readyz", "/livez", "/healthz"})
@@ -39,9 +46,11 @@ READS = frozenset({"get", "list", "watch"})
 def choose_route(call: Call, facts: Facts) -> Route:
     """Say who answers `call`; same call and facts, same route."""
     if facts.online:
-        return Route.FORWARD
+        return Route.LOCAL if facts.unchanged else Route.FORWARD
     if is_document(call) or call.path in READINESS:
         return Route.LOCAL
+    if call.resource and policy_of(call, facts.writes) is not Policy.REFUSE:
+        return Route.ALONE
     if call.resource == "" or call.subresource not in ("", "status"):
         return Route.REFUSE
     if call.verb in READS:

@@ -75,9 +75,14 @@ class Names:
         """The mark of one hub's transactions."""
         return self._root + b"hubs/" + node.encode()
 
+    @property
+    def lists(self) -> Key:
+        """What the keys of all collections' versions begin with."""
+        return self._root + b"lists/"
+
     def version(self, of: GroupResource) -> Key:
         """Where the version of a collection stands."""
-        return self._root + f"lists/{of.group}/{of.resource}".encode()
+        return self.lists + f"{of.group}/{of.resource}".encode()
 
 
 def version_of(keys: StorageKeys, key: Key, value: bytes) -> int | None:

@@ -253,7 +253,7 @@ class Ledger:
         """Keep the last good; say that nobody can tell, and since when."""
         if not state.error:
             log.warning(
-                "discovery fails",
+                "what is served cannot be asked; what was known is still answered",
                 extra={"path": state.page.path, "reason": reading.failure},
             )
         state.error = reading.failure

@@ -121,6 +121,14 @@ def read(path: Path, identity: str) -> Kept | None:
     return kept
 
 
+def identity_in(path: Path) -> str | None:
+    """Whose file it is, for who wants to read any; None where it is not sound."""
+    try:
+        return _checked(path.read_bytes()).identity
+    except (OSError, ValueError, zlib.error, msgspec.DecodeError):
+        return None
+
+
 def _checked(content: bytes) -> Kept:
     body, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
     if not body.startswith(MAGIC):

@@ -26,3 +26,7 @@ class Worker:
     def stop(self) -> None:
         """End the thread; nothing may be under way."""
         self._pool.shutdown(wait=True)
+
+    def leave(self) -> None:
+        """Let the thread end by itself, after what has begun: nobody waits."""
+        self._pool.shutdown(wait=False)

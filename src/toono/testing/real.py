@@ -42,7 +42,10 @@ def assets(environment: Mapping[str, str] = os.environ) -> Path | str:
 
 
 class RealServer:
-    """One etcd and one kube-apiserver over it, on loopback, in a directory of a test."""
+    """One etcd and one kube-apiserver over it, on loopback, in a directory of a test.
+
+    `etcd` is the URL of one that runs already, which is then not started here.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class RealServer:
         *,
         clock: Clock | None = None,
         start_seconds: float = START_SECONDS,
+        etcd: str = "",
     ) -> None:
         self._programs, self._directory = programs, directory
         self._clock = clock or SystemClock()
@@ -59,12 +63,14 @@ class RealServer:
         self.authority = Authority(directory / "pki")
         self.admin = self.authority.user("admin", "system:masters")
         self.address = ("127.0.0.1", free_port())
-        self._etcd = f"http://127.0.0.1:{free_port()}"
+        self._starts_etcd = not etcd
+        self._etcd = etcd or f"http://127.0.0.1:{free_port()}"
 
     async def __aenter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
         try:
-            await self._start("etcd", self._etcd_options())
+            if self._starts_etcd:
+                await self._start("etcd", self._etcd_options())
             await self._start_api()
         except BaseException:
             await self._stop(*PROGRAMS)

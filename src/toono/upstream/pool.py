@@ -18,6 +18,7 @@ from typing import ClassVar
 from toono.errors import (
     BadResponseError,
     BodyCutError,
+    LinkLostError,
     UnreachableError,
     UpstreamError,
     WireError,
@@ -163,7 +164,7 @@ class Server:
                 },
             )
         if not self.health.healthy:
-            self.origin.abort_waiting(UnreachableError("the link is down"))
+            self.origin.abort_waiting(LinkLostError("the link went down"))
             self.origin.close_idle()
         self._notify()
         if verdict is not None and not verdict.done():
@@ -270,7 +271,9 @@ class Upstream:
         """Send one request to some server and return its answer.
 
         Raises UnreachableError where no server can be reached, UpstreamError where
-        one broke off though it can be reached: that is told, never papered over.
+        one broke off though it can be reached: that is told, never papered over. A
+        write that was sent and got no answer is an UpstreamError in any case: nobody
+        knows whether it was done.
         """
         replayable = body is None and method in ("GET", "HEAD")
         for _ in range(len(self.servers) + 1):
@@ -286,7 +289,9 @@ class Upstream:
                 if isinstance(exc, BadResponseError) and healthy:
                     raise UpstreamError(str(exc)) from exc
                 if not replayable:
-                    if healthy or not isinstance(exc, UnreachableError):
+                    sent = isinstance(exc, LinkLostError)
+                    sent = sent or not isinstance(exc, UnreachableError)
+                    if healthy or sent:
                         raise UpstreamError(
                             f"the connection broke, the outcome is unknown: {exc}"
                         ) from exc

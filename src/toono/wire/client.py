@@ -16,6 +16,7 @@ from typing import cast
 from toono.errors import (
     BadResponseError,
     BodyCutError,
+    LinkLostError,
     RejectedRequestError,
     UnreachableError,
     WireError,
@@ -102,7 +103,7 @@ class Origin:
                 if fresh or not replayable or link.heard:
                     raise
 
-    def abort_waiting(self, failure: UnreachableError) -> None:
+    def abort_waiting(self, failure: LinkLostError) -> None:
         """Fail what waits for the head of an answer; streams that work go on."""
         for link in list(self._open):
             if link.is_waiting:
@@ -111,7 +112,7 @@ class Origin:
     def close(self) -> None:
         """Close every connection."""
         for link in list(self._open):
-            link.fail(UnreachableError("the hub stops"))
+            link.fail(LinkLostError("the hub stops"))
         self._idle.clear()
 
     def close_idle(self) -> None:

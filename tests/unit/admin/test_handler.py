@@ -11,6 +11,10 @@ from toono.wire.messages import BytesBody, Peer, Request, Response
 PEER = Peer(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
 
 
+async def act(request: Request) -> Response:
+    return Response(status=202, content=request.method.encode())
+
+
 def ask(
     target: str,
     *,
@@ -25,6 +29,7 @@ def ask(
         metrics=Metrics(),
         notes={"agents": lambda: note, "other": lambda: ""},
         pages={"/v1/agents": lambda: {"agents": ["kubelet"]}},
+        actions={"/v1/act": act},
         tables={"Remembered": lambda: [{"component": "kubelet"}]},
     )
     request = Request(
@@ -52,6 +57,14 @@ def ask(
 def test_a_hub_that_is_cut_off_is_alive_and_ready(target: str, content: bytes) -> None:
     response = ask(target)
     assert (response.status, response.content) == (200, content)
+
+
+def test_an_action_is_a_post_to_its_path_and_nothing_else() -> None:
+    done = ask("/v1/act?x=1", method="POST")
+    assert (done.status, done.content) == (202, b"POST")
+    assert ask("/v1/act").status == 404
+    assert ask("/v1/agents", method="POST").status == 405
+    assert ask("/v1/act", method="PUT").status == 405
 
 
 def test_alive_does_not_hang_on_ready() -> None:

@@ -49,6 +49,8 @@ class Cloud:
         if request.target == b"/readyz":
             return Response(status=200, content=b"ok")
         self.asked.append(request.target)
+        if request.fields.get(b"user-agent") == b"toono":
+            return Response(status=403)  # what the hub asks of its own accord
         if b"watch=" in request.target:
             self.streams.append(Stream())
             return Response(status=200, headers=JSON, body=self.streams[-1])

@@ -7,8 +7,11 @@ from pathlib import Path
 from toono.app import HubSettings
 from toono.app.board import Board
 from toono.app.identities import ask_ahead, open_rights
+from toono.identity.rows import Question
 from toono.identity.sockets import owner_of
+from toono.identity.tokens import read_key_set
 from toono.store.memory import MemoryStore
+from toono.testing.apiserver.tokens import TokenKeys
 from toono.testing.clock import VirtualClock
 
 
@@ -35,8 +38,17 @@ def test_rights_are_opened_for_this_node_and_asked_ahead_for() -> None:
         assert rights.settings.node_name == "edge-1"
         assert rights.settings.node_uids == {0, 7}
         assert rights.learned is None
-        ask_ahead(rights, board, None, clock=clock)
+        ahead = ask_ahead(rights, board, None, clock=clock)
         assert rights.learned is not None
         assert [name for name, _ in board.duties] == ["ask-ahead"]
+        assert board.notes["token-keys"]() == ""
+        ahead.lacks = "get /openid/v1/jwks"
+        assert board.notes["token-keys"]() == "no caller may get /openid/v1/jwks"
+        shown = {name: read for name, _, read in board.gauges}
+        assert shown["toono_token_keys"]() == shown["toono_identities"]() == 0
+        keys = TokenKeys(algorithm="ES256")
+        rights.verifier.use(read_key_set(keys.issuer, keys.jwks()))
+        rights.book.put("a", Question("list", "", "pods"), allowed=True, at=1.0)
+        assert shown["toono_token_keys"]() == shown["toono_identities"]() == 1
 
     asyncio.run(scenario())

@@ -191,3 +191,28 @@ def test_the_same_document_is_written_once_and_a_full_disk_hurts_nobody() -> Non
         assert await scene.find("/apis") == b"one"
 
     asyncio.run(scenario())
+
+
+def test_what_yurthub_kept_is_answered_until_more_is_known() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        scene.documents.adopt("/version", b'{"major":"1"}', seen_at=5.0)
+        assert await scene.find("/version") == b'{"major":"1"}'
+        assert await scene.documents.body("/version", "application/json") is not None
+        assert await scene.documents.body("/version", "text/plain") is None
+        await scene.take("/version", b'{"major":"2"}')
+        scene.documents.adopt("/version", b'{"major":"1"}', seen_at=9.0)
+        assert await scene.find("/version") == b'{"major":"2"}'
+
+    asyncio.run(scenario())
+
+
+def test_a_damaged_document_has_no_body() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.take("/version", b'{"major":"1"}')
+        (key, _) = (await scene.store.scan(module.BODY_PREFIX)).rows[0]
+        scene.store.apply(Batch(puts=[(key, b"other")]))
+        assert await scene.documents.body("/version", "application/json") is None
+
+    asyncio.run(scenario())

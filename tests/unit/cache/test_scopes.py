@@ -250,3 +250,38 @@ def test_versions_of_a_past_epoch_are_not_remembered_as_seen() -> None:
         await again.scopes.aclose()
 
     run(scenario)
+
+
+def test_what_was_not_loaded_since_a_restart_counts_for_the_limits(monkeypatch) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5), pod("b", 6)), agent="agent/1")
+        size = cache.scopes.size_bytes
+        again = await reopened(cache)
+        assert again.scopes.size_bytes == size > 200
+        monkeypatch.setattr(scopes_module, "MAX_BYTES", size)
+        await again.take(POD_A, one(pod("a", 5)), agent="agent/1")
+        assert again.scopes.counters.refused_scopes == 1
+        await again.list(PODS)
+        assert again.scopes.size_bytes == size
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+def test_a_budget_holds_for_what_was_not_loaded_since_a_restart(monkeypatch) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(PODS, pod_list(20, pod("a", 5)), agent="kubectl/1")
+        size = cache.scopes.size_bytes
+        again = await reopened(cache)
+        monkeypatch.setattr(scopes_module, "BUDGETS", {"kubectl": size + 10})
+        await again.take(POD_A, one(pod("a", 5)), agent="kubectl/1")
+        assert await again.list(PODS) == "Unknown"
+        assert await again.get(POD_A) == "5"
+        third = await reopened(again)
+        assert await third.list(PODS) == "Unknown"
+        assert len((await cache.store.scan(b"r")).rows) == 1
+        await third.scopes.aclose()
+
+    run(scenario)

@@ -11,7 +11,7 @@ from tests.unit.cache.kit import Cache, Journal, pod, pod_list, run
 from toono.cache import persist
 from toono.cache.forms import JSON
 from toono.cache.scope import Question
-from toono.cache.tree import adopt_tree, read_manifest, read_tree
+from toono.cache.tree import adopt_tree, read_documents, read_manifest, read_tree
 from toono.cache.tree_manifest import FileFact, Manifest, ScopeFact, encode
 
 PODS = "/api/v1/pods"
@@ -334,3 +334,25 @@ def test_a_manifest_that_is_no_plain_file_is_none(tmp_path) -> None:
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     assert read_manifest(tmp_path) is None
+
+
+def test_documents_that_yurthub_kept_are_read(tmp_path) -> None:
+    assert read_documents(tmp_path) == {}
+    write(tmp_path / "version", {"major": "1"})
+    write(tmp_path / "_apis_discovery.k8s.io_v1", "torn {")
+    write(tmp_path / "_apis_discovery.k8s.io_v1beta1", "[]")
+    (tmp_path / "_apis_raven.openyurt.io_v1beta1").symlink_to(tmp_path / "version")
+    os.utime(tmp_path / "version", (5, 5))
+    assert read_documents(tmp_path) == {"/version": (b'{"major":"1"}\n', 5.0)}
+
+
+def test_more_files_than_are_read_in_are_left_out(
+    tmp_path, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr("toono.cache.tree.MAX_FILES", 3)
+    for component in ("a", "b", "c"):
+        for name in ("x", "y"):
+            folder = tmp_path / component / "pods.v1.core" / "default"
+            write(folder / name, whole(name, 5))
+    assert [found.resource.component for found in read_tree(tmp_path)] == ["a"]
+    assert [one.message for one in caplog.records] == ["more files than are read in"]

@@ -29,10 +29,10 @@ PAGE = {
 
 
 @contextmanager
-def status_listener(content: bytes, *, status: int = 200):
+def status_listener(content: bytes, *, status: int = 200, path: str = "/v1/agents"):
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            assert self.path == "/v1/agents"
+            assert self.path == path
             self.send_response(status)
             self.end_headers()
             self.wfile.write(content)

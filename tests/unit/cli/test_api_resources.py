@@ -5,11 +5,16 @@ import asyncio
 import json
 import threading
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
 from toono.cli import toono
+from toono.pipeline.discovering import FILE
+from toono.restmapper import MapperSettings, RESTMapper
+from toono.restmapper.transports.httpx import HttpxTransport
 from toono.testing import APIServer
+from toono.wire.messages import Response
 
 X = "x.example.com"
 CRD = {
@@ -126,11 +131,42 @@ def test_what_cannot_be_told_is_named_and_the_rest_is_listed(server):
     assert "pods" in {row["name"] for row in json.loads(result.stdout)}
 
 
-def test_nobody_there(server):
-    result = call("http://127.0.0.1:1", "-o", "json")
+def test_nobody_there(tmp_path):
+    nobody = "http://127.0.0.1:1"
+    result = call(nobody, "-o", "json", f"--disk-cache-path={tmp_path}")
     assert result.exit_code == 1
-    assert "unavailable" in result.stderr
+    said = result.stderr.splitlines()
+    kept = tmp_path / "_internal/toono/discovery"
+    assert len(said) == 1, "one sentence, and no line of a log"
+    assert said[0].startswith(f"toono: no hub answers at {nobody} (Connect call failed")
+    assert said[0].endswith(f", and nothing is kept in {kept}")
     assert json.loads(result.stdout) == []
+
+
+def test_where_no_hub_runs_what_it_kept_is_listed(server, tmp_path):
+    async def keep():
+        kept = MapperSettings(file=tmp_path / FILE, identity="a-cluster", watch=False)
+        async with (
+            httpx.AsyncClient(base_url=server.url) as client,
+            RESTMapper(HttpxTransport(client), settings=kept) as mapper,
+        ):
+            await mapper.load()
+
+    asyncio.run(keep())
+    result = call("http://127.0.0.1:1", f"--disk-cache-path={tmp_path}", "-o", "json")
+    assert result.exit_code == 0
+    assert f"this is what was kept in {tmp_path / FILE}" in result.stderr
+    assert "drivers" in {row["name"] for row in json.loads(result.stdout)}
+
+
+def test_a_hub_that_knows_nothing(server, tmp_path):
+    async def refuse(request):
+        return Response(status=503, content=b"{}")
+
+    server.fault = refuse
+    result = call(server, f"--disk-cache-path={tmp_path}")
+    assert result.exit_code == 1
+    assert "answers HTTP 503: it knows nothing of what is served" in result.stderr
 
 
 @pytest.mark.parametrize(

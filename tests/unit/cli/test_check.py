@@ -52,3 +52,14 @@ def test_a_cache_of_yurthub_s_is_noticed(tmp_path) -> None:
         command, ["--server-addr=127.0.0.1:1", *files(tmp_path)]
     )
     assert "YurtHub wrote: ['kubelet']" in result.output
+
+
+def test_a_copy_of_our_own_is_no_cache_of_yurthub_s(tmp_path) -> None:
+    (tmp_path / "cache" / "kubelet").mkdir(parents=True)
+    own = tmp_path / "cache" / "_internal" / "toono"
+    own.mkdir(parents=True)
+    (own / "scopes.json").write_text("")
+    result = CliRunner().invoke(
+        command, ["--server-addr=127.0.0.1:1", *files(tmp_path)]
+    )
+    assert "YurtHub wrote" not in result.output

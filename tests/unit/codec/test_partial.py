@@ -124,10 +124,10 @@ def test_pages_in_protobuf_say_what_follows():
     assert encode_text(3, "abc") + b"\x20\x03" in b"".join(pieces)
 
 
-def test_empty_list_has_items():
+def test_an_empty_list_has_null_for_its_items_as_go_s_nil_slice():
     pieces = join_partial_list([], Page("7"), media_type=JSON, version="v1")
     assert b"".join(pieces).endswith(
-        b'"metadata":{"resourceVersion":"7"},"items":[]}\n'
+        b'"metadata":{"resourceVersion":"7"},"items":null}\n'
     )
 
 

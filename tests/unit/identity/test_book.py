@@ -267,6 +267,19 @@ def test_what_lasts_is_written_once_and_there_may_be_more_of_it() -> None:
     play(scenario)
 
 
+def test_what_is_asked_often_is_not_the_oldest(monkeypatch) -> None:
+    monkeypatch.setattr("toono.identity.book.MAX_LASTING", 3)
+
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        for number in range(9):
+            book.put("node", SHOP, allowed=True, at=1.0, lasts=True)
+            one = GET._replace(name=str(number))
+            book.put("node", one, allowed=True, at=1.0, lasts=True)
+        assert allowed(book, SHOP, "node") is True
+
+    play(scenario)
+
+
 def test_the_key_set_stays() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         row = KeySetRow("https://issuer", b"{}", 7.0)

@@ -11,6 +11,7 @@ import pytest
 from toono.identity import sockets
 from toono.identity.sockets import SocketLookupError, owner_of
 
+OWN = frozenset({os.getuid()})
 CHILD = """
 import encodings.idna, os, socket, sys
 uid = int(sys.argv[2])
@@ -43,7 +44,7 @@ def ended(link, child) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_owner_of_the_client_s_end_is_found(host: str) -> None:
     link, remote, local, child = accepted(os.getuid(), host)
-    owner = owner_of(remote, local)
+    owner = owner_of(remote, local, OWN)
     assert owner.uid == os.getuid()
     assert owner.cgroups
     ended(link, child)
@@ -52,20 +53,22 @@ def test_the_owner_of_the_client_s_end_is_found(host: str) -> None:
 @pytest.mark.skipif(os.getuid() != 0, reason="LOUD: only root can become another user")
 def test_another_user_s_socket_is_another_user_s() -> None:
     link, remote, local, child = accepted(65534)
-    assert owner_of(remote, local).uid == 65534
+    other = owner_of(remote, local, OWN)
+    assert (other.uid, other.cgroups) == (65534, frozenset())
+    assert owner_of(remote, local, OWN | {65534}).cgroups
     ended(link, child)
 
 
 def test_a_connection_that_is_not_there_is_an_error() -> None:
     with pytest.raises(OSError):
-        owner_of(("127.0.0.1", 1), ("127.0.0.1", 2))
+        owner_of(("127.0.0.1", 1), ("127.0.0.1", 2), OWN)
 
 
 def test_a_client_that_is_gone_is_an_error() -> None:
     link, remote, local, child = accepted(os.getuid())
     child.communicate()
     with pytest.raises(SocketLookupError):
-        owner_of(remote, local)
+        owner_of(remote, local, OWN)
     link.close()
 
 
@@ -83,7 +86,7 @@ def test_a_hidden_proc_is_an_error(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(sockets, "PROC", tmp_path)
     monkeypatch.setattr(sockets, "_unified_path", lambda _: None)
     with pytest.raises(SocketLookupError):
-        owner_of(remote, local)
+        owner_of(remote, local, OWN)
     ended(link, child)
 
 

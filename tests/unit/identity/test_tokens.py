@@ -14,7 +14,8 @@ from toono.identity.tokens import Trust, Verifier, read_key_set
 from toono.testing.apiserver.tokens import Bound, TokenKeys
 
 NOW = 1_800_000_000.0
-KEYS = {name: TokenKeys(algorithm=name) for name in ("ES256", "RS256")}
+ALGORITHMS = ("ES256", "ES384", "ES512", "RS256")
+KEYS = {name: TokenKeys(algorithm=name) for name in ALGORITHMS}
 CLAIMS = {
     "aud": [KEYS["ES256"].issuer],
     "exp": int(NOW) + 600,
@@ -49,7 +50,7 @@ def encoded(content: dict) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-@pytest.mark.parametrize("name", ["ES256", "RS256"])
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_cluster_s_own_token_is_its_owner_s(name: str) -> None:
     bound = Bound(kind="Pod", name="web-0", uid="p")
     token = KEYS[name].mint("shop", "web", now=NOW, uid="u-1", bound=bound)
@@ -91,6 +92,7 @@ def test_a_clock_in_1970_makes_nothing_valid() -> None:
         {"alg": "RS256"},
         {"alg": "ES256", "crit": ["b64"]},
         {"alg": "ES384"},
+        {"alg": "PS256"},
     ],
     ids=lambda header: "-".join(map(str, header.values())),
 )
@@ -103,6 +105,16 @@ def test_the_way_of_signing_is_the_key_s_and_not_the_token_s(header: dict) -> No
         assert trust(token) is Trust.FORGED
     else:
         assert trust(token) is not Trust.VALID
+
+
+@pytest.mark.parametrize("name", ["ES384", "ES512"])
+def test_a_signature_of_another_size_is_none(name: str) -> None:
+    token = KEYS[name].mint("shop", "web", now=NOW)
+    head, claims, signature = token.split(".")
+    padded = f"{head}.{claims}.{signature}AAAA"
+    for wrong in (padded, f"{head}.{claims}.", f"{head}.{claims}.{signature[:-4]}"):
+        found = verifier(KEYS[name]).check(wrong.encode(), now=NOW)
+        assert found.trust is Trust.FORGED
 
 
 def test_every_changed_byte_is_found() -> None:
@@ -148,7 +160,7 @@ def test_another_cluster_s_token_lacks_a_key_and_one_unknown_does_too() -> None:
     checked = verifier().check(other.encode(), now=NOW)
     assert (checked.trust, checked.lacks_key) == (Trust.UNJUDGED, True)
     blank = Verifier()
-    assert not blank.ready
+    assert blank.keys == 0
     checked = blank.check(signed().encode(), now=NOW)
     assert (checked.trust, checked.lacks_key) == (Trust.UNJUDGED, True)
     person = KEYS["ES256"].sign({"iss": "x", "sub": "jane", "exp": NOW + 9})
@@ -212,7 +224,8 @@ def test_keys_of_other_uses_are_passed_over() -> None:
     [good] = json.loads(KEYS["ES256"].jwks())["keys"]
     unusable = [
         good | {"kid": "enc", "use": "enc"},
-        good | {"kid": "curve", "crv": "P-384"},
+        good | {"kid": "curve", "crv": "secp256k1"},
+        good | {"kid": "other", "crv": "P-384"},
         good | {"kid": "alg", "alg": "ES512"},
         good | {"kid": "odd", "kty": "OKP"},
         good | {"kid": ""},

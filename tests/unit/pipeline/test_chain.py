@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from toono.autonomy.writes import WriteTable
 from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
 from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
@@ -30,6 +31,26 @@ def request(target: str = "/api/v1/pods", method: str = "GET", **fields) -> Requ
     )
 
 
+class AloneScene:
+    """What answers writes alone; reads the body of events, as the real one does."""
+
+    table = WriteTable()
+
+    def __init__(self, asked: list[tuple]) -> None:
+        self._asked = asked
+        self.noted: list[bytes | None] = []
+
+    async def before(self, call, request) -> bytes | None:
+        return await request.body.read() if "events" in call.path else None
+
+    def after(self, call, sent, response) -> None:
+        self.noted.append(sent)
+
+    async def __call__(self, call, request) -> Response:
+        self._asked.append(("alone", call.verb, await request.body.read()))
+        return Response(status=201, content=b"kept")
+
+
 class Scene:
     """A chain whose two ends are the test's: what they are asked is remembered."""
 
@@ -41,11 +62,13 @@ class Scene:
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
+        self.alone = AloneScene(self.asked)
         self.chain = Chain(
             upstream=self,
             rights=self,
             forward=self.forward,
             local=self.local,
+            alone=self.alone,
             in_flight=self.in_flight,
             observe=lambda call, route, code, _: self.observed.append((route, code)),
             clock=VirtualClock(),
@@ -121,6 +144,40 @@ def test_a_write_caught_in_the_failure_is_told_so() -> None:
     assert ("local", "create") not in scene.asked
 
 
+def event(content: bytes = b"event") -> Request:
+    one = request("/api/v1/namespaces/a/events", method="POST")
+    one.body = BytesBody(content)
+    return one
+
+
+def test_an_event_is_answered_alone_while_cut_off() -> None:
+    scene = Scene(online=False)
+    assert scene.serve(event()).status == 201
+    assert scene.asked == [("alone", "create", b"event")]
+    assert scene.observed == [("alone", 201)]
+
+
+def test_an_event_caught_in_the_failure_is_not_lost() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    assert scene.serve(event()).status == 201
+    assert scene.asked[-1] == ("alone", "create", b"event")
+
+
+def test_a_review_whose_body_is_gone_is_told_that_it_failed() -> None:
+    scene = Scene(forward=UnreachableError("down"))
+    target = "/apis/authentication.k8s.io/v1/tokenreviews"
+    assert scene.serve(request(target, method="POST")).status == 503
+
+
+def test_only_what_the_node_was_told_is_noted() -> None:
+    scene = Scene()
+    scene.serve(event())
+    assert scene.alone.noted == [b"event"]
+    scene = Scene(node=False)
+    scene.serve(event())
+    assert scene.alone.noted == []
+
+
 def test_a_server_that_breaks_off_is_no_reason_for_the_cache() -> None:
     scene = Scene(forward=UpstreamError("it broke"))
     assert scene.serve().status == 502
@@ -152,6 +209,17 @@ def test_whatever_goes_wrong_is_a_status(failure: Exception, code: int) -> None:
 def test_a_bug_s_words_are_not_told_to_the_client() -> None:
     response = Scene(forward=ZeroDivisionError("secret")).serve()
     assert b"secret" not in response.content
+
+
+def test_a_body_that_is_too_large_goes_nowhere() -> None:
+    scene = Scene()
+    one = request(method="POST")
+    one.body = BytesBody(bytes(3 * 1024 * 1024 + 1))
+    response = scene.serve(one)
+    content = json.loads(response.content)
+    assert (response.status, content["reason"]) == (413, "RequestEntityTooLarge")
+    assert scene.asked == []
+    assert scene.in_flight.writing == 0
 
 
 def test_a_query_is_not_told_to_the_log(caplog) -> None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import json
 
 import pytest
 
 from toono.errors import RequestError
+from toono.kube import status
 from toono.kube.request import Call, Caller
+from toono.pipeline.chain import refusal
 from toono.pipeline.limits import InFlight, Limits
 from toono.testing.clock import settle
 
@@ -66,6 +69,13 @@ def test_watches_are_limited_for_all_and_for_each() -> None:
     assert refused(in_flight, call("a", verb="watch")).code == 429
     asyncio.run(in_flight.enter(call("b", verb="watch")))
     assert refused(in_flight, call("c", verb="watch")).code == 429
+
+
+def test_the_kubelet_here_may_watch_for_every_pod() -> None:
+    limits = Limits(watch=10, client_watch=2)
+    in_flight = asyncio.run(filled(limits, "kubelet", 10, verb="watch"))
+    assert refused(in_flight, call("kubelet", verb="watch")).code == 429
+    assert in_flight.watching == 10
 
 
 def test_who_waits_enters_when_another_leaves() -> None:
@@ -156,3 +166,25 @@ def test_a_share_of_watches_is_kept_for_the_kubelet() -> None:
     assert refused(in_flight, call("else", **watch)).code == 429
     asyncio.run(in_flight.enter(call("kubelet", **watch)))
     assert in_flight.watching == 9
+
+
+@pytest.mark.parametrize("verb", ["get", "watch"])
+def test_who_is_refused_hears_when_to_come_again(verb: str) -> None:
+    """Without it client-go gives up at once: it retries a 429 only then."""
+    limits = Limits(client=0, watch=0, **NOW)
+    failure = refused(InFlight(limits), call("other", verb=verb))
+    assert failure.code == 429
+    told = refusal(None, status.of_error(failure))
+    (seconds,) = [value for name, value in told.headers if name == b"Retry-After"]
+    assert 1 <= int(seconds) <= 5
+    content = json.loads(told.content)
+    assert content["details"] == {"retryAfterSeconds": int(seconds)}
+
+
+def test_times_to_come_again_are_spread() -> None:
+    limits = Limits(client=0, **NOW)
+    told = {
+        refused(InFlight(limits), call("other")).details["retryAfterSeconds"]
+        for _ in range(100)
+    }
+    assert len(told) > 2

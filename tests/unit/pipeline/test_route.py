@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
+from toono.autonomy.writes import WriteTable
 from toono.kube.request import Call, Caller
 from toono.pipeline.route import Facts, Route, choose_route
 
@@ -37,6 +38,13 @@ ROWS = [
     (call("patch"), Route.REFUSE),
     (call("delete"), Route.REFUSE),
     (call("deletecollection"), Route.REFUSE),
+    (call("create", "events", namespace="a"), Route.ALONE),
+    (call("create", "serviceaccounts", subresource="token"), Route.ALONE),
+    (call("create", "serviceaccounts"), Route.REFUSE),
+    (
+        call("create", "tokenreviews", group="authentication.k8s.io"),
+        Route.ALONE,
+    ),
 ]
 
 
@@ -44,3 +52,21 @@ ROWS = [
 def test_route(one: Call, cut_off: Route) -> None:
     assert choose_route(one, ONLINE) is Route.FORWARD
     assert choose_route(one, OFFLINE) is cut_off
+
+
+def test_a_status_waits_only_where_that_was_chosen() -> None:
+    kind = "application/strategic-merge-patch+json"
+    patch = call("patch", subresource="status", name="a", content_type=kind)
+    assert choose_route(patch, OFFLINE) is Route.REFUSE
+    chosen = Facts(
+        online=False, node_name="edge-1", writes=WriteTable(statuses="spool")
+    )
+    assert choose_route(patch, chosen) is Route.ALONE
+
+
+def test_an_unchanged_node_of_ones_own_is_answered_here() -> None:
+    own = call("get", "nodes", name="edge-1")
+    online = Facts(online=True, node_name="edge-1", unchanged=True)
+    assert choose_route(own, online) is Route.LOCAL
+    offline = Facts(online=False, node_name="edge-1", unchanged=True)
+    assert choose_route(call("delete"), offline) is Route.REFUSE

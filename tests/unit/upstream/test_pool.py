@@ -227,6 +227,34 @@ def test_a_link_that_is_down_is_unreachable(method: str) -> None:
     play(scenario)
 
 
+def test_a_write_under_way_when_the_link_goes_down_may_have_been_done() -> None:
+    async def scenario() -> None:
+        async with cloud(1) as (found, upstream):
+            found.moods = ["silent"]
+            asked = asyncio.ensure_future(get(upstream, method="POST"))
+            await until(lambda: sum(map(len, found.asked)) == 1)
+            found.moods = ["deaf"]
+            with pytest.raises(UpstreamError, match="outcome is unknown") as caught:
+                await asked
+            assert not isinstance(caught.value, UnreachableError)
+            assert not upstream.online
+
+    play(scenario)
+
+
+def test_a_read_under_way_when_the_link_goes_down_finds_nobody() -> None:
+    async def scenario() -> None:
+        async with cloud(1) as (found, upstream):
+            found.moods = ["silent"]
+            asked = asyncio.ensure_future(get(upstream))
+            await until(lambda: sum(map(len, found.asked)) == 1)
+            found.moods = ["deaf"]
+            with pytest.raises(UnreachableError):
+                await asked
+
+    play(scenario)
+
+
 def test_changes_are_told_once_each_with_their_time() -> None:
     async def scenario() -> None:
         told: list[bool] = []

@@ -10,6 +10,7 @@ from tests.unit.wire.kit import whole as content_of
 from toono.errors import (
     BadResponseError,
     BodyCutError,
+    LinkLostError,
     RejectedRequestError,
     UnreachableError,
 )
@@ -226,8 +227,8 @@ def test_waiting_requests_fail_at_once_and_streams_go_on() -> None:
         assert await stream.body.read() == b"one"
         waiting = asyncio.ensure_future(get(origin, b"/think"))
         await started.wait()
-        origin.abort_waiting(UnreachableError("down"))
-        with pytest.raises(UnreachableError):
+        origin.abort_waiting(LinkLostError("down"))
+        with pytest.raises(LinkLostError):
             await waiting
         release.set()
         assert await stream.body.read() == b"two"

@@ -10,6 +10,7 @@ different ones, as those of one cluster do.
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from toono.runtime.clock import Clock
@@ -36,6 +37,18 @@ FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 VERBS = (
     "delete", "deletecollection", "get", "list", "patch", "create", "update", "watch",
 )  # fmt: skip
+REASONS = {
+    ("NamesAccepted", "True"): ("NoConflicts", "no conflicts found"),
+    ("Established", "True"): (
+        "InitialNamesAccepted",
+        "the initial names have been accepted",
+    ),
+    ("Terminating", "True"): (
+        "InstanceDeletionInProgress",
+        "CustomResource deletion is in progress",
+    ),
+}
+"""Of each condition: its reason, and what is said beside it."""
 TERMINATING_VERBS = ("delete", "deletecollection", "get", "list", "watch")
 
 ResourceKey = tuple[str, str, str]
@@ -176,19 +189,19 @@ class Definitions:
             self._condition(stored, "NamesAccepted", "False", message=reason)
             return
         status = dict(stored.object.get("status") or {})
-        status["acceptedNames"] = {
+        accepted = {
             "plural": names["plural"],
             "singular": names.get("singular") or names["kind"].lower(),
+            "shortNames": names.get("shortNames"),
             "kind": names["kind"],
             "listKind": names.get("listKind") or names["kind"] + "List",
-            **{key: names[key] for key in ("shortNames", "categories") if key in names},
+            "categories": names.get("categories"),
         }
+        told = {key: value for key, value in accepted.items() if value is not None}
+        status["acceptedNames"] = told
         content = {**stored.object, "status": status}
-        meta = dict(content["metadata"])
-        meta["finalizers"] = [*meta.get("finalizers", []), FINALIZER]
-        meta["finalizers"] = list(dict.fromkeys(meta["finalizers"]))
-        content["metadata"] = meta
-        self._write(_conditioned(content, "NamesAccepted", "True"), stored)
+        condition = self._told("NamesAccepted", "True")
+        self._write(_conditioned(content, condition), stored)
 
     def _rival(self, stored: Stored) -> str:
         spec = stored.object["spec"]
@@ -226,7 +239,21 @@ class Definitions:
     def _condition(
         self, stored: Stored, kind: str, status: str, *, message: str = ""
     ) -> None:
-        self._write(_conditioned(stored.object, kind, status, message), stored)
+        condition = self._told(kind, status, message=message)
+        self._write(_conditioned(stored.object, condition), stored)
+
+    def _told(self, kind: str, status: str, *, message: str = "") -> JSON:
+        """Return a condition as it is told: since when, and why."""
+        now = datetime.fromtimestamp(self._clock.wall(), UTC)
+        reason, why = REASONS.get((kind, status), ("", ""))
+        told: JSON = {
+            "type": kind,
+            "status": status,
+            "lastTransitionTime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "reason": reason,
+            "message": message or why,
+        }
+        return {key: value for key, value in told.items() if value}
 
     def _write(self, content: JSON, stored: Stored) -> None:
         if content != stored.object:
@@ -272,6 +299,17 @@ class Definitions:
                 self._storage.put(API_SERVICES.qualified, key, content)
             elif (group, version) not in served and key in services:
                 self._storage.delete(API_SERVICES.qualified, key)
+
+
+def with_cleanup(stored: Stored) -> Stored:
+    """Return a CRD that is to be deleted, with what keeps it until its objects are gone.
+
+    API servers put the finalizer there with the deletion, not before.
+    """
+    meta = stored.object["metadata"]
+    finalizers = list(dict.fromkeys([*meta.get("finalizers", ()), FINALIZER]))
+    content = {**stored.object, "metadata": {**meta, "finalizers": finalizers}}
+    return stored._replace(object=content)
 
 
 def resources_of(definition: JSON) -> Iterator[Resource]:
@@ -336,11 +374,14 @@ def _is_renamed(content: JSON) -> bool:
     return any(names.get(field) != accepted.get(field) for field in fields)
 
 
-def _conditioned(content: JSON, kind: str, status: str, message: str = "") -> JSON:
+def _conditioned(content: JSON, condition: JSON) -> JSON:
+    """Return a CRD with a condition; one that says the same stays since when it did."""
     told = dict(content.get("status") or {})
-    others = [each for each in told.get("conditions") or () if each["type"] != kind]
-    condition = {"type": kind, "status": status}
-    if message:
-        condition["message"] = message
+    before: list[JSON] = []
+    others: list[JSON] = []
+    for each in told.get("conditions") or ():
+        (before if each["type"] == condition["type"] else others).append(each)
+    if before and before[0]["status"] == condition["status"]:
+        condition = {**condition, "lastTransitionTime": before[0]["lastTransitionTime"]}
     told["conditions"] = [*others, condition]
     return {**content, "status": told}

@@ -10,44 +10,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
+from toono.testing.apiserver.discovery_rows import in_protobuf, rows_of, told
+from toono.testing.apiserver.forms import PROTOBUF, wants_protobuf
 from toono.testing.apiserver.query import JSON
 from toono.testing.apiserver.resources import Resource
+from toono.testing.apiserver.served import groups
 from toono.testing.apiserver.storage import encode
 from toono.wire.messages import Headers, Response
 
-VERBS = (
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-)
-SUBRESOURCE_VERBS = ("get", "patch", "update")
-GROUPS_FIRST = (
-    "",
-    "apiregistration.k8s.io",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-)
+GROUPS_FIRST = tuple(groups())
 """In the order of a kube-apiserver 1.34; groups of CRDs follow by name."""
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _PRIVATE = (b"Cache-Control", b"no-cache, private")
@@ -61,6 +32,8 @@ class Discovery:
     """What one server tells of itself; `stale` and `preferred` are for tests to set."""
 
     def __init__(self) -> None:
+        self.address = ""
+        """Host and port, as told to clients; those that listen on 0.0.0.0 tell one."""
         self.aggregated = True
         """False: a server before 1.26, which answers in the legacy form."""
         self.stale: set[GroupVersion] = set()
@@ -86,9 +59,9 @@ class Discovery:
         if len(parts) == 2 and parts[0] == "apis":
             return self._group_document(parts[1], served)
         if len(parts) == 2 and parts[0] == "api":
-            return self._version_document(("", parts[1]), served)
+            return self._version_document(("", parts[1]), served, fields)
         if len(parts) == 3 and parts[0] == "apis":
-            return self._version_document((parts[1], parts[2]), served)
+            return self._version_document((parts[1], parts[2]), served, fields)
         return None
 
     def versions(self, group: str, served: "Served") -> list[str]:
@@ -103,7 +76,8 @@ class Discovery:
         if name == "api":
             versions = self.versions("", served)
             content: JSON = {"kind": "APIVersions", "versions": versions}
-            return _json(content | {"serverAddressByClientCIDRs": []})
+            address = {"clientCIDR": "0.0.0.0/0", "serverAddress": self.address}
+            return _json(content | {"serverAddressByClientCIDRs": [address]})
         listed = [self._group(each, served) for each in groups]
         return _json({"kind": "APIGroupList", "apiVersion": "v1", "groups": listed})
 
@@ -120,7 +94,9 @@ class Discovery:
         head = {"kind": "APIGroup", "apiVersion": "v1"}
         return _json(head | self._group(name, served))
 
-    def _version_document(self, gv: GroupVersion, served: "Served") -> Response | None:
+    def _version_document(
+        self, gv: GroupVersion, served: "Served", fields: dict[bytes, bytes]
+    ) -> Response:
         if gv in self.stale:
             return unavailable()
         if gv not in served:
@@ -129,7 +105,10 @@ class Discovery:
         content: JSON = {"kind": "APIResourceList"}
         content |= {"apiVersion": "v1"} if group else {}
         content["groupVersion"] = f"{group}/{version}" if group else version
-        content["resources"] = [row for each in served[gv] for row in _rows(each)]
+        content["resources"] = [row for each in served[gv] for row in rows_of(each)]
+        if wants_protobuf(fields.get(b"accept", b"").decode("latin-1")):
+            headers = [_PRIVATE, (b"Content-Type", PROTOBUF.encode())]
+            return Response(status=200, headers=headers, content=in_protobuf(content))
         return _json(content)
 
     # -- aggregated --------------------------------------------------------------
@@ -137,14 +116,16 @@ class Discovery:
     def _aggregated(
         self, groups: Sequence[str], served: "Served", known: str
     ) -> Response:
-        content = {
+        head = {
             "kind": "APIGroupDiscoveryList",
             "apiVersion": "apidiscovery.k8s.io/v2",
+        }
+        content = {
             "metadata": {},
             "items": [self._item(group, served) for group in groups],
         }
-        body = encode(content)
-        etag = f'"{hashlib.sha512(body).hexdigest().upper()}"'
+        # As kube-apiserver takes it: of the list before it is given its type.
+        etag = f'"{hashlib.sha512(encode(content)).hexdigest().upper()}"'
         headers: Headers = [
             (b"Cache-Control", b"public"),
             (b"Etag", etag.encode()),
@@ -153,6 +134,7 @@ class Discovery:
         if known == etag:
             return Response(status=304, headers=headers)
         headers.append((b"Content-Type", AGGREGATED.encode()))
+        body = encode(head | content) + b"\n"
         return Response(status=200, headers=headers, content=body)
 
     def _item(self, group: str, served: "Served") -> JSON:
@@ -161,9 +143,9 @@ class Discovery:
             if (group, version) in self.stale:
                 versions.append({"version": version, "freshness": "Stale"})
                 continue
-            told = [_told(each) for each in served[group, version]]
+            rows = [told(each) for each in served[group, version]]
             versions.append(
-                {"version": version, "resources": told, "freshness": "Current"}
+                {"version": version, "resources": rows, "freshness": "Current"}
             )
         return {"metadata": {"name": group} if group else {}, "versions": versions}
 
@@ -191,60 +173,6 @@ def _rank(version: str) -> tuple[int, int, int, str]:
         return (3, 0, 0, version)
     stability = {None: 0, "beta": 1, "alpha": 2}[match[2]]
     return (stability, -int(match[1]), -int(match[3] or 0), "")
-
-
-def _rows(resource: Resource) -> Iterable[JSON]:
-    row: JSON = {
-        "name": resource.plural,
-        "singularName": resource.singular or resource.kind.lower(),
-        "namespaced": resource.namespaced,
-        "kind": resource.kind,
-        "verbs": list(resource.verbs or VERBS),
-    }
-    if resource.short_names:
-        row["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        row["categories"] = list(resource.categories)
-    yield row
-    for name in resource.subresources:
-        yield {
-            "name": f"{resource.plural}/{name}",
-            "singularName": "",
-            "namespaced": resource.namespaced,
-            "kind": resource.kind,
-            "verbs": list(SUBRESOURCE_VERBS),
-        }
-
-
-def _told(resource: Resource) -> JSON:
-    """One resource of the aggregated form; built-in kinds leave their group out."""
-    group, version = resource.group, resource.version
-    kind = {
-        "group": group if resource.custom else "",
-        "version": version if resource.custom else "",
-        "kind": resource.kind,
-    }
-    told: JSON = {
-        "resource": resource.plural,
-        "responseKind": kind,
-        "scope": "Namespaced" if resource.namespaced else "Cluster",
-        "singularResource": resource.singular or resource.kind.lower(),
-        "verbs": list(resource.verbs or VERBS),
-    }
-    if resource.short_names:
-        told["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        told["categories"] = list(resource.categories)
-    if resource.subresources:
-        told["subresources"] = [
-            {
-                "subresource": name,
-                "responseKind": kind,
-                "verbs": list(SUBRESOURCE_VERBS),
-            }
-            for name in resource.subresources
-        ]
-    return told
 
 
 def _json(content: JSON) -> Response:

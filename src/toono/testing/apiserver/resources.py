@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which resources the server knows, and what each one's objects look like on the wire."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from toono.testing.apiserver.served import NOT_STORED, lines
 from toono.testing.apiserver.zeros import ZERO
 
 JSON = dict[str, Any]
@@ -65,6 +65,11 @@ class Resource:
         """Whether changes of what is wanted are counted in metadata.generation."""
         return self.custom or self.plural in _COUNTED
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether it has objects: reviews and bindings are only ever asked."""
+        return self.plural not in NOT_STORED and self.verbs != ("create",)
+
 
 _POD_FIELDS = frozenset(
     {
@@ -100,84 +105,22 @@ _FIELDS = {
         }
     ),
 }
-_CLUSTER = """
-v1/nodes/Node v1/namespaces/Namespace v1/persistentvolumes/PersistentVolume
-storage.k8s.io/v1/csinodes/CSINode storage.k8s.io/v1/csidrivers/CSIDriver
-storage.k8s.io/v1/storageclasses/StorageClass
-storage.k8s.io/v1/volumeattachments/VolumeAttachment
-node.k8s.io/v1/runtimeclasses/RuntimeClass
-apiextensions.k8s.io/v1/customresourcedefinitions/CustomResourceDefinition
-apiregistration.k8s.io/v1/apiservices/APIService
-"""
-_NAMESPACED = """
-v1/pods/Pod v1/services/Service v1/endpoints/Endpoints v1/configmaps/ConfigMap
-v1/secrets/Secret v1/serviceaccounts/ServiceAccount v1/events/Event
-v1/persistentvolumeclaims/PersistentVolumeClaim
-discovery.k8s.io/v1/endpointslices/EndpointSlice
-coordination.k8s.io/v1/leases/Lease events.k8s.io/v1/events/Event
-apps/v1/deployments/Deployment apps/v1/daemonsets/DaemonSet
-apps/v1/statefulsets/StatefulSet apps/v1/replicasets/ReplicaSet
-batch/v1/jobs/Job batch/v1/cronjobs/CronJob networking.k8s.io/v1/ingresses/Ingress
-"""
-_SHORT_NAMES = {
-    "v1": "pods/po services/svc nodes/no namespaces/ns configmaps/cm endpoints/ep "
-    "serviceaccounts/sa persistentvolumes/pv persistentvolumeclaims/pvc events/ev",
-    "apps/v1": "deployments/deploy daemonsets/ds statefulsets/sts replicasets/rs",
-    "batch/v1": "cronjobs/cj",
-    "networking.k8s.io/v1": "ingresses/ing",
-    "storage.k8s.io/v1": "storageclasses/sc",
-    "events.k8s.io/v1": "events/ev",
-    "apiextensions.k8s.io/v1": "customresourcedefinitions/crd,crds",
-}
-_ALL = frozenset(
-    {"pods", "services", "deployments", "daemonsets", "statefulsets", "replicasets"}
-    | {"jobs", "cronjobs"}
-)
-"""The category `all`, as `kubectl get all` knows it."""
-_EXTENSIONS = frozenset({"customresourcedefinitions", "apiservices"})
-_COUNTED = _ALL - {"services"} | {
-    "customresourcedefinitions",
-    "endpointslices",
-    "ingresses",
-}
-_STATUS = _ALL | _EXTENSIONS | {"nodes", "namespaces", "ingresses"}
-
-
-def _short_names(api_version: str, plural: str) -> tuple[str, ...]:
-    for word in _SHORT_NAMES.get(api_version, "").split():
-        name, _, shorts = word.partition("/")
-        if name == plural:
-            return tuple(shorts.split(","))
-    return ()
-
-
-def _categories(plural: str) -> tuple[str, ...]:
-    if plural in _EXTENSIONS:
-        return ("api-extensions",)
-    return ("all",) if plural in _ALL else ()
-
-
-def _built_in(text: str, *, namespaced: bool) -> Iterable[Resource]:
-    for word in text.split():
-        *api, plural, kind = word.split("/")
-        yield Resource(
-            group=api[0] if len(api) > 1 else "",
-            version=api[-1],
-            plural=plural,
-            kind=kind,
-            namespaced=namespaced,
-            fields=_FIELDS.get(plural, frozenset()),
-            short_names=_short_names("/".join(api), plural),
-            categories=_categories(plural),
-            subresources=("status",) if plural in _STATUS else (),
-        )
+_COUNTED = frozenset(
+    {
+        "pods", "deployments", "daemonsets", "statefulsets", "replicasets", "jobs",
+        "cronjobs", "customresourcedefinitions", "endpointslices", "ingresses",
+    }
+)  # fmt: skip
 
 
 def built_in() -> dict[tuple[str, str, str], Resource]:
     """Return the built-in resources by (group, version, plural)."""
     found = [
-        *_built_in(_CLUSTER, namespaced=False),
-        *_built_in(_NAMESPACED, namespaced=True),
+        Resource(
+            **line._asdict(),
+            fields=_FIELDS.get(line.plural, frozenset()),
+        )
+        for line in lines()
     ]
     return {(one.group, one.version, one.plural): one for one in found}
 

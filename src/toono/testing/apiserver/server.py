@@ -78,6 +78,7 @@ class APIServer:
         )
         self.address = await self._server.start(host, port, tls=tls)
         self._scheme = "https" if tls else "http"
+        self.discovery.address = f"{self.address[0]}:{self.address[1]}"
         self.definitions.start()
 
     @property

@@ -27,8 +27,18 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 JWKS_PATH = "/openid/v1/jwks"
 CONFIGURATION_PATH = "/.well-known/openid-configuration"
 HOUR = 3600
-COORDINATE_BYTES = 32
-"""Of P-256, the curve of ES256 (RFC 7518, 3.4)."""
+CURVES: dict[str, tuple[str, type[ec.EllipticCurve]]] = {
+    "ES256": ("P-256", ec.SECP256R1),
+    "ES384": ("P-384", ec.SECP384R1),
+    "ES512": ("P-521", ec.SECP521R1),
+}
+DIGESTS: dict[int, hashes.HashAlgorithm] = {
+    256: hashes.SHA256(),
+    384: hashes.SHA384(),
+    521: hashes.SHA512(),
+}
+"""By the size of the curve (RFC 7518, 3.4)."""
+
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -60,10 +70,15 @@ class TokenKeys:
     def add_key(self, algorithm: str = "RS256") -> str:
         """Sign with a new key from now on; returns its kid. Old ones stay believed."""
         key: PrivateKey
-        if algorithm == "ES256":
-            key = ec.generate_private_key(ec.SECP256R1())
+        if algorithm in CURVES:
+            _, curve = CURVES[algorithm]
+            key = ec.generate_private_key(curve())
         else:
             key = rsa.generate_private_key(65537, 2048)
+        return self.use_key(key, algorithm)
+
+    def use_key(self, key: PrivateKey, algorithm: str) -> str:
+        """Sign with a key that is there already; its kid is kube-apiserver's."""
         der = key.public_key().public_bytes(
             serialization.Encoding.DER,
             serialization.PublicFormat.SubjectPublicKeyInfo,
@@ -166,22 +181,32 @@ def _jwk(kid: str, algorithm: str, key: PrivateKey) -> JSON:
             "e": _encode(_octets(numbers.e)),
         }
     point = public.public_numbers()
+    name, _ = CURVES[algorithm]
     return {
         "use": "sig",
         "kty": "EC",
         "kid": kid,
-        "crv": "P-256",
+        "crv": name,
         "alg": algorithm,
-        "x": _encode(point.x.to_bytes(COORDINATE_BYTES, "big")),
-        "y": _encode(point.y.to_bytes(COORDINATE_BYTES, "big")),
+        "x": _encode(point.x.to_bytes(_size(public), "big")),
+        "y": _encode(point.y.to_bytes(_size(public), "big")),
     }
 
 
 def _sign(key: PrivateKey, message: bytes) -> bytes:
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(message, padding.PKCS1v15(), hashes.SHA256())
-    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
-    return r.to_bytes(COORDINATE_BYTES, "big") + s.to_bytes(COORDINATE_BYTES, "big")
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(_digest(key))))
+    return r.to_bytes(_size(key), "big") + s.to_bytes(_size(key), "big")
+
+
+def _digest(key: ec.EllipticCurvePrivateKey) -> hashes.HashAlgorithm:
+    return DIGESTS[key.curve.key_size]
+
+
+def _size(key: ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey) -> int:
+    """Bytes of one coordinate, and of each half of a signature (RFC 7518, 3.4)."""
+    return (key.curve.key_size + 7) // 8
 
 
 def _verifies(key: PrivateKey, message: bytes, signature: bytes) -> bool:
@@ -190,10 +215,10 @@ def _verifies(key: PrivateKey, message: bytes, signature: bytes) -> bool:
             scheme = padding.PKCS1v15()
             key.public_key().verify(signature, message, scheme, hashes.SHA256())
         else:
-            r = int.from_bytes(signature[:COORDINATE_BYTES], "big")
-            s = int.from_bytes(signature[COORDINATE_BYTES:], "big")
+            r = int.from_bytes(signature[: _size(key)], "big")
+            s = int.from_bytes(signature[_size(key) :], "big")
             der = encode_dss_signature(r, s)
-            key.public_key().verify(der, message, ec.ECDSA(hashes.SHA256()))
+            key.public_key().verify(der, message, ec.ECDSA(_digest(key)))
     except InvalidSignature:
         return False
     return True

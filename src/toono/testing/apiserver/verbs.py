@@ -83,6 +83,32 @@ class Asked:
         )
 
 
+def check_verb(asked: Asked) -> None:
+    """Refuse what a built-in resource does not know: namespaces are not cleared."""
+    resource, method = asked.resource, asked.request.method
+    if resource.custom or not resource.verbs:
+        return
+    one, many = _VERBS.get(method, ("", ""))
+    verb = one if asked.place.name else many
+    if verb == "list" and asked.query.true("watch"):
+        verb = "watch"
+    if verb not in resource.verbs:
+        raise not_allowed()
+    if not resource.is_stored and verb == "create":
+        raise unknown_resource()  # a review is `access`'s to answer
+
+
+_VERBS = {
+    "GET": ("get", "list"),
+    "HEAD": ("get", "list"),
+    "POST": ("", "create"),
+    "PUT": ("update", ""),
+    "PATCH": ("patch", ""),
+    "DELETE": ("delete", "deletecollection"),
+}
+"""Of one object, and of many."""
+
+
 class Verbs:
     """Answers requests for resources from one storage."""
 
@@ -108,6 +134,7 @@ class Verbs:
         known = known or (place.subresource == "status" and asked.resource.has_status)
         if not known:
             raise unknown_resource()
+        check_verb(asked)
         if method in ("GET", "HEAD"):
             return await (self._get(asked) if place.name else self._many(asked))
         if method == "POST" and not place.name:

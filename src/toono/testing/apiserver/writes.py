@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from toono.runtime.clock import Clock
+from toono.testing.apiserver.crds import CRDS, with_cleanup
 from toono.testing.apiserver.defaults import created, written
 from toono.testing.apiserver.query import JSON, Refusal
 from toono.testing.apiserver.refusals import (
@@ -187,6 +188,8 @@ class Writes:
     ) -> Deleted:
         """Delete an object: at once, after its grace, or once its finalizers are gone."""
         _check_preconditions(resource, old, options)
+        if resource.qualified == CRDS.qualified:
+            old = with_cleanup(old)
         grace = self._grace(resource, old, options)
         whole = resource.plural in ANSWERED_WHOLE
         if old.object["metadata"].get("finalizers") or resource.qualified == "pods":

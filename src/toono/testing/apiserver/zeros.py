@@ -110,4 +110,73 @@ ZERO: dict[str, JSON] = {
         "status": {},
     },
     "networking.k8s.io/v1/Ingress": {"spec": {}, "status": {"loadBalancer": {}}},
+    "v1/LimitRange": {"spec": {"limits": None}},
+    "v1/PodTemplate": {"template": {"metadata": {}, "spec": {"containers": None}}},
+    "v1/ReplicationController": {"spec": {}, "status": {"replicas": 0}},
+    "v1/ResourceQuota": {"spec": {}, "status": {}},
+    "apps/v1/ControllerRevision": {"data": None, "revision": 0},
+    "autoscaling/v2/HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "", "name": ""}, "maxReplicas": 0},
+        "status": {"desiredReplicas": 0, "currentMetrics": None},
+    },
+    "autoscaling/v1/HorizontalPodAutoscaler": {
+        "spec": {"scaleTargetRef": {"kind": "", "name": ""}, "maxReplicas": 0},
+        "status": {"currentReplicas": 0, "desiredReplicas": 0},
+    },
+    "certificates.k8s.io/v1/CertificateSigningRequest": {
+        "spec": {"request": None, "signerName": ""},
+        "status": {},
+    },
+    "networking.k8s.io/v1/IngressClass": {"spec": {}},
+    "networking.k8s.io/v1/IPAddress": {"spec": {}},
+    "networking.k8s.io/v1/NetworkPolicy": {"spec": {"podSelector": {}}},
+    "networking.k8s.io/v1/ServiceCIDR": {"spec": {}, "status": {}},
+    "policy/v1/PodDisruptionBudget": {
+        "spec": {},
+        "status": {
+            "disruptionsAllowed": 0,
+            "currentHealthy": 0,
+            "desiredHealthy": 0,
+            "expectedPods": 0,
+        },
+    },
+    "rbac.authorization.k8s.io/v1/ClusterRoleBinding": {
+        "roleRef": {"apiGroup": "", "kind": "", "name": ""}
+    },
+    "rbac.authorization.k8s.io/v1/ClusterRole": {"rules": None},
+    "rbac.authorization.k8s.io/v1/RoleBinding": {
+        "roleRef": {"apiGroup": "", "kind": "", "name": ""}
+    },
+    "rbac.authorization.k8s.io/v1/Role": {"rules": None},
+    "storage.k8s.io/v1/CSIStorageCapacity": {"storageClassName": ""},
+    "storage.k8s.io/v1/VolumeAttributesClass": {"driverName": ""},
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": {
+        "spec": {},
+        "status": {},
+    },
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding": {"spec": {}},
+    "scheduling.k8s.io/v1/PriorityClass": {"value": 0},
+    "resource.k8s.io/v1/DeviceClass": {"spec": {}},
+    "resource.k8s.io/v1/ResourceClaim": {
+        "spec": {"devices": {"requests": None}},
+        "status": {},
+    },
+    "resource.k8s.io/v1/ResourceClaimTemplate": {
+        "spec": {"metadata": {}, "spec": {"devices": {"requests": None}}}
+    },
+    "resource.k8s.io/v1/ResourceSlice": {
+        "spec": {
+            "driver": "",
+            "pool": {"name": "", "generation": 0, "resourceSliceCount": 0},
+            "devices": None,
+        }
+    },
+    "flowcontrol.apiserver.k8s.io/v1/FlowSchema": {
+        "spec": {"priorityLevelConfiguration": {"name": ""}, "matchingPrecedence": 0},
+        "status": {},
+    },
+    "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": {
+        "spec": {"type": ""},
+        "status": {},
+    },
 }

@@ -11,9 +11,10 @@ from toono.testing.apiserver.crds import (
     TERMINATING_VERBS,
     Definitions,
     resources_of,
+    with_cleanup,
 )
 from toono.testing.apiserver.resources import built_in
-from toono.testing.apiserver.storage import Storage
+from toono.testing.apiserver.storage import Storage, Stored
 
 X = "x.example.com"
 TICK = 0.01
@@ -86,7 +87,12 @@ def test_a_crd_is_accepted_established_served_and_shown():
         accepted = world.stored()["status"]["acceptedNames"]
         assert accepted["singular"] == "driver"
         assert accepted["listKind"] == "DriverList"
-        assert world.stored()["metadata"]["finalizers"] == [FINALIZER]
+        assert "finalizers" not in world.stored()["metadata"]
+        told = world.stored()["status"]["conditions"]
+        assert [each["reason"] for each in told] == [
+            "NoConflicts",
+            "InitialNamesAccepted",
+        ]
         assert (X, "v1", "drivers") in world.resources
         assert world.shown() == {(X, "v1", "drivers")}
         services = world.storage.collection(API_SERVICES.qualified).now
@@ -96,6 +102,14 @@ def test_a_crd_is_accepted_established_served_and_shown():
         assert resource.subresources == ("status",)
 
     world_test(story)
+
+
+def test_the_finalizer_comes_with_the_deletion_and_once() -> None:
+    held = {"metadata": {"name": "a", "finalizers": ["mine"]}}
+    marked = with_cleanup(Stored(("", "a"), 5, held))
+    assert marked.object["metadata"]["finalizers"] == ["mine", FINALIZER]
+    assert with_cleanup(marked).object == marked.object
+    assert held["metadata"]["finalizers"] == ["mine"]
 
 
 def test_discovery_shows_it_later_than_it_is_served():

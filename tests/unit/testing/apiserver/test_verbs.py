@@ -64,6 +64,12 @@ def test_what_is_created_can_be_got_updated_and_deleted() -> None:
         ("GET", PODS + "/a/log", 404),
         ("GET", PODS + "/a/eviction", 405),
         ("PUT", MAPS + "/a", 404),
+        ("DELETE", "/api/v1/namespaces", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews?watch=true", 405),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 404),
+        ("GET", "/api/v1/componentstatuses?watch=true", 405),
+        ("GET", "/api/v1/componentstatuses", 200),
     ],
 )
 def test_verbs_that_are_not_there(method: str, target: str, code: int) -> None:

@@ -9,7 +9,7 @@ from toono.codec.transcode import to_json
 from toono.testing.apiserver.resources import built_in
 from toono.testing.apiserver.zeros import ZERO
 
-KINDS = [one for one in built_in().values() if not one.custom]
+KINDS = [one for one in built_in().values() if one.is_stored]
 
 
 @pytest.mark.parametrize("one", KINDS, ids=lambda one: one.qualified)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hubs that share: what one knows, another answers while it is cut off."""
+
+import asyncio
+import json
+
+from tests.pool import KUBELET, PROXY, SLICES, pools
+from tests.rig import ask, begin, body, get, headers_of, until
+from toono.store.etcd_messages import Range
+
+
+def test_a_follower_that_is_cut_off_answers_newer_than_its_disk(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            await pool.join("edge-1")
+            await pool.join("edge-2")
+            follower = await pool.follower()
+            assert await follower.names() == {"a"}
+            await pool.published(1)
+            await follower.cut_cloud()
+            pool.add_slice("b")
+            await pool.published(2)
+            await until_names(follower, {"a", "b"})
+            answer = await ask(follower.hub, get(SLICES, agent=PROXY))
+            assert dict(headers_of(answer))["Cache-Status"].startswith("toono; hit")
+            await follower.restore_cloud()
+            pool.add_slice("c")
+            assert await follower.names() == {"a", "b", "c"}
+
+    asyncio.run(scenario())
+
+
+def test_a_new_leader_takes_over_and_versions_never_go_back(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            for name in ("edge-1", "edge-2", "edge-3"):
+                await pool.join(name)
+            await until(lambda: pool.leader() is not None, 20)
+            await pool.published(1)
+            first = pool.leader()
+            cut = await pool.follower()
+            await cut.names()
+            await cut.cut_cloud()
+            pool.add_slice("b")
+            await pool.published(2)
+            await until_names(cut, {"a", "b"})
+            version = await version_of(cut)
+            await first.cut_cloud()
+            await until(lambda: pool.leader() not in (None, first), 20)
+            assert pool.leader() is not cut
+            assert await cut.names() == {"a", "b"}
+            assert await version_of(cut) >= version
+            pool.server.delete("endpointslices", "a", namespace="default")
+            await pool.published(1)
+
+            for one in (cut, first):
+                await until_names(one, {"b"})
+
+    async def version_of(node) -> int:
+        answer = await ask(node.hub, get(SLICES, agent=PROXY))
+        return int(json.loads(body(answer))["metadata"]["resourceVersion"])
+
+    asyncio.run(scenario())
+
+
+async def until_names(node, wanted: set, seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while await node.names() != wanted:
+            await asyncio.sleep(0.05)
+
+
+def test_a_held_watch_ends_when_the_pool_has_newer(tmp_path) -> None:
+    """Its client comes back with its version, hears that it is too old, and lists."""
+
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            await pool.join("edge-1")
+            await pool.join("edge-2")
+            cut = await pool.follower()
+            await pool.published(1)
+            listed = json.loads(body(await ask(cut.hub, get(SLICES, agent=PROXY))))
+            await cut.cut_cloud()
+            await until_names(cut, {"a"})
+            version = listed["metadata"]["resourceVersion"]
+            target = f"{SLICES}?watch=1&resourceVersion={version}"
+            reader, writer = await begin(cut.hub, get(target, agent=PROXY))
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            pool.add_slice("b")
+            async with asyncio.timeout(20):
+                assert await reader.read() == b"0\r\n\r\n"
+            writer.close()
+            again = await ask(cut.hub, get(target, agent=PROXY))
+            assert b'"code":410' in again
+            assert await cut.names() == {"a", "b"}
+
+    asyncio.run(scenario())
+
+
+def test_what_a_kubelet_was_told_is_uploaded_and_deleted(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            server = pool.server
+            server.create("nodes", {"metadata": {"name": "edge-1"}})
+            for name in ("web-0", "web-1"):
+                pod = {"metadata": {"name": name}, "spec": {"nodeName": "edge-1"}}
+                server.create("pods", pod, namespace="default")
+            node = await pool.join("edge-1")
+            mine = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+            own = "/api/v1/nodes?fieldSelector=metadata.name%3Dedge-1"
+            assert await node.names(mine, agent=KUBELET) == {"web-0", "web-1"}
+            assert await node.names(own, agent=KUBELET) == {"edge-1"}
+            etcd = pool.cluster.client()
+            both = {b"/registry/pods/default/web-0", b"/registry/pods/default/web-1"}
+            await until_keys(etcd, b"/registry/pods/", both)
+            await until_keys(etcd, b"/registry/minions/", {b"/registry/minions/edge-1"})
+            server.delete("pods", "web-0", namespace="default")
+            assert await node.names(mine, agent=KUBELET) == {"web-1"}
+            await until_keys(etcd, b"/registry/pods/", both - {min(both)})
+            (row,) = (await etcd.range(Range(b"/registry/pods/default/web-1"))).kvs
+            assert json.loads(row.value)["kind"] == "Pod"
+            etcd.close()
+
+    asyncio.run(scenario())
+
+
+async def until_keys(etcd, prefix: bytes, wanted: set, seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            found = {row.key for row in (await etcd.scan(prefix)).kvs}
+            if found == wanted:
+                return
+            await asyncio.sleep(0.05)
+
+
+def test_the_leader_renews_in_the_cloud_the_lease_of_a_cut_off_node(tmp_path) -> None:
+    """While its kubelet speaks; and never one that the cloud does not have."""
+
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            leases = "leases.coordination.k8s.io"
+            pool.server.create(
+                leases,
+                {
+                    "metadata": {"name": "edge-2", "labels": {"kept": "yes"}},
+                    "spec": {
+                        "holderIdentity": "edge-2",
+                        "renewTime": "2020-01-01T00:00:00.000000Z",
+                    },
+                },
+                namespace="kube-node-lease",
+            )
+            leader = await pool.join("edge-1")
+            await until(lambda: pool.leader() is leader, 20)
+            cut = await pool.join("edge-2")
+            silent = await pool.join("edge-3")
+            await cut.cut_cloud()
+            await silent.cut_cloud()
+            await ask(cut.hub, get("/api/v1/nodes/edge-2", agent=KUBELET))
+            path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/"
+
+            async def lease(name: str) -> dict:
+                answer = await ask(leader.hub, get(path + name, agent=KUBELET))
+                return json.loads(body(answer))
+
+            async with asyncio.timeout(20):
+                while (await lease("edge-2"))["spec"]["renewTime"].startswith("2020"):
+                    await asyncio.sleep(0.05)
+            told = await lease("edge-2")
+            assert told["metadata"]["labels"] == {"kept": "yes"}
+            assert told["spec"]["holderIdentity"] == "edge-2"
+            assert (await lease("edge-3"))["code"] == 404
+            assert leader.member.delegated >= 1
+            etcd = pool.cluster.client()
+            await cut.restore_cloud()
+            await until_keys(etcd, b"/registry/leases/", set())
+            etcd.close()
+
+    asyncio.run(scenario())
