@@ -195,14 +195,11 @@ class LiveAgents:
                 upstream,
                 Followed(path=path, selector=selector, rule=rule),
                 clock=clock,
-                taken=self._taker(selector),
+                taken=partial(self.take, selector),
             )
             for selector, rule in sources
         ]
         return self._followers
-
-    def _taker(self, source: str) -> Callable[[Mapping[str, bytes]], None]:
-        return lambda objects: self.take(source, objects)
 
     def take(self, source: str, objects: Mapping[str, bytes]) -> None:
         """Take all ConfigMaps of one source, as JSON by name.
