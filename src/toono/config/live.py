@@ -9,6 +9,7 @@ nothing and is shown; what was last good survives a restart, with and without a 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
