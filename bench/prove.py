@@ -111,7 +111,7 @@ BARS = (
         "tree",
         "kill -9 while the tree is written, 100; a power cut in each of its steps",
         "tests/crash/test_tree_kill.py tests/crash/test_tree_power.py",
-        {"TOONO_KILLS": "100"},
+        {"TOONO_PROVE": "1"},
     ),
     Bar(
         "pool",
