@@ -21,7 +21,7 @@ from toono.pool.cloud import Collection
 from toono.pool.delegate import Delegate
 from toono.pool.heartbeat import CloudLeases, lease_sender
 from toono.pool.keys import StorageKeys
-from toono.pool.leader import LeaderSettings
+from toono.pool.leader import LeaderSettings, Role
 from toono.pool.member import Member, Parts
 from toono.pool.shared import Names, version_of
 from toono.runtime.clock import Clock
@@ -135,6 +135,8 @@ async def open_pool(
     board.pages["/v1/pool"] = member.page
     board.facts["pool"] = lambda: member.election.now.role.name.lower()
     board.gauges.extend(_gauges(member, etcd))
+    if settings.yurthub_metrics:
+        board.gauges.extend(_of_yurthub(member))
     return Pooling(member, heard)
 
 
@@ -198,5 +200,30 @@ def _gauges(member: Member, etcd: Etcd) -> list[Gauge]:
             "toono_pool_fenced",
             "Writes refused because another hub had taken over.",
             lambda: float(member.fenced),
+        ),
+    ]
+
+
+def _of_yurthub(member: Member) -> list[Gauge]:
+    """Return what YurtHub v1.5 shows of its coordinator, by the same names."""
+    prefix = "node_yurthub_yurt_coordinator_"
+    return [
+        (
+            f"{prefix}yurthub_role",
+            "1 leader, 2 follower, 3 pending.",
+            lambda: float(member.election.now.role.value),
+        ),
+        (
+            f"{prefix}healthy_status",
+            "1 where the pool's etcd can be asked.",
+            lambda: float(member.election.now.role is not Role.PENDING),
+        ),
+        (
+            f"{prefix}ready_status",
+            "1 where this hub has told the pool what is its node's, too.",
+            lambda: float(
+                member.election.now.role is not Role.PENDING
+                and any(member.lending.versions.values())
+            ),
         ),
     ]

@@ -68,3 +68,24 @@ def test_a_silent_kubelet_is_held_for_dead() -> None:
 def test_times_are_kubernetes_micro_times() -> None:
     assert micro_time(0.0) == "1970-01-01T00:00:00.000000Z"
     assert _is_time(micro_time(1_795_000_000.5))
+
+
+def test_yurthub_s_series_are_there_where_they_are_asked_for(tmp_path) -> None:
+    async def scenario() -> None:
+        address = ("127.0.0.1", 9)
+        for asked in (False, True):
+            async with hub_over(
+                [address], tmp_path, pool=NOBODY, yurthub_metrics=asked
+            ) as hub:
+                values = {name: read() for name, _, read in hub.board.gauges}
+                prefix = "node_yurthub_yurt_coordinator_"
+                found = {
+                    name.removeprefix(prefix): value
+                    for name, value in values.items()
+                    if name.startswith(prefix)
+                }
+                wanted = {"yurthub_role": 3.0, "healthy_status": 0.0}
+                wanted |= {"ready_status": 0.0}
+                assert found == (wanted if asked else {})
+
+    play(scenario)

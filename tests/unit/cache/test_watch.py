@@ -8,6 +8,7 @@ from toono.cache.watch import (
     BOOKMARK_SECONDS,
     MIN_WATCH_SECONDS,
     HeldWatch,
+    Newer,
     lasting,
 )
 from toono.testing.clock import VirtualClock, settle
@@ -117,6 +118,20 @@ def test_a_closed_watch_brings_nothing_and_leaves_no_task() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("bookmark", [None, b"mark"])
+def test_one_that_is_closed_while_it_is_read_ends_at_once(
+    bookmark: bytes | None,
+) -> None:
+    async def scenario() -> None:
+        scene = Scene(bookmark=bookmark)
+        reading = await scene.begin()
+        scene.watch.close()
+        scene.watch.close()
+        assert await reading == b""
+
+    play(scenario)
+
+
 def test_a_watch_that_names_no_time_lasts_as_an_api_server_s() -> None:
     found = [lasting(None) for _ in range(50)]
     assert all(MIN_WATCH_SECONDS <= one <= 2 * MIN_WATCH_SECONDS for one in found)
@@ -127,3 +142,31 @@ def test_a_watch_that_names_no_time_lasts_as_an_api_server_s() -> None:
 def test_a_watch_that_names_its_time_lasts_as_long() -> None:
     assert lasting(7.5) == 7.5
     assert lasting(0.0) == 0.0
+
+
+def test_something_newer_ends_it_at_once() -> None:
+    """There is no cloud to spare: what is newer is here."""
+
+    async def scenario() -> None:
+        scene, newer = Scene(spread=60.0), Newer()
+        scene.watch._newer = newer.of("", "pods")
+        reading = await scene.begin()
+        newer.tell("", "services")
+        await settle()
+        assert not reading.done()
+        newer.tell("", "pods")
+        assert await reading == b""
+        newer.tell("", "pods")
+        assert not newer.of("", "pods").is_set(), "what comes later waits for more"
+
+    play(scenario)
+
+
+def test_what_is_newer_before_it_begins_ends_it_after_what_is_known() -> None:
+    async def scenario() -> None:
+        scene = Scene(first=[b"a"])
+        scene.watch._newer.set()
+        assert await scene.watch.read() == b"a"
+        assert await scene.watch.read() == b""
+
+    play(scenario)

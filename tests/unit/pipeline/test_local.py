@@ -23,7 +23,8 @@ from toono.kube.request import Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
-from toono.pipeline.local import MAX_CLIENTS, Local, accepts_of
+from toono.pipeline.local import MAX_CLIENTS, Local, accepts_of, nothing_discovered
+from toono.wire.messages import Response
 
 PODS = "/api/v1/pods"
 POD = "/api/v1/namespaces/default/pods/a"
@@ -479,6 +480,41 @@ def test_who_asks_for_indents_gets_them_in_json_alone() -> None:
         assert one_of_them.startswith(b'{\n  "kind": "Pod",\n')
 
     play(scenario)
+
+
+def test_a_document_that_was_seen_wins_and_another_is_made_of_what_is_known() -> None:
+    made = Response(
+        status=200,
+        headers=[(b"Content-Type", b"application/json")],
+        content=b'{"made":true}',
+    )
+
+    async def scenario() -> None:
+        scene = Scene()
+        asked = []
+
+        async def discovered(call) -> Response | None:
+            asked.append(call.path)
+            return made if call.path != "/apis/nobody" else None
+
+        scene.local._discovered = discovered
+        answer = await scene.ask("/apis")
+        assert answer.content == made.content
+        assert heads.HIT in answer.headers
+        assert (await scene.refused("/apis/nobody")).code == 503
+        seen = parse("GET", b"/apis", {}, CALLER)
+        recording = scene.cache.documents.begin(seen)
+        fields = {b"content-type": b"application/json"}
+        await recording.finish(200, fields, b'{"seen":true}')
+        assert (await scene.ask("/apis")).content == b'{"seen":true}'
+        assert asked == ["/apis", "/apis/nobody"]
+        protobuf = "application/vnd.kubernetes.protobuf"
+        answer = await scene.ask("/apis", accept=protobuf)
+        assert answer.content == made.content
+        scene.local._discovered = nothing_discovered
+        assert (await scene.refused("/apis", accept=protobuf)).code == 406
+
+    asyncio.run(scenario())
 
 
 def test_a_watch_in_cbor_that_is_too_old_ends_in_cbor() -> None:
