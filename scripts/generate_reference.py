@@ -21,6 +21,7 @@ from toono.app import DRAIN_SECONDS, Hub, HubSettings
 from toono.cache import documents, hot, received, scopes
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
+from toono.multiplex import stream
 from toono.pipeline import bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
@@ -284,6 +285,8 @@ def _of_requests() -> Iterator[Limit]:
     yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
     yield "watches of one client", f"{limits.CLIENT_WATCH_LIMIT}", "429"
+    behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
+    yield "behind a shared watch", behind, "it is cut; its client comes back"
 
 
 def _of_the_cloud() -> Iterator[Limit]:
