@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 MODEL_RUNS = 100_000
 MODEL_SHARES = 20
 """A run of the scope model forgets nothing until it ends: many small ones."""
+
+
+TELL_SECONDS = 15.0
 
 
 class Bar(NamedTuple):
@@ -62,6 +66,24 @@ BARS = (
         {"TOONO_KILLS": "200"},
     ),
     Bar(
+        "spool",
+        "1,000 spooled events land within 10 s, and no status after a newer one",
+        "tests/scenario/test_spool.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "spool-kills",
+        "kill -9 of a hub that spools or replays 1,000 events, 30 times",
+        "tests/crash/test_spool_kill.py",
+        {"TOONO_KILLS": "30", "TOONO_SPOOLED": "1000"},
+    ),
+    Bar(
+        "boot",
+        "110 pods boot cut off within 2 s, on a machine at rest",
+        "tests/scenario/test_full_node.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
         "store",
         "crash states of the store: 200,000, no two alike",
         "tests/crash/test_store_explorer.py",
@@ -86,10 +108,27 @@ BARS = (
         {"TOONO_PROVE": "1"},
     ),
     Bar(
+        "tree",
+        "kill -9 while the tree is written, 200; a power cut in each of its steps",
+        "tests/crash/test_tree_kill.py tests/crash/test_tree_power.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "spool",
+        "kill -9 of a hub that spools 2,000 events, and of one that replays them, 20",
+        "tests/crash/test_spool_kill.py",
+        {"TOONO_KILLS": "20", "TOONO_SPOOLED": "2000"},
+    ),
+    Bar(
         "pool",
-        "hub, leader and etcd killed and paused in all combinations, 200 cycles;"
-        " hub and etcd killed at every step, 200",
-        "tests/crash/test_etcd_pool.py tests/crash/test_etcd_kill.py",
+        "the pool's parts, leader and etcd killed and paused in all combinations: 200",
+        "tests/crash/test_etcd_pool.py",
+        {"TOONO_KILLS": "200"},
+    ),
+    Bar(
+        "components",
+        "hub and etcd killed at every step of a component's list; 200 by chance",
+        "tests/crash/test_etcd_kill.py",
         {"TOONO_KILLS": "200"},
     ),
     Bar(
@@ -154,7 +193,7 @@ class Outcome(NamedTuple):
 
 def commands(bar: Bar) -> Iterator[tuple[list[str], dict[str, str]]]:
     """Yield the runs of a bar: commands, and variables of the environment."""
-    command = [sys.executable, "-m", "pytest", "-q", "-o", "timeout=7200"]
+    command = [sys.executable, "-m", "pytest", "-v", "-o", "timeout=7200"]
     for share in range(bar.shares):
         seed = {"TOONO_SEED": str(share * bar.stride)} if bar.shares > 1 else {}
         yield [*command, *bar.tests.split()], {**bar.variables, **seed}
@@ -163,29 +202,45 @@ def commands(bar: Bar) -> Iterator[tuple[list[str], dict[str, str]]]:
 def prove(bar: Bar) -> Outcome:
     """Run one bar and tell how it goes."""
     start = time.perf_counter()
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     passed = True
     for number, (command, variables) in enumerate(commands(bar), 1):
-        done = subprocess.run(
-            command,
-            env=os.environ | variables,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        passed = passed and done.returncode == 0
-        if done.returncode:
-            print(done.stdout, done.stderr, sep="\n", flush=True)
-        closing = done.stdout.strip().rpartition("\n")[2]
-        for many, what in re.findall(r"(\d+) ([a-z]+)", closing.partition(" in ")[0]):
-            counts[what] = counts.get(what, 0) + int(many)
-        if bar.shares > 1:
-            seconds = time.perf_counter() - start
-            print(
-                f"  {bar.name}: {number} of {bar.shares}, {seconds:,.0f} s", flush=True
-            )
+        share = f", run {number} of {bar.shares}" if bar.shares > 1 else ""
+        code, output = follow(command, variables, f"  {bar.name}{share}")
+        passed = passed and code == 0
+        if code:
+            print(output, flush=True)
+        closing = output.strip().strip("= ").rpartition("\n")[2].partition(" in ")[0]
+        for many, what in re.findall(r"(\d+) ([a-z]+)", closing):
+            counts[what] += int(many)
     return Outcome(bar, passed, counts, time.perf_counter() - start, commit())
+
+
+def follow(
+    command: list[str], variables: Mapping[str, str], what: str
+) -> tuple[int, str]:
+    """Run tests; tell now and then how many are done. Return their code and output."""
+    start = told = time.perf_counter()
+    lines: list[str] = []
+    done = 0
+    with subprocess.Popen(
+        command,
+        env=os.environ | variables,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            done += bool(re.search(r" (PASSED|FAILED|SKIPPED|ERROR) ", line))
+            now = time.perf_counter()
+            if now - told > TELL_SECONDS:
+                told = now
+                print(f"{what}: {done} tests, {now - start:,.0f} s", flush=True)
+    print(f"{what}: {done} tests, {time.perf_counter() - start:,.0f} s", flush=True)
+    return process.returncode, "".join(lines)
 
 
 def commit() -> str:
@@ -212,7 +267,7 @@ def write(outcomes: Mapping[str, Outcome]) -> None:
     lines = [
         "# Proofs",
         "",
-        f"`make prove`, or some by `python -m bench.prove --only NAME`."
+        "`make prove`; `python -m bench.prove -h` says how to run some of them."
         f" Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
         f" {platform.machine()}, {os.cpu_count()} cores,"
         f" Python {platform.python_version()}, {platform.system()} {platform.release()}.",

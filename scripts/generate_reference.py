@@ -18,11 +18,16 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from toono.app import DRAIN_SECONDS, Hub, HubSettings
+from toono.autonomy import lease, replay, spool, vault
+from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
+from toono.cache.guests import GuestLimits
+from toono.config import live
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
 from toono.multiplex import stream
-from toono.pipeline import bounded, forward, limits
+from toono.pipeline import alone, bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -245,6 +250,8 @@ def limits_page() -> str:
         ("Requests under way", list(_of_requests())),
         ("The cloud", list(_of_the_cloud())),
         ("The cache", list(_of_the_cache())),
+        ("Writes while cut off", list(_of_writes())),
+        ("The node", list(_of_the_node())),
     ):
         parts += [f"## {title}\n", _table(("What", "Limit", "There"), rows)]
     return "\n".join(parts)
@@ -284,7 +291,8 @@ def _of_requests() -> Iterator[Limit]:
     yield "kept for the component `kubelet`", share, "others wait before"
     yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
-    yield "watches of one client", f"{limits.CLIENT_WATCH_LIMIT}", "429"
+    each = f"{limits.CLIENT_WATCH_LIMIT}"
+    yield "watches of one client, but for the kubelet here", each, "429"
     behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
     yield "behind a shared watch", behind, "it is cut; its client comes back"
 
@@ -324,6 +332,42 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "a removal held for its sync", passes, f"it passes; none is held for {rest}"
     again = f"{_seconds(store.retry_first)} to {_seconds(store.retry_most)}"
     yield "a disk that fails is tried again after", again, "meanwhile from memory"
+
+
+def _of_the_node() -> Iterator[Limit]:
+    guests = GuestLimits()
+    oldest = "what was heard of the longest time ago goes"
+    size = _bytes(guests.size_bytes)
+    yield "bytes of agents that are not kept by name", size, oldest
+    yield "their questions", f"{guests.scopes:,}", f"{oldest}; a warning at 80 %"
+    names = f"{live.MAX_NAMES} each"
+    kept = "the last good value stays"
+    yield "names in `cache_agents`, `cache_service_accounts`", names, kept
+    grace = f"{_seconds(lease.DURATION_SECONDS)} (`--kubelet-health-grace-period`)"
+    yield "no renewal of the kubelet's", grace, "its Lease runs out"
+    again = "it looks again who renews"
+    yield "silence after a stranger's renewal", _seconds(lease.SILENCE_SECONDS), again
+    sweeps = SweepSettings()
+    share = f"{sweeps.least}, or {sweeps.share:.0%} of all questions; half at most"
+    yield "questions that one sweep gives up", share, "the rest a minute later"
+
+
+def _of_writes() -> Iterator[Limit]:
+    waiting = SpoolSettings()
+    oldest = "the oldest go"
+    count = f"{waiting.max_writes:,} (`--spool-max-writes`)"
+    yield "writes that wait", count, oldest
+    size = f"{_bytes(waiting.max_bytes)} (`--spool-max-mebibytes`)"
+    yield "their bytes", size, f"{oldest}; of pods first, where pods hold over half"
+    yield "the body of one", _bytes(alone.MAX_BODY_BYTES), "503"
+    yield "a disk that keeps one", _seconds(spool.DISK_SECONDS), "503"
+    yield "sending one", _seconds(replay.SEND_SECONDS), "again later"
+    first, most = replay.BACKOFF_SECONDS
+    yield "between tries", f"{_seconds(first)} to {_seconds(most)}", ""
+    tries = "it is dropped; 429 does not count, nor a link that breaks"
+    yield "tries that the server breaks over", f"{replay.MAX_TRIES}", tries
+    ends = "the one that ends first goes"
+    yield "tokens kept, and verdicts kept", f"{vault.MAX_ROWS:,} each", ends
 
 
 def _bytes(number: int) -> str:

@@ -20,7 +20,7 @@ from toono.cache import persist
 PROVE = bool(os.environ.get("TOONO_PROVE"))
 STATES = int(os.environ.get("TOONO_CACHE_STATES", "200000" if PROVE else "6000"))
 SEED = int(os.environ.get("TOONO_SEED", "0"))
-EACH = 150
+EACH = 120
 """Of one session: more of them tell more than more states of each."""
 CHUNKS = 10
 AHEAD = (400, 1200, persist.WRITE_AHEAD_BYTES)

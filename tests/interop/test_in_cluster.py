@@ -9,6 +9,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -228,3 +229,65 @@ def test_kubectl_works_in_a_pod_online_and_cut_off(pod: Pod) -> None:
     offline = kubectl("get", "pods", "-o", "name")
     assert offline.stdout == "pod/web-0\n", offline.stderr
     assert "cut off since" in offline.stderr
+
+
+IN_POD = """
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/secrets/kubernetes.io/serviceaccount
+cp "$1"/token "$1"/ca.crt /run/secrets/kubernetes.io/serviceaccount/
+printf shop > /run/secrets/kubernetes.io/serviceaccount/namespace
+shift
+exec "$@"
+"""
+OFFICIAL = """
+from kubernetes import client, config
+config.load_incluster_config()
+core = client.CoreV1Api()
+for one in core.list_namespaced_pod("shop").items:
+    print("pod/" + one.metadata.name)
+"""
+KR8S = """
+import kr8s
+for one in kr8s.get("pods", namespace="shop"):
+    print("pod/" + one.name)
+"""
+
+
+def in_pod(pod: Pod, *words: str) -> subprocess.CompletedProcess:
+    """Run a program where a container's own files are; nothing else tells it."""
+    environment = {
+        "HOME": str(pod.directory),
+        "PATH": os.environ["PATH"],
+        **pod.environment,
+    }
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", IN_POD, "sh", str(pod.directory), *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (sys.executable, "-c", OFFICIAL),
+        (sys.executable, "-c", KR8S),
+        ("kubectl", "get", "pods", "-o", "name"),
+    ],
+    ids=["official", "kr8s", "kubectl"],
+)
+def test_programs_that_know_of_nothing_work_in_a_pod_s_files(pod: Pod, words) -> None:
+    """Their own code finds the token, the CA and the namespace; no option is given."""
+    if in_pod(pod, "true").returncode != 0:
+        pytest.skip("LOUD: this machine lets no test have a mount namespace")
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"LOUD: there is no {words[0]} here")
+    for cut in (False, True):
+        if cut:
+            pod.cut()
+        done = in_pod(pod, *words)
+        assert done.stdout == "pod/web-0\n", done.stderr

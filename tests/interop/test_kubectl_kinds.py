@@ -15,6 +15,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.interop.test_clients import Stage, kubectl, needs_kubectl, wait_until_online
+from tests.rig import recordings
+from toono.wire.messages import Request, Response
 
 TEMPLATE = {
     "metadata": {"labels": {"app": "web"}},
@@ -183,10 +185,14 @@ OTHERS = [
     ("api-resources",),
     ("api-resources", "--namespaced=true", "-o", "wide"),
     ("api-versions",),
+    ("explain", "widgets"),
+    ("explain", "widgets.spec.size"),
+    ("explain", "pods.spec.containers"),
     ("wait", "--for=jsonpath={.status.phase}=Running", "pod/web-0", "--timeout=9s"),
     ("cluster-info",),
     ("get", "--raw", "/version"),
 ]
+OPENAPI = [one for one in recordings("exchanges") if "/openapi/v3" in one.target]
 AGE = re.compile(r"\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+s\b|<unknown>|\b\d+d\b|\b\d+m\b")
 SPACES = re.compile(r" +")
 
@@ -233,14 +239,34 @@ def cut_from(stage: Stage) -> None:
     kubectl(stage, "api-versions")
 
 
+def timed(stage: Stage, command: tuple[str, ...]):
+    """Run a command; return what it said and how many seconds it took."""
+    began = time.monotonic()
+    found = said(kubectl(stage, *command))
+    return found, time.monotonic() - began
+
+
+def is_slow(stage: Stage, command: tuple[str, ...], took: float) -> bool:
+    """Say whether a command takes more than a second, three times over.
+
+    What kubectl needs to say its own version, on a machine where others run too, is
+    not the hub's: it is allowed for.
+    """
+    for _ in range(3):
+        _, alone = timed(stage, ("version", "--client"))
+        if took <= MOST_SECONDS + 3 * alone:
+            return False
+        _, took = timed(stage, command)
+    return True
+
+
 def differences(stage: Stage, online: dict) -> dict:
     """Run each command cut off; return those that differ or take too long."""
     different = {}
     for command, expected in online.items():
-        began = time.monotonic()
-        offline = said(kubectl(stage, *command))
-        took = time.monotonic() - began
-        if offline != expected or (took > MOST_SECONDS and command[0] != "wait"):
+        offline, took = timed(stage, command)
+        slow = command[0] != "wait" and is_slow(stage, command, took)
+        if offline != expected or slow:
             different[" ".join(command)] = (took, expected, offline)
     return different
 
@@ -267,6 +293,57 @@ def test_every_other_question_is_answered_cut_off_as_it_was_online(stage) -> Non
     assert {one: online[one] for one in OTHERS if online[one][0] != 0} == {}
     cut_from(stage)
     assert differences(stage, online) == {}
+
+
+CRONTABS = {
+    "metadata": {"name": "crontabs.x.example.com"},
+    "spec": {
+        "group": "x.example.com",
+        "names": {"plural": "crontabs", "singular": "crontab", "kind": "CronTab"},
+        "scope": "Namespaced",
+        "versions": [{"name": "v1", "served": True, "storage": True}],
+    },
+}
+
+
+async def recorded_openapi(request: Request) -> Response | None:
+    """Answer with the OpenAPI documents of a real API server."""
+    path = request.target.decode().partition("?")[0]
+    for one in OPENAPI:
+        if one.target == path:
+            head = one.response.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+            lines = [line.partition(b": ") for line in head]
+            kept = (b"Content-Type", b"Etag", b"Last-Modified", b"Vary")
+            fields = [(name, value) for name, _, value in lines if name in kept]
+            return Response(status=200, headers=fields, content=one.body)
+    return None
+
+
+def test_explain_explains_what_it_did_online(stage: Stage) -> None:
+    async def create() -> None:
+        stage.server.create("customresourcedefinitions", CRONTABS)
+        stage.server.fault = recorded_openapi
+
+    stage.do(create())
+    wait_until_online(stage)
+    commands = [("explain", "crontabs"), ("explain", "crontabs.spec.replicas")]
+    online = {one: said(kubectl(stage, *one)) for one in commands}
+    assert [code for code, _, _ in online.values()] == [0, 0], online
+    assert "replicas" in online["explain", "crontabs.spec.replicas"][1]
+    cut_from(stage)
+    assert differences(stage, online) == {}
+
+
+def test_writes_are_the_server_s_to_validate(stage: Stage) -> None:
+    """kubectl looks for that in OpenAPI, which passes through."""
+    wait_until_online(stage)
+    for command in (
+        ("create", "configmap", "made", "--from-literal=a=b"),
+        ("label", "configmap", "made", "c=d"),
+        ("create", "namespace", "made"),
+    ):
+        done = kubectl(stage, *command)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_watch_shows_what_is_there_is_held_and_ends_cleanly(stage: Stage) -> None:

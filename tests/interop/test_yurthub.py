@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -143,6 +144,25 @@ def is_online(hub: YurtHub) -> bool:
         return False
 
 
+def is_quiet(cache: Path) -> bool:
+    """Say whether YurtHub, which writes behind its answers, has written all."""
+    states = []
+    for seconds in (0.0, 0.5):
+        time.sleep(seconds)
+        try:
+            found = [(one, one.lstat()) for one in cache.rglob("*")]
+        except FileNotFoundError:  # it is moving files just now
+            return False
+        states.append(
+            {
+                (one, at.st_ino, at.st_mtime_ns)
+                for one, at in found
+                if "lease" not in str(one)  # the heartbeat, each second
+            }
+        )
+    return states[0] == states[1] and len(states[0]) > len(LISTS + GETS)
+
+
 @contextlib.asynccontextmanager
 async def yurthub(directory: Path, server: tuple[str, int], authority: Authority):
     """Run YurtHub over the cache in `directory` until the block ends."""
@@ -235,6 +255,7 @@ def test_toono_starts_from_a_tree_of_a_real_yurthub(tmp_path: Path) -> None:
             await becomes(is_online, peer)
             for target, accept in LISTS + GETS:
                 await asyncio.to_thread(fetch, peer, target, accept)
+            await becomes(lambda _: is_quiet(tmp_path / "cache"), peer)
         told: dict[str, bytes] = {}
         async with yurthub(tmp_path, ("127.0.0.1", 1), authority) as peer:
             for target, _ in LISTS + GETS:

@@ -45,7 +45,11 @@ class Resident:
             text=True,
         )
         if group is not None:
-            (group / "cgroup.procs").write_text(str(self._child.pid))
+            try:
+                (group / "cgroup.procs").write_text(str(self._child.pid))
+            except OSError:
+                self.close()
+                raise
         assert self._say("begin") == "ready"
 
     def _say(self, line: str) -> str:
@@ -101,8 +105,12 @@ class Machine:
                 continue
             with suppress(OSError):
                 group.mkdir()
+                try:
+                    self.pod_root = Resident(group=group)
+                except OSError:
+                    group.rmdir()
+                    raise
                 self._group = group
-                self.pod_root = Resident(group=group)
                 return
 
     def _settle_bridge_pod(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.rig import ask, begin, body, headers_of, hub_over, recordings, status_of
 from tests.rig import until as wait_until
+from toono.codec import cbor
 from toono.codec.protobuf import ProtobufCodec
 from toono.testing.replay import Recorded, Replay
 
@@ -64,13 +65,26 @@ def family(path: str) -> list[Recorded]:
     return list(found.values())
 
 
+CBOR = [
+    one
+    for one in WIRE.values()
+    if one.accept == cbor.MEDIA_TYPE and "watch" not in one.target
+]
+"""Asked for, and never kept: it passes online as it is."""
+
+
+def of_path(path: str) -> list[Recorded]:
+    """Return the recordings of one path in CBOR."""
+    return [one for one in CBOR if one.target.partition("?")[0] == path]
+
+
 DEFINITIONS = [
     one for one in family(LISTS[4]) if kind_of(one) == WHOLE and one.accept == PROTOBUF
 ]
 PAIRS = [
     (seen, asked)
     for path in LISTS + ONES
-    for seen, asked in itertools.product(family(path), repeat=2)
+    for seen, asked in itertools.product(family(path), family(path) + of_path(path))
     if kind_of(asked) in HOLDS[kind_of(seen)]
 ]
 LOSSY = [
@@ -85,7 +99,7 @@ def test_no_pair_is_left_out() -> None:
     """Counts of what was recorded: a filter that matches less would prove less."""
     assert [len(family(path)) for path in LISTS] == [5, 4, 4, 4, 4, 4]
     assert [len(family(path)) for path in ONES] == [4, 2, 2]
-    assert (len(PAIRS), len(LOSSY)) == (91, 38)
+    assert (len(PAIRS), len(LOSSY), len(CBOR)) == (97, 38, 3)
 
 
 def by_seen(pairs) -> list:
@@ -134,6 +148,16 @@ def test_what_was_seen_once_is_answered_in_each_form(seen, forms, tmp_path) -> N
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("seen", CBOR, ids=identify)
+def test_what_was_seen_in_cbor_is_unknown(seen: Recorded, tmp_path) -> None:
+    async def scenario() -> None:
+        context, hub = await hub_that_saw(seen, tmp_path)
+        assert status_of(await ask(hub, seen.request)) == 503
+        await context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(("seen", "forms"), by_seen(LOSSY), ids=identify)
 def test_what_was_seen_in_part_is_never_made_whole(seen, forms, tmp_path) -> None:
     async def scenario() -> None:
@@ -154,7 +178,8 @@ def legible(content: bytes) -> object:
     """Return an answer without what differs between two moments."""
     if content.startswith(b"k8s\0"):
         return legible_protobuf(content)
-    document = json.loads(content)
+    in_cbor = content.startswith(cbor.TAG)
+    document = cbor.decode(content) if in_cbor else json.loads(content)
     if document["kind"].endswith("List") or document["kind"] == "Table":
         document["metadata"].pop("resourceVersion")
     if document["kind"] == "Table":
@@ -184,7 +209,7 @@ BURSTS = [
     one
     for one in WIRE.values()
     if "sendInitialEvents" in one.target and one.status == 200
-    if "cbor" not in one.accept and one.target.startswith("/api/v1/pods?")
+    if one.target.startswith("/api/v1/pods?")
 ]
 
 
@@ -196,7 +221,7 @@ BEGUN = [
 
 
 def test_no_burst_is_left_out() -> None:
-    assert (len(BURSTS), len(BEGUN)) == (3, 9)
+    assert (len(BURSTS), len(BEGUN)) == (4, 11)
 
 
 @pytest.mark.parametrize(("seen", "asked"), BEGUN, ids=identify)

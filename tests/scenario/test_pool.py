@@ -4,9 +4,16 @@
 import asyncio
 import json
 
+from click.testing import CliRunner
+
 from tests.pool import KUBELET, PROXY, SLICES, pools
-from tests.rig import ask, begin, body, get, headers_of, until
+from tests.rig import ask, begin, body, get, headers_of, hub_over, until
+from toono.cli.pool import command
+from toono.config.pool import PoolSettings
+from toono.runtime.tasks import cancel_and_wait
 from toono.store.etcd_messages import Range
+
+NAME = "endpointslices.discovery.k8s.io"
 
 
 def test_a_follower_that_is_cut_off_answers_newer_than_its_disk(tmp_path) -> None:
@@ -176,6 +183,129 @@ def test_the_leader_renews_in_the_cloud_the_lease_of_a_cut_off_node(tmp_path) ->
             etcd = pool.cluster.client()
             await cut.restore_cloud()
             await until_keys(etcd, b"/registry/leases/", set())
+            etcd.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_hub_that_shall_not_lead_follows(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            never = await pool.join("edge-1", pool={"elect": False})
+            await until(lambda: never.role == "follower", 20)
+            leader = await pool.join("edge-2")
+            await until(lambda: leader.role == "leader", 20)
+            await until(lambda: never.member.election.now.leader == "edge-2", 20)
+            await pool.published(1)
+            await never.cut_cloud()
+            await until_names(never, {"a"})
+
+    asyncio.run(scenario())
+
+
+def test_what_was_adopted_is_answered_after_a_restart_without_any_link(
+    tmp_path,
+) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            leader = await pool.join("edge-1")
+            await until(lambda: pool.leader() is leader, 20)
+            follower = await pool.join("edge-2")
+            await follower.names()
+            await follower.cut_cloud()
+            pool.add_slice("b")
+            await until_names(follower, {"a", "b"})
+        nowhere = PoolSettings(endpoints=(("127.0.0.1", 9),), tls=None)
+        async with hub_over(
+            [("127.0.0.1", 9)], tmp_path / "edge-2", node_name="edge-2", pool=nowhere
+        ) as hub:
+            answer = await ask(hub, get(SLICES, agent=PROXY))
+            items = json.loads(body(answer))["items"]
+            assert {one["metadata"]["name"] for one in items} == {"a", "b"}
+
+    asyncio.run(scenario())
+
+
+def test_the_status_of_a_pool_is_printed(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            node = await pool.join("edge-1", status_listen=("127.0.0.1", 0))
+            await pool.published(1)
+            port = str(node.hub.status_address[1])
+            printed = await asyncio.to_thread(
+                CliRunner().invoke, command, ["status", "--serve-port", port]
+            )
+            assert printed.exit_code == 0, printed.output
+            lines = [line.split() for line in printed.output.splitlines()]
+            assert ["role:", "leader"] in lines
+            (slices,) = [line for line in lines if line[:1] == [NAME]]
+            assert slices[1] == slices[3], "all of it is published"
+            assert slices[2] == "1"
+
+    asyncio.run(scenario())
+
+
+def test_a_configmap_adds_to_what_is_shared_while_hubs_run(tmp_path) -> None:
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            add = pool.server.create
+            add("configmaps", {"metadata": {"name": "shared"}}, namespace="default")
+            leader = await pool.join("edge-1")
+            await until(lambda: pool.leader() is leader, 20)
+            follower = await pool.join("edge-2")
+            wanted = [{"group": "", "version": "v1", "resource": "configmaps"}]
+            content = {"pool_scope_resources": json.dumps(wanted)}
+            add(
+                "configmaps",
+                {"metadata": {"name": "yurt-hub-cfg"}, "data": content},
+                namespace="kube-system",
+            )
+            for node in (leader, follower):
+                await until(lambda node=node: len(resources(node)) == 3, 20)
+            await until(lambda: resources(leader)["configmaps"]["published"] > 0, 20)
+            await follower.cut_cloud()
+            add("configmaps", {"metadata": {"name": "later"}}, namespace="default")
+            target = "/api/v1/namespaces/default/configmaps"
+            async with asyncio.timeout(20):
+                while await follower.names(target) != {"shared", "later"}:
+                    await asyncio.sleep(0.05)
+
+    def resources(node) -> dict:
+        return {one["resource"]: one for one in node.member.page()["collections"]}
+
+    asyncio.run(scenario())
+
+
+def test_a_leader_that_slept_through_its_lease_writes_nothing(tmp_path) -> None:
+    """It still takes itself for the leader: etcd refuses it, nobody's clock does."""
+
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            pool.add_slice("a")
+            slept = await pool.join("edge-1")
+            await until(lambda: pool.leader() is slept, 20)
+            await pool.published(1)
+            believed = slept.member.election.now
+            await cancel_and_wait(slept.member.election._task)
+            other = await pool.join("edge-2")
+            await until(lambda: other.role == "leader", 20)
+            slept.member.election.now = believed
+            pool.add_slice("b")
+            await until(lambda: slept.member.fenced > 0, 20)
+            etcd = pool.cluster.client()
+            shared = b"/registry/endpointslices/"
+            await until_keys(
+                etcd, shared, {shared + b"default/a", shared + b"default/b"}
+            )
+            # Whoever leads takes back what was written besides; the other one cannot.
+            before = slept.member.fenced
+            pool.server.delete("endpointslices", "a", namespace="default")
+            await until_keys(etcd, shared, {shared + b"default/b"})
+            await until(lambda: slept.member.fenced > before, 20)
+            assert other.member.fenced == 0
             etcd.close()
 
     asyncio.run(scenario())

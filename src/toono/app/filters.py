@@ -42,7 +42,7 @@ async def open_filters(
         addresses.changed = stage.inputs_changed
     inputs.changed = stage.inputs_changed
     live.changed = stage.approve
-    kept.live.heard.append(live.take)
+    kept.live.listeners.append(live.take)
     board.mode.append(lambda online: inputs.hurry() if online else None)
     board.notes["filters"] = lambda: live.problem
     board.gauges.extend(

@@ -33,7 +33,7 @@ from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
-from toono.identity.sockets import Lookup, owner_of
+from toono.identity.sockets import Lookup, Sockets
 from toono.kube.request import Call
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
@@ -64,11 +64,11 @@ class Hub:
         settings: HubSettings,
         *,
         clock: Clock | None = None,
-        owner: Lookup = owner_of,
+        owner: Lookup | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._owner = owner
+        self._owner = owner or Sockets()
         self._stack = AsyncExitStack()
         self.board = Board()
         self.addresses: list[Listening] = []
@@ -107,7 +107,7 @@ class Hub:
             keeps=lambda call: self.recorder.policy.allows(call),
         )
         self.ahead = ask_ahead(self.rights, board, self.upstream, clock=clock)
-        await self._open_pool(storage)
+        await self._open_pool(storage, kept)
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
@@ -134,7 +134,7 @@ class Hub:
             },
         )
 
-    async def _open_pool(self, storage: Storage) -> None:
+    async def _open_pool(self, storage: Storage, agents: Agents) -> None:
         """Take part in a pool. Without one nothing of it is even imported."""
         if self._settings.pool is None:
             return
@@ -145,7 +145,7 @@ class Hub:
             self._settings.pool,
             self.board,
             storage,
-            self.recorder,
+            agents,
             self.upstream,
             clock=self._clock,
             newer=self._newer.tell,

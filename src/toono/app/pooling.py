@@ -9,10 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from toono.app.agents import Agents
 from toono.app.board import Board, Gauge
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
-from toono.cache.record import Recorder
+from toono.config.live_pool import LiveResources
 from toono.config.pool import PoolSettings
 from toono.errors import OptionError, StoreError
 from toono.kube.request import Call
@@ -20,7 +21,7 @@ from toono.pool.cloud import Collection
 from toono.pool.delegate import Delegate
 from toono.pool.heartbeat import CloudLeases, lease_sender
 from toono.pool.keys import StorageKeys
-from toono.pool.leader import LeaderSettings
+from toono.pool.leader import LeaderSettings, Role
 from toono.pool.member import Member, Parts
 from toono.pool.shared import Names, version_of
 from toono.runtime.clock import Clock
@@ -69,7 +70,7 @@ async def open_pool(
     pool: PoolSettings,
     board: Board,
     storage: Storage,
-    recorder: Recorder,
+    agents: Agents,
     upstream: Upstream,
     *,
     clock: Clock,
@@ -109,7 +110,7 @@ async def open_pool(
                 mark=Names(keys).mark(settings.node_name),
                 version=lambda key, value: version_of(keys, key, value),
             ),
-            recorder=recorder,
+            recorder=agents.recorder,
             upstream=upstream,
             clock=clock,
             node=settings.node_name,
@@ -124,12 +125,18 @@ async def open_pool(
             newer=newer,
         )
     )
+    resources = LiveResources(storage.store, changed=member.share)
+    await resources.open()
+    agents.live.listeners.append(resources.take)
+    board.notes["pool-scope-resources"] = lambda: resources.problem
     board.duties.append(("pool", member.run))
     board.mode.append(member.mode_changed)
     board.notes["pool"] = lambda: member.problem
     board.pages["/v1/pool"] = member.page
     board.facts["pool"] = lambda: member.election.now.role.name.lower()
     board.gauges.extend(_gauges(member, etcd))
+    if settings.yurthub_metrics:
+        board.gauges.extend(_of_yurthub(member))
     return Pooling(member, heard)
 
 
@@ -193,5 +200,30 @@ def _gauges(member: Member, etcd: Etcd) -> list[Gauge]:
             "toono_pool_fenced",
             "Writes refused because another hub had taken over.",
             lambda: float(member.fenced),
+        ),
+    ]
+
+
+def _of_yurthub(member: Member) -> list[Gauge]:
+    """Return what YurtHub v1.5 shows of its coordinator, by the same names."""
+    prefix = "node_yurthub_yurt_coordinator_"
+    return [
+        (
+            f"{prefix}yurthub_role",
+            "1 leader, 2 follower, 3 pending.",
+            lambda: float(member.election.now.role.value),
+        ),
+        (
+            f"{prefix}healthy_status",
+            "1 where the pool's etcd can be asked.",
+            lambda: float(member.election.now.role is not Role.PENDING),
+        ),
+        (
+            f"{prefix}ready_status",
+            "1 where this hub has told the pool what is its node's, too.",
+            lambda: float(
+                member.election.now.role is not Role.PENDING
+                and any(member.lending.versions.values())
+            ),
         ),
     ]

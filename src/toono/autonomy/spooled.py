@@ -48,6 +48,9 @@ class Write(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Sealed; empty: the node's certificate goes with it."""
     expires_at: float = 0.0
     """End of the token, 0 where there is none."""
+    whole: bytes = b""
+    """Of a patch of an event: the event with it, in JSON. The API server forgets events
+    after an hour; recorders then create them anew."""
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -162,12 +162,12 @@ class Answers:
             return Unknown(f"{NOT_SELECTABLE}: {exc}")
         if scope.imported and not keys:
             return Unknown(DAMAGED)  # a list is empty only if the cloud said so
-        doubt = "" if keys else self._doubt_of_empty(scope, call)
+        doubt = "" if keys else self._doubt_of_empty(scope, call, loaded)
         if doubt:
             return Unknown(doubt)
         return Found(scope, [contents[key] for key in keys], keys)
 
-    def _doubt_of_empty(self, scope: Scope, call: Call) -> str:
+    def _doubt_of_empty(self, scope: Scope, call: Call, others: Sequence[Scope]) -> str:
         """Say what forbids to call this question's list empty, "" if nothing does.
 
         An empty list needs its kind. And a list of one namespace is not known by one
@@ -181,7 +181,10 @@ class Answers:
             scope.kind, scope.api_version = known.kind, f"{group}{call.version}"
         if not call.namespace or scope.question.namespace:
             return ""
-        if any(namespace for namespace, _ in scope.rows):
+        seen = (
+            one.question.namespace or any(ns for ns, _ in one.rows) for one in others
+        )
+        if any(seen):
             return ""
         return "" if known is not None and known.namespaced else NO_SCOPE
 

@@ -157,7 +157,7 @@ class Keeper:
     def stored_version(self, scope: Scope) -> int:
         """Return the version that a scope's own row has in the store, at least."""
         row = self._stored.get(scope.id)
-        return row.version if row is not None and row.epoch == scope.epoch else 0
+        return row.version if row is not None else 0
 
     def flush(self, *, but: Scope | None = None) -> None:
         """Write the versions that were left waiting, in one batch.
@@ -198,14 +198,9 @@ class Keeper:
 
     def _only_version(self, scope: Scope) -> bool:
         stored = self._stored.get(scope.id)
-        return (
-            stored is not None
-            and scope.durable
-            and msgspec.structs.replace(stored, version=0, confirmed_at=0.0)
-            == msgspec.structs.replace(
-                row_of(scope, stored.garbage), version=0, confirmed_at=0.0
-            )
-        )
+        if stored is None or not scope.durable:
+            return False
+        return _lasting(stored) == _lasting(row_of(scope, stored.garbage))
 
     def mark_lost(self, scope: Scope, change: Change) -> None:
         """Have the store know, as soon as it takes anything, what it missed.
@@ -374,6 +369,11 @@ def _pieces(
         pieces[-1].append((object_key(bucket, key), encode_object(item)))
         size += row.size
     return pieces
+
+
+def _lasting(row: ScopeRow) -> ScopeRow:
+    """Return a scope's row without what its objects' rows tell, or nobody misses."""
+    return msgspec.structs.replace(row, version=0, confirmed_at=0.0, size=0)
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from toono.cache.forms import PARTIAL, TABLE
+from toono.kube.accounts import PREFIX, claimed_account
 from toono.kube.component import component_of
 from toono.kube.request import Call
 
@@ -62,14 +63,21 @@ def component_named(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Which components are cached; `*` is every one that says who it is."""
+    """Which components are cached; `*` is every one that says who it is.
+
+    A service account's user among the names means whatever its tokens ask: the API
+    server has judged the token before there is an answer to keep.
+    """
 
     agents: frozenset[str]
 
     @classmethod
     def of(cls, *extra: str) -> "Policy":
         """Return the policy of YurtHub's defaults and `extra` names (any case)."""
-        named = {one if one == EVERYONE else component_named(one) for one in extra}
+        named = {
+            one if one == EVERYONE or one.startswith(PREFIX) else component_named(one)
+            for one in extra
+        }
         return cls(DEFAULT_AGENTS | named - {""})
 
     def names(self, component: str) -> bool:
@@ -87,7 +95,13 @@ class Policy:
         `Edge-Cache: true` asks for it request by request, as in YurtHub v1.5.
         """
         return call.component != "" and (
-            call.component in self.agents or EVERYONE in self.agents or call.edge_cache
+            call.component in self.agents
+            or EVERYONE in self.agents
+            or call.edge_cache
+            or (
+                call.caller.token != b""
+                and claimed_account(call.caller.token) in self.agents
+            )
         )
 
     def allows(self, call: Call) -> bool:

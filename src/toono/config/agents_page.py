@@ -7,6 +7,7 @@ from toono.cache.asked import Asked
 from toono.cache.guests import Guests
 from toono.cache.policy import DEFAULT_AGENTS, EVERYONE
 from toono.config.live import KEY, NAMES, LiveAgents
+from toono.kube.accounts import PREFIX
 
 Gauge = tuple[str, str, Callable[[], float]]
 
@@ -15,7 +16,8 @@ def agents_page(live: LiveAgents, asked: Asked, guests: Guests) -> Mapping[str, 
     """Return the content of /v1/agents."""
     policy = live.policy
     not_kept = asked.not_kept(policy)
-    names = live.names | {str(one["component"]) for one in not_kept}
+    asking = {str(one["component"]) for one in not_kept}
+    names = {one for one in live.names | asking if not one.startswith(PREFIX)}
     return {
         "agents": sorted(policy.agents),
         "everyone": policy.keeps_everyone,

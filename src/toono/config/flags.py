@@ -23,7 +23,6 @@ class Flag(NamedTuple):
 
 
 _IDENTITY = "certificates and identity"
-_AUTONOMY = "autonomy"
 _HUBS = "a listener for other hubs"
 
 FLAGS: tuple[Flag, ...] = (
@@ -42,7 +41,6 @@ FLAGS: tuple[Flag, ...] = (
     Flag("heartbeat-healthy-threshold", "integer", 2, "good probes to be up", "Cloud"),
     Flag("heartbeat-interval-seconds", "integer", 10, "between probes", "Cloud"),
     Flag("heartbeat-timeout-seconds", "integer", 2, "for one probe", "Cloud"),
-    Flag("heartbeat-failed-retry", "integer", 3, "lease updates", "Cloud", _AUTONOMY),
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
@@ -165,7 +163,8 @@ FLAGS: tuple[Flag, ...] = (
         "kubelet-health-grace-period",
         "duration",
         40.0,
-        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "without a renewal of the kubelet's, until the hub stops renewing, too; 0s: it"
+        " never does",
         "Autonomy",
     ),
     Flag("enable-resource-filter", "flag", True, "answers are filtered", "Filters"),
@@ -269,6 +268,13 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "max-requests-in-flight", "integer", 250, "taken, has no effect", "Deprecated"
+    ),
+    Flag(
+        "heartbeat-failed-retry",
+        "integer",
+        3,
+        "taken, has no effect: health is no matter of the Lease",
+        "Deprecated",
     ),
     Flag("enable-iptables", "flag", False, "taken, has no effect", "Deprecated"),
     Flag("profiling", "flag", True, "taken, has no effect", "Deprecated"),

@@ -9,6 +9,7 @@ nothing and is shown; what was last good survives a restart, with and without a 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -16,6 +17,7 @@ from toono.autonomy.follow import Followed, Follower
 from toono.cache.policy import EVERYONE, Policy, component_named
 from toono.cache.scopes import Scopes
 from toono.errors import StoreError, StoreFullError
+from toono.kube.accounts import PREFIX, account_named
 from toono.runtime.clock import Clock
 from toono.store.base import Batch, Store
 from toono.upstream.pool import Upstream
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 NAMES = ("yurt-hub-cfg", "yurthub-cfg")
 LABEL = "openyurt.io/configmap-name"
 KEY = "cache_agents"
+ACCOUNTS_KEY = "cache_service_accounts"
+"""The second rule, ours: NAMESPACE/NAME, whatever the program calls itself."""
 MAX_NAMES = 512
 MAX_CHARS = 64 * 1024
 ROW_KEY = b"cagents"
@@ -35,6 +39,7 @@ class BadAgents:
     """Why a value of `cache_agents` cannot be used, for whoever wrote it."""
 
     why: str
+    key: str = KEY
 
 
 def parse_agents(text: str) -> frozenset[str] | BadAgents:
@@ -58,6 +63,22 @@ def parse_agents(text: str) -> frozenset[str] | BadAgents:
         found.add(component)
     if len(found) > MAX_NAMES:
         return BadAgents(f"more than {MAX_NAMES} names")
+    return frozenset(found)
+
+
+def parse_accounts(text: str) -> frozenset[str] | BadAgents:
+    """Return the users that a `cache_service_accounts` names; bad as a whole, too."""
+    if len(text) > MAX_CHARS:
+        return BadAgents(f"longer than {MAX_CHARS} characters", ACCOUNTS_KEY)
+    found = set()
+    for name in filter(None, (one.strip() for one in text.split(","))):
+        account = account_named(name)
+        if not account:
+            why = f"{name[:64]!r} is no service account: NAMESPACE/NAME"
+            return BadAgents(why, ACCOUNTS_KEY)
+        found.add(account)
+    if len(found) > MAX_NAMES:
+        return BadAgents(f"more than {MAX_NAMES} names", ACCOUNTS_KEY)
     return frozenset(found)
 
 
@@ -89,9 +110,14 @@ _row = msgspec.msgpack.Decoder(_Row).decode
 
 def _agents_of(content: bytes) -> frozenset[str] | BadAgents:
     try:
-        return parse_agents((_configmap(content).data or {}).get(KEY, ""))
+        data = _configmap(content).data or {}
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return BadAgents("this is no ConfigMap")
+    agents = parse_agents(data.get(KEY, ""))
+    accounts = parse_accounts(data.get(ACCOUNTS_KEY, ""))
+    if isinstance(agents, BadAgents):
+        return agents
+    return accounts if isinstance(accounts, BadAgents) else agents | accounts
 
 
 class LiveAgents:
@@ -112,8 +138,8 @@ class LiveAgents:
         self._live: dict[str, frozenset[str]] = {}
         self._problems: dict[str, str] = {}
         self._followers: list[Follower] = []
-        self.heard: list[Callable[[str, Mapping[str, bytes]], None]] = []
-        """Who else reads these ConfigMaps: called with a source and all of its own."""
+        self.listeners: list[Callable[[str, Mapping[str, bytes]], None]] = []
+        """Told (source, ConfigMaps by name) at each word of the cloud."""
         self.policy = Policy(self._fixed)
         self.bad_values = 0
 
@@ -170,19 +196,11 @@ class LiveAgents:
                 upstream,
                 Followed(path=path, selector=selector, rule=rule),
                 clock=clock,
-                taken=self._taker(selector),
+                taken=partial(self.take, selector),
             )
             for selector, rule in sources
         ]
         return self._followers
-
-    def _taker(self, source: str) -> Callable[[Mapping[str, bytes]], None]:
-        def taken(objects: Mapping[str, bytes]) -> None:
-            self.take(source, objects)
-            for hear in self.heard:
-                hear(source, objects)
-
-        return taken
 
     def take(self, source: str, objects: Mapping[str, bytes]) -> None:
         """Take all ConfigMaps of one source, as JSON by name.
@@ -190,6 +208,8 @@ class LiveAgents:
         Each source has its own last good value: one that is not heard yet, or may not
         be read, takes nothing back.
         """
+        for listener in self.listeners:
+            listener(source, objects)
         live: frozenset[str] = frozenset()
         for name, content in objects.items():
             found = _agents_of(content)
@@ -203,7 +223,7 @@ class LiveAgents:
             self._enter(self.policy.agents)
 
     def _refuse(self, source: str, name: str, bad: BadAgents) -> None:
-        problem = f"ConfigMap {name}: {KEY}: {bad.why}"
+        problem = f"ConfigMap {name}: {bad.key}: {bad.why}"
         if problem == self._problems.get(source):
             return
         self._problems[source] = problem
@@ -233,13 +253,15 @@ class LiveAgents:
     def _retire(self, before: frozenset[str]) -> None:
         """Give up the data of components that were kept by name or `*`, and are not now.
 
-        Others were kept for their header, or were kept by hand: they stay.
+        Others were kept for their header, or were kept by hand: they stay. Which ones a
+        service account had asked for is not known: with one, all that are not named go.
         """
         now = self.policy.agents
         if EVERYONE in now:
             return
         left = before - now
+        unnamed = EVERYONE in left or any(one.startswith(PREFIX) for one in left)
         for scope in list(self._scopes.all()):
             component = scope.question.component
-            if component not in now and (component in left or EVERYONE in left):
+            if component not in now and (component in left or unnamed):
                 self._scopes.drop(scope)

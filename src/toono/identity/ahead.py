@@ -114,9 +114,10 @@ class Ahead:
         if self._clock.monotonic() < self._next_fetch:
             return False
         row = self._rights.book.key_set
-        if checked.trust is not Trust.VALID or row is None:
+        if row is None or self._clock.wall() - row.fetched_at <= OLD_SECONDS:
             return checked.lacks_key
-        return self._clock.wall() - row.fetched_at > OLD_SECONDS
+        # Of another issuer too: the cluster may have changed its own.
+        return checked.is_account_s
 
     def _queue(self, errand: Errand) -> bool:
         try:
@@ -156,7 +157,8 @@ class Ahead:
             return
         try:
             issuer = _provider.decode(provider).issuer
-            keys = read_key_set(issuer, document)
+            # The first set loads a library: 100 ms that the loop must not wait for.
+            keys = await asyncio.to_thread(read_key_set, issuer, document)
         except (CodecError, msgspec.DecodeError) as exc:
             log.warning("the cluster's key set is not used", extra={"err": str(exc)})
             return

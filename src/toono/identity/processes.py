@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from toono.identity.sockets import PROC, Owner
+from toono.identity.holders import PROC
+from toono.identity.sockets import Owner
 from toono.identity.tokens import MAX_TOKEN_BYTES
 
 MOUNTED = "/var/run/secrets/kubernetes.io/serviceaccount/token"

@@ -158,6 +158,12 @@ class Rights:
             return found._replace(why=why)
         return found
 
+    def may_be_taken(self, token: bytes) -> bool:
+        """Say whether the API server may take a token: it is not known to be bad."""
+        trust = self.verifier.check(token, now=self._clock.wall()).trust
+        bad = trust in (Trust.FORGED, Trust.EXPIRED)
+        return not bad and not self.book.is_refused(token)
+
     def _is_listed(self, user: str, question: Question) -> bool:
         if not self.settings.allowed or question.verb not in READS:
             return False
@@ -270,13 +276,14 @@ class Rights:
         """
         if caller.token or caller.impersonates:
             return False
-        if caller.certificate:
-            return is_of_node(caller.certificate, self.settings.node_name)
         known = self._known.get(caller.connection)
         if known is not None:
             return known
         verdict = False
-        if is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
+        if caller.certificate:
+            name = self.settings.node_name
+            verdict = await asyncio.to_thread(is_of_node, caller.certificate, name)
+        elif is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
             verdict = await asyncio.to_thread(self._look_up, caller)
         self._known[caller.connection] = verdict
         if len(self._known) > MAX_CONNECTIONS:

@@ -15,6 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from toono.identity.holders import PROC, Holders
+
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 NLM_F_REQUEST = 1
@@ -26,7 +28,6 @@ _REQUEST = struct.Struct("=BBBBI")
 _MESSAGE = struct.Struct("=BBBB")
 _ATTRIBUTE = struct.Struct("=HH")
 CGROUP = Path("/sys/fs/cgroup")
-PROC = Path("/proc")
 
 Address = tuple[str, int]
 
@@ -47,19 +48,41 @@ Lookup = Callable[[Address, Address, frozenset[int]], Owner]
 """(client's end, server's end, users whose groups matter) → who holds it"""
 
 
-def owner_of(client: Address, server: Address, uids: frozenset[int]) -> Owner:
-    """Return who holds the client's end of a connection; SocketLookupError if unsure.
+class Sockets:
+    """Asks who owns a connection, from any thread."""
 
-    Groups of other users than `uids` are not looked for: that may cost 10 ms, which
-    nobody else shall make us spend for each connection that he opens.
-    """
-    uid, inode, group = _ask(client, server)
-    if uid not in uids:
-        return Owner(uid, frozenset())
-    path = _unified_path(group)
-    if path is not None and path != "/":
-        return Owner(uid, frozenset({path}))
-    return Owner(uid, _groups_of_holders(inode))
+    def __init__(self, *, proc: Path = PROC) -> None:
+        self._holders = Holders(proc=proc)
+
+    def __call__(self, client: Address, server: Address, uids: frozenset[int]) -> Owner:
+        """Return who holds the client's end; SocketLookupError if unsure.
+
+        Groups of other users than `uids` are not looked for: that may cost 10 ms,
+        which nobody else shall make us spend for each connection that he opens.
+        """
+        uid, inode, group = _ask(client, server)
+        if uid not in uids:
+            return Owner(uid, frozenset())
+        path = _unified_path(group)
+        if path is not None and path != "/":
+            return Owner(uid, frozenset({path}))
+        return Owner(uid, self._groups_of_holders(inode))
+
+    def _groups_of_holders(self, inode: int) -> frozenset[str]:
+        """Return the groups of every process that holds the socket, by /proc."""
+        if inode == 0:
+            raise SocketLookupError("nobody holds the socket any more")
+        groups: set[str] = set()
+        for pid in self._holders.of(inode):
+            groups.update(_groups_of(pid))
+        if not groups:
+            raise SocketLookupError("no process is seen to hold the socket")
+        return frozenset(groups)
+
+
+def owner_of(client: Address, server: Address, uids: frozenset[int]) -> Owner:
+    """Return who holds the client's end of one connection, looked up by itself."""
+    return Sockets()(client, server, uids)
 
 
 def _ask(client: Address, server: Address) -> tuple[int, int, int]:
@@ -132,36 +155,6 @@ def _path_of(top: Path, group: int) -> str:
             except OSError:
                 continue  # a pod ended meanwhile
     raise SocketLookupError("the socket's control group is gone")
-
-
-def _groups_of_holders(inode: int) -> frozenset[str]:
-    """Return the groups of every process that holds the socket, by /proc."""
-    if inode == 0:
-        raise SocketLookupError("nobody holds the socket any more")
-    wanted = f"socket:[{inode}]"
-    groups: set[str] = set()
-    holders = 0
-    for entry in os.listdir(PROC):
-        if entry.isdigit() and _holds(entry, wanted):
-            holders += 1
-            groups.update(_groups_of(entry))
-    if not holders:
-        raise SocketLookupError("no process is seen to hold the socket")
-    return frozenset(groups)
-
-
-def _holds(pid: str, wanted: str) -> bool:
-    directory = f"{PROC}/{pid}/fd"
-    try:
-        for descriptor in os.listdir(directory):
-            try:
-                if os.readlink(f"{directory}/{descriptor}") == wanted:
-                    return True
-            except OSError:
-                continue  # closed meanwhile
-    except OSError:
-        return False  # the process ended; nobody else's is hidden from root
-    return False
 
 
 def _groups_of(pid: str) -> set[str]:

@@ -57,6 +57,8 @@ class Checked(NamedTuple):
     """The pod it is bound to, for people."""
     lacks_key: bool = False
     """It is a service account's, and no key that is known can judge it."""
+    is_account_s: bool = False
+    """It says to be a service account's, of whatever issuer."""
 
     @property
     def identity(self) -> str:
@@ -95,14 +97,36 @@ class _Inside(msgspec.Struct):
     pod: _Named | None = None
 
 
+OF_SECRETS = "kubernetes/serviceaccount"
+"""Issuer of tokens that live in Secrets: they have no end and no audience."""
+
+
 class _Claims(msgspec.Struct):
     iss: str
     sub: str
-    exp: float
+    exp: float | None = None
     aud: list[str] | str = ""
     nbf: float = 0.0
     iat: float = 0.0
     inside: _Inside | None = msgspec.field(default=None, name="kubernetes.io")
+    namespace: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/namespace"
+    )
+    name: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/service-account.name"
+    )
+    uid: str = msgspec.field(
+        default="", name="kubernetes.io/serviceaccount/service-account.uid"
+    )
+
+    @property
+    def account(self) -> _Inside | None:
+        """Whose it says to be, None where it is no service account's."""
+        if self.iss != OF_SECRETS:
+            return self.inside
+        if not self.namespace or not self.name:
+            return None
+        return _Inside(self.namespace, _Named(self.name, self.uid))
 
 
 class _JWK(msgspec.Struct):
@@ -169,7 +193,7 @@ class Verifier:
         if judged and now < known.not_before - self.leeway:
             why = "it is not valid yet, or this node's clock is slow"
             return known._replace(trust=Trust.EARLY, why=why)
-        if now >= known.expires_at + self.leeway:
+        if known.expires_at and now >= known.expires_at + self.leeway:
             return known._replace(trust=Trust.EXPIRED, why="it has expired")
         return known
 
@@ -190,16 +214,17 @@ class Verifier:
             return Checked(Trust.FORGED, why)
         checked = self._judge_signed(header, claims, signature, b".".join(parts[:2]))
         # Whoever made it, nobody takes it after its end.
-        return checked._replace(expires_at=claims.exp)
+        is_account_s = claims.account is not None
+        return checked._replace(expires_at=claims.exp or 0.0, is_account_s=is_account_s)
 
     def _judge_signed(
         self, header: _Header, claims: _Claims, signature: bytes, message: bytes
     ) -> Checked:
         if self._set is None:
             why = "the cluster's key set is not known yet"
-            lacks_key = claims.inside is not None
+            lacks_key = claims.account is not None
             return Checked(Trust.UNJUDGED, why, lacks_key=lacks_key)
-        if claims.iss != self._set.issuer:
+        if claims.iss not in (self._set.issuer, OF_SECRETS):
             return Checked(Trust.UNJUDGED, "another issuer has made it")
         key = self._set.keys.get(header.kid)
         if key is None:
@@ -208,6 +233,10 @@ class Verifier:
         # The key says how it signs, never the token (RFC 8725, 3.1).
         if key.algorithm != header.alg or not key.verify(signature, message):
             return Checked(Trust.FORGED, "its signature is not the cluster's")
+        if claims.iss == OF_SECRETS:
+            return _of_account(claims)
+        if claims.exp is None:
+            return Checked(Trust.FORGED, "it has no end")
         meant = {claims.aud} if isinstance(claims.aud, str) else set(claims.aud)
         if not meant & (self._audiences | {self._set.issuer}):
             return Checked(Trust.UNJUDGED, "it is for another audience")
@@ -215,7 +244,7 @@ class Verifier:
 
 
 def _of_account(claims: _Claims) -> Checked:
-    inside = claims.inside
+    inside = claims.account
     if inside is None:
         return Checked(Trust.UNJUDGED, "it is no service account's")
     account = inside.serviceaccount

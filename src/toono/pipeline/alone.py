@@ -15,7 +15,7 @@ from toono.autonomy.writes import Policy, WriteTable, policy_of
 from toono.codec.sent import read_sent
 from toono.errors import CodecError
 from toono.identity.rights import Rights
-from toono.kube.request import Call
+from toono.kube.request import Call, Caller
 from toono.pipeline import heads
 from toono.pipeline.forward import read_all
 from toono.pipeline.replies import cut_off, reply, unreadable
@@ -49,14 +49,21 @@ class Alone:
         """Look at a write that is about to go upstream; return its body if it is read.
 
         What waits here of the same object's state is given up first, for good: it
-        must never land after this.
+        must never land after this. Not for who is nobody to the API server: a write
+        that is refused there must not take the kubelet's away here.
         """
         if call.verb not in WRITES:
             return None
-        await self.spooling.overtaken(call)
+        if await self._may_write(call.caller):
+            await self.spooling.overtaken(call)
         if policy_of(call, self.table) is Policy.REFUSE:
             return None
         return await self._read(request)
+
+    async def _may_write(self, caller: Caller) -> bool:
+        if not caller.token:
+            return await self.rights.is_node(caller)
+        return self.rights.may_be_taken(caller.token)
 
     async def _read(self, request: Request) -> bytes | None:
         """Read a body that is small enough, and leave it to be read again."""

@@ -117,9 +117,9 @@ class Chain:
             raise
 
     async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
-        if self.lease is not None:
-            self.lease.hear(call)
-            if self.lease.concerns(call) and await self.rights.is_node(call.caller):
+        if self.lease is not None and await self.rights.is_node(call.caller):
+            self.lease.hear(call)  # a pod's name says nothing of the node's kubelet
+            if self.lease.concerns(call):
                 return await self.lease(call, request, self._answer)
         return await self._answer(call, request)
 

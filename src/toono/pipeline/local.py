@@ -18,6 +18,7 @@ from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
 from toono.cache.scope import Scope
 from toono.cache.watch import HeldWatch, Newer, lasting
+from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import CannotTranscodeError, CodecError, RequestError
 from toono.kube import status
@@ -26,7 +27,8 @@ from toono.kube.request import Call
 from toono.pipeline import heads, paging
 from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
-from toono.pipeline.render import INCLUDES, Rendering, form_for, rendering
+from toono.pipeline.recoded import Rendering
+from toono.pipeline.render import INCLUDES, form_for, rendering
 from toono.pipeline.route import READINESS, registers_node
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Upstream
@@ -346,7 +348,10 @@ def _gone(written: Rendering, text: str) -> bytes:
             return codec.write_error(codec.write_status(status.expired(text)))
     codec = for_media_type(MEDIA_TYPES[0])
     assert codec is not None
-    return codec.write_error(codec.write_status(status.expired(text)))
+    frame = codec.write_error(codec.write_status(status.expired(text)))
+    if written.watch_content_type == cbor.WATCH_MEDIA_TYPE:
+        return cbor.frame_from_json(frame)
+    return frame
 
 
 def _found(answer: object) -> Found:

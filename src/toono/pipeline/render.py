@@ -8,7 +8,7 @@ nothing is decoded. What cannot be made without losing something is not made.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 import msgspec
 
@@ -23,44 +23,17 @@ from toono.codec.printers.registry import printer_of
 from toono.codec.registry import for_media_type
 from toono.codec.table import Kind, TableForm
 from toono.codec.table_rows import metadata_of, without_object
-from toono.codec.yaml import to_yaml
 from toono.errors import CodecError
 from toono.kube.accept import Form, choose_form
 from toono.kube.request import Call
+from toono.pipeline.recoded import RECODED, Rendering, recoded, streams
 
-YAML = "application/yaml"
 GROUP = "meta.k8s.io"
 VERSIONS: Sequence[MetaVersion] = ("v1", "v1beta1")
 INCLUDES = ("", "None", "Metadata", "Object")
 _OWN = {media_type: Form(media_type=media_type) for media_type in (JSON, PROTOBUF)}
 _META_KIND = (PARTIAL, "meta.k8s.io/v1")
 Item = Callable[[bytes], bytes]
-
-
-class Rendering(Protocol):
-    """Writes rows of one scope as one client asked for them."""
-
-    @property
-    def content_type(self) -> str: ...
-
-    @property
-    def watch_content_type(self) -> str: ...
-
-    def single(self, item: bytes, version: str) -> bytes:
-        """Return the answer to a GET for an object at `version`."""
-        ...
-
-    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
-        """Return pieces that join to the answer to a LIST."""
-        ...
-
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        """Return the frames of a watch that tell what is there."""
-        ...
-
-    def bookmark(self, version: str, *, end: bool) -> bytes:
-        """Return the frame of a bookmark; `end` closes a burst."""
-        ...
 
 
 def form_for(call: Call, scope: Scope) -> Form | None:
@@ -87,8 +60,7 @@ def offers(scope: Scope, *, verb: str) -> list[Form]:
         found.append(Form(media_type=other))
     if media_type == JSON or both:
         found += _as(TABLE, JSON)
-        if verb != "watch":
-            found.append(Form(media_type=YAML))
+        found += (Form(media_type=one) for one in RECODED if streams(one, verb))
     return found + in_part
 
 
@@ -115,10 +87,9 @@ def rendering(
         return Metadata(
             form.media_type, version, _cutter(scope, media_type, as_kind, form)
         )
-    target = JSON if form.media_type == YAML else form.media_type
+    target = JSON if form.media_type in RECODED else form.media_type
     convert = _converter(media_type, target, scope.kind, scope.api_version)
-    whole = Whole(scope, _codec(target), convert)
-    return InYAML(whole) if form.media_type == YAML else whole
+    return recoded(Whole(scope, _codec(target), convert), form.media_type)
 
 
 @dataclass(slots=True)
@@ -178,30 +149,6 @@ class Whole:
             resource_version=version,
             initial_events_end=end,
         )
-
-
-@dataclass(slots=True)
-class InYAML:
-    """Whole objects as YAML, by way of JSON. Watches have no such form."""
-
-    json: Whole
-    content_type: str = YAML
-
-    @property
-    def watch_content_type(self) -> str:
-        return self.json.watch_content_type
-
-    def single(self, item: bytes, version: str) -> bytes:
-        return to_yaml(self.json.single(item, version))
-
-    def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
-        return [to_yaml(b"".join(self.json.listed(items, page)))]
-
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        return self.json.added(items, version)
-
-    def bookmark(self, version: str, *, end: bool) -> bytes:
-        return self.json.bookmark(version, end=end)
 
 
 @dataclass(slots=True)

@@ -91,12 +91,10 @@ class Member:
         self.lending = Lending(
             parts.components, parts.keys, parts.recorder.scopes, parts.node
         )
-        self._followers = {
-            one: Follower(one, parts.recorder, parts.upstream, clock=parts.clock)
-            for one in parts.collections
-        }
-        self._following: list[asyncio.Task[None]] = []
-        self._shipping = {one: Shipping() for one in parts.collections}
+        self._followers: dict[Collection, Follower] = {}
+        self._following: dict[Collection, asyncio.Task[None]] = {}
+        self._shipping: dict[Collection, Shipping] = {}
+        self.share(())
         self._led: Sequence[Compare] = ()
         """The guards under which this hub took over, empty where it has not."""
         self._recovered = False
@@ -107,19 +105,39 @@ class Member:
         self.delegated = 0
         self.fenced = 0
 
+    def share(self, more: Sequence[tuple[str, str, str]]) -> None:
+        """Share these (group, version, resource) beside those it was opened with.
+
+        What is shared no longer stays in etcd as it was: other hubs may share it.
+        """
+        parts, before = self._parts, set(self._followers)
+        wanted = dict.fromkeys(
+            [*parts.collections, *(Collection(*one) for one in more)]
+        )
+        for one in wanted.keys() - before:
+            self._followers[one] = Follower(
+                one, parts.recorder, parts.upstream, clock=parts.clock
+            )
+            self._shipping[one] = Shipping()
+        for one in before - wanted.keys():
+            del self._followers[one], self._shipping[one]
+        if before:
+            # A leader takes over what the pool holds of the new ones, too.
+            self._led = ()
+            self._wake.set()
+
     # -- life -------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Take part until cancelled; then give up what this hub leads."""
-        if self._parts.elect:
-            self.election.start()
+        self.election.start()
         watch = spawn(self._watch_lists(), name="pool-lists")
         try:
             while True:
                 await self.turn()
                 await self._pause()
         finally:
-            await cancel_and_wait(watch, *self._following)
+            await cancel_and_wait(watch, *self._following.values())
             await self.election.aclose()
 
     async def turn(self) -> None:
@@ -136,7 +154,7 @@ class Member:
             await self._step("upload", self.lending.upload)
         if now.delegates:
             await self._step("delegate", self._delegate)
-        if now.asks_delegation or self._beaten_at > 0:
+        if now.asks_delegation or self._beaten_at != NEVER:
             await self._step("heartbeat", self._beat)
         if now.source is Source.POOL:
             await self._step("adopt", self._adopt)
@@ -163,7 +181,8 @@ class Member:
 
     def _may_lead(self) -> bool:
         # Whoever cannot be asked is found out by the election itself.
-        return self._parts.upstream.online and self.reach is not Reach.MINORITY
+        online = self._parts.upstream.online
+        return self._parts.elect and online and self.reach is not Reach.MINORITY
 
     # -- what can be reached ------------------------------------------------------------
 
@@ -236,7 +255,7 @@ class Member:
         claims = self.lending.claims()
         leads = self.election.now
         if leads.role is Role.LEADER:
-            claims += self._publisher.claims(one.of for one in self._parts.collections)
+            claims += self._publisher.claims(one.of for one in self._followers)
         found = await self._parts.components.recover(claims)
         self._recovered = True
         self._led = leads.guards
@@ -248,22 +267,22 @@ class Member:
 
     async def _follow_cloud(self, publishes: bool) -> None:
         """Have the cloud's collections followed while, and only while, this hub leads."""
-        if publishes and not self._following:
-            self._following = [
-                spawn(one.run(), name="pool-cloud") for one in self._followers.values()
-            ]
-        elif not publishes and self._following:
-            await cancel_and_wait(*self._following)
-            self._following = []
+        wanted = self._followers if publishes else {}
+        for one in [one for one in self._following if one not in wanted]:
+            await cancel_and_wait(self._following.pop(one))
+        for one, follower in wanted.items():
+            if one not in self._following:
+                self._following[one] = spawn(follower.run(), name="pool-cloud")
 
     async def _publish(self) -> None:
         guards = self.election.now.guards
         if guards != self._led:
             # A new leader takes over what the last one left before it writes.
             await self._recover()
-        for one, shipping in self._shipping.items():
+        for one, shipping in list(self._shipping.items()):
             scope = one.scope(self._parts.recorder.scopes)
-            current = self._followers[one].current
+            follower = self._followers.get(one)
+            current = follower is not None and follower.current
             if scope is None or not current or not shipping.is_due(scope):
                 continue
             parcel = await shipping.pack(self._parts.recorder.scopes, scope)
@@ -290,7 +309,7 @@ class Member:
     async def _beat(self) -> None:
         """Ask for a heartbeat while cut off and the kubelet lives; else ask no more."""
         if not (self.duty.asks_delegation and self._parts.kubelet_lives()):
-            if self._beaten_at > 0 and self.reach is Reach.MAJORITY:
+            if self._beaten_at != NEVER and self.reach is Reach.MAJORITY:
                 await self._requester.stop()
                 self._beaten_at = NEVER
             return
@@ -304,7 +323,7 @@ class Member:
         if now - self._adopted_at < CUT_OFF_SECONDS:
             return
         self._adopted_at = now
-        for one in self._parts.collections:
+        for one in list(self._followers):
             await self.adopting.take(one)
 
     # -- what is shown -----------------------------------------------------------------
@@ -337,7 +356,7 @@ class Member:
                     "published": self._shipping[one].version,
                     "adopted": self.adopting.versions.get(one, 0),
                 }
-                for one in parts.collections
+                for one in self._followers
                 for scope in (one.scope(scopes),)
             ],
             "uploaded": self.lending.versions,

@@ -8,6 +8,7 @@ holds a list under a version that is not its own. Versions are the cloud's: what
 not newer than what a reader has, or has told before, is nothing to it.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -128,7 +129,7 @@ class Publisher:
     ) -> Outcome:
         """Have the pool hold exactly a list of the cloud, at its version."""
         note = (self._names.version(of), b"%d" % version)
-        rows = rows_of(self._keys, of, form, objects)
+        rows = await asyncio.to_thread(rows_of, self._keys, of, form, objects)
         return await self._components.replace(
             LEADER, str(of), rows, version=version, guards=guards, note=note
         )
@@ -214,7 +215,7 @@ class Reader:
             one.response_range or RangeAnswer() for one in answer.responses
         )
         try:
-            objects = [self._object(row) for row in found.kvs]
+            objects = await asyncio.to_thread(self._objects, found.kvs)
         except CodecError as exc:
             log.warning("no object of the cloud in the pool", extra={"err": str(exc)})
             return None
@@ -224,6 +225,9 @@ class Reader:
             return None
         self._told[of] = snapshot
         return snapshot
+
+    def _objects(self, rows: Sequence[KeyValue]) -> list[Stored]:
+        return [self._object(row) for row in rows]
 
     def _object(self, row: KeyValue) -> Stored:
         place = self._keys.parse(row.key)

@@ -42,6 +42,8 @@ from toono.store.etcd_session import Mark, Session
 
 log = logging.getLogger(__name__)
 
+THREAD_ROWS = 256
+"""Of more than this a plan is made in a thread: the version of each is read."""
 ATTEMPTS = 6
 """At one change before others are told that it cannot be made now."""
 
@@ -278,7 +280,12 @@ class Components:
                 self._seen,
                 self._version,
             )
-            current = make_plan(facts, wish.rows, wish.gone, wish.version)
+            asked = (facts, wish.rows, wish.gone, wish.version)
+            if len(wish.rows) > THREAD_ROWS:
+                # Nobody changes what it looks at: this change has its turn.
+                current = await asyncio.to_thread(make_plan, *asked)
+            else:
+                current = make_plan(*asked)
             if wish.note is not None:
                 current.units.append(Unit(wish.note[0], None, put(*wish.note)))
             outcome = current.outcome

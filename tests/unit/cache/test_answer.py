@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+from dataclasses import replace
 
 import pytest
 
-from tests.unit.cache.kit import Cache, call, event, not_found, one, pod, pod_list, run
-from toono.cache.answer import Unacceptable
+from tests.unit.cache.kit import (
+    Cache,
+    Journal,
+    call,
+    encode,
+    event,
+    not_found,
+    one,
+    pod,
+    pod_list,
+    run,
+)
+from toono.cache.answer import ServedKind, Unacceptable
 from toono.cache.received import question_of
 from toono.cache.scope import Row
 from toono.codec.transcode import to_protobuf
@@ -73,6 +85,20 @@ def test_the_newest_scope_that_covers_the_name_decides() -> None:
         assert await cache.get(POD_A) == "Absent"
         await cache.take(POD_A, one(pod("a", 30)))
         assert await cache.get(POD_A) == "30"
+
+    run(scenario)
+
+
+def test_what_a_lost_scope_would_say_of_a_name_is_not_said_by_an_older_one() -> None:
+    async def scenario() -> None:
+        cache = Cache(Journal())
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        cache.store.full = True
+        stream.feed(event("DELETED", pod("a", 21)))
+        cache.store.full = False
+        assert await cache.get(POD_A) == "Unknown"
 
     run(scenario)
 
@@ -227,5 +253,77 @@ def test_metadata_of_a_definition_tells_no_columns() -> None:
         form = "application/json;as=PartialObjectMetadata"
         await defined(cache, form, names=("widgets.x.example.com",))
         assert await cache.answers.definition(call(WIDGETS)) is None
+
+    run(scenario)
+
+
+CUSTOM = "/apis/x.example.com/v1/{}drivers"
+
+
+def driver_list(*names: str, namespace: str = "") -> bytes:
+    """Return a list of custom resources, its keys in the API server's order."""
+    where = {"namespace": namespace} if namespace else {}
+    same = {"apiVersion": "x.example.com/v1"}
+    items = [
+        same
+        | {"kind": "Driver"}
+        | {"metadata": {"name": name, **where, "resourceVersion": "3"}}
+        for name in names
+    ]
+    meta = {"metadata": {"continue": "", "resourceVersion": "9"}}
+    return encode(same | {"items": items, "kind": "DriverList"} | meta)
+
+
+@pytest.mark.parametrize(
+    ("served", "expected"),
+    [
+        (ServedKind("Driver", namespaced=True), (9, [])),
+        (ServedKind("Driver", namespaced=False), "Unknown"),
+        (ServedKind("Driver", namespaced=None), "Unknown"),
+        (None, "Unknown"),
+    ],
+)
+def test_no_list_of_a_namespace_is_empty_unless_there_are_namespaces(
+    served, expected
+) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        cache.answers = replace(cache.answers, served=lambda _: served)
+        everywhere, here = CUSTOM.format(""), CUSTOM.format("namespaces/shop/")
+        await cache.take(everywhere, driver_list())
+        assert await cache.list(everywhere) == (9, [])
+        assert await cache.list(here) == expected
+        await cache.take(here, driver_list())
+        assert await cache.list(here) == (9, []), "an empty list that was seen"
+
+    run(scenario)
+
+
+def test_an_object_in_a_namespace_tells_that_there_are_namespaces() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(CUSTOM.format(""), driver_list("a", namespace="shop"))
+        assert await cache.list(CUSTOM.format("namespaces/other/")) == (9, [])
+
+    run(scenario)
+
+
+def test_an_empty_list_without_a_kind_gets_that_of_its_resource_or_none() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        target = CUSTOM.format("")
+        await cache.take(target, driver_list())
+        (scope,) = cache.scopes.all()
+        scope.kind = scope.api_version = ""
+        assert await cache.list(target) == "Unknown"
+        served = ServedKind("Driver", namespaced=True)
+        cache.answers = replace(cache.answers, served=lambda _: served)
+        assert await cache.list(target) == (9, [])
+        assert (scope.kind, scope.api_version) == ("Driver", "x.example.com/v1")
+        await cache.take(PODS, pod_list(9))
+        (pods,) = cache.scopes.about("kubelet", "", "pods", "")
+        pods.kind = pods.api_version = ""
+        assert await cache.list(PODS) == (9, [])
+        assert (pods.kind, pods.api_version) == ("Pod", "v1")
 
     run(scenario)

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.cache.kit import Cache, Journal, bookmark, event, pod, pod_list, run
 from toono.cache import persist
+from toono.cache.rows import object_key
 from toono.errors import StoreUnavailableError
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
@@ -58,6 +59,33 @@ def test_an_unchanged_list_writes_nothing_but_its_version_later() -> None:
         assert store.batches == []
         cache.scopes.flush()
         assert len(store.batches) == 1
+
+    run(scenario)
+
+
+def test_an_object_that_grew_writes_its_scope_s_row_no_sooner() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        stream.feed(event("MODIFIED", pod("a", 21, labels={"of": "another size"})))
+        store.batches.clear()
+        stream.feed(bookmark(30))
+        assert store.batches == []
+
+    run(scenario)
+
+
+def test_a_list_that_brings_nothing_new_is_kept_whole_after_a_loss() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        cache.scopes.write_anew()
+        await cache.take(PODS, pod_list(30, pod("a", 5)))
+        await settled(cache)
+        assert await seen_after(store) == (30, ["a"])
 
     run(scenario)
 
@@ -421,5 +449,56 @@ def test_a_scope_s_own_version_never_goes_before_its_rows() -> None:
             for steps in range(1, len(store.batches) + 1)
         ]
         assert found == [(20, ["a"]), (30, ["a", "b"])]
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_first_big_list_that_failed_leaves_its_version() -> None:
+    async def scenario() -> None:
+        store = Closing()
+        cache = Cache(store)
+        await cache.take(PODS, pod_list(20, pod("a", 5)))
+        mine = "/api/v1/namespaces/default/pods"
+        store.until = len(store.batches) + 2
+        await cache.take(mine, pod_list(30, *[pod(f"p{n}", 25) for n in range(8)]))
+        await settled(cache)
+        store.until = None
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.list(mine) == "Unknown"
+        assert again.scopes.counters.damaged_rows == 0
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_big_list_of_which_a_row_cannot_be_read_leaves_the_others() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        old = [pod(f"p{n}", 5) for n in range(8)]
+        await cache.take(PODS, pod_list(20, *old))
+        await settled(cache)
+        (scope,) = cache.scopes.all()
+        for row in scope.rows.values():
+            row.data = None  # as the bytes of rows go that nobody asks for
+        bad = object_key(scope.bucket, ("default", "p1"))
+        await store.apply(Batch(puts=[(bad, b"\xc1")]))
+        new = [pod(f"q{n}", 25) for n in range(4)]
+        await cache.take(PODS, pod_list(40, *old, *new))
+        await settled(cache)
+        assert cache.scopes.counters.dropped_changes == 1
+        assert await cache.list(PODS) == "Unknown"
+        assert await cache.get(POD + "p2") == "5"
+        cache.scopes.flush()
+        again = Cache(await store.after(len(store.batches)))
+        await again.scopes.open()
+        assert await again.get(POD + "p2") == "5"
+        assert await again.get(POD + "p1") == "Unknown"
+        assert await again.list(PODS) == "Unknown"
+        await again.scopes.aclose()
 
     run(scenario)

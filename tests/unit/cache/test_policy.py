@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import base64
+
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -126,3 +129,17 @@ def test_a_component_as_it_is_shown_means_itself(user_agent: bytes) -> None:
     component = component_of(user_agent.decode("latin-1"))
     assert component_named(component) == component
     assert "," not in component
+
+
+def test_a_service_account_has_its_answers_kept_whatever_it_calls_itself() -> None:
+    user = "system:serviceaccount:kube-system:cilium"
+    claims = base64.urlsafe_b64encode(f'{{"sub":"{user}"}}'.encode()).rstrip(b"=")
+    policy = Policy.of(user)
+    caller = msgspec.structs.replace(call().caller, token=b"e30." + claims + b".x")
+    asked = call(component="go-http-client", caller=caller)
+    assert policy.allows(asked)
+    assert not policy.names("go-http-client")
+    assert not Policy.of().allows(asked)
+    other = msgspec.structs.replace(caller, token=b"opaque")
+    assert not policy.allows(call(component="go-http-client", caller=other))
+    assert not policy.allows(call(component="go-http-client"))

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from tests.unit.cache.kit import (
     Cache,
     bookmark,
+    call,
     encode,
     event,
     pod,
@@ -12,6 +13,7 @@ from tests.unit.cache.kit import (
     run,
 )
 from toono.cache import record_watch
+from toono.codec.registry import for_media_type
 
 PODS = "/api/v1/pods"
 WATCH = PODS + "?watch=true&allowWatchBookmarks=true"
@@ -222,5 +224,78 @@ def test_any_cut_of_the_stream_gives_the_same_rows(cuts: list[int]) -> None:
             at += cut
         assert out == whole
         assert await cache.list(PODS) == (30, ["a", "c"])
+
+    run(scenario)
+
+
+# -- what a burst takes away ---------------------------------------------------
+
+
+def lost(known, told) -> frozenset:
+    return frozenset(known) - frozenset(told)
+
+
+async def guarded(cache: Cache) -> record_watch.WatchRecording:
+    codec = for_media_type("application/json")
+    assert codec is not None
+    stream = record_watch.WatchRecording(cache.recorder, call(BURST), codec, loss=lost)
+    await stream.ready()
+    return stream
+
+
+def test_a_burst_that_loses_something_waits_before_its_bookmark() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await guarded(cache)
+        first, end = event("ADDED", pod("a", 5)), bookmark(30, end=True)
+        after = event("ADDED", pod("c", 31))
+        fed = stream.feed(first + end + after)
+        assert fed.frames == first
+        assert fed.lost == {("default", "b")}
+        assert not fed.ended
+        assert await cache.list(PODS) == (20, ["a", "b"])
+        fed = stream.resume(confirmed=True)
+        assert fed.frames == end + after
+        assert fed.kept is not None
+        assert fed.lost == frozenset()
+        assert await cache.list(PODS) == (31, ["a", "c"])
+
+    run(scenario)
+
+
+def test_a_loss_that_is_not_confirmed_ends_the_watch_and_changes_nothing() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await guarded(cache)
+        assert stream.feed(bookmark(30, end=True)).frames == b""
+        assert stream.resume(confirmed=False) == record_watch.Fed(b"", None, True)
+        assert await cache.list(PODS) == (20, ["a", "b"])
+
+    run(scenario)
+
+
+def test_a_burst_that_loses_nothing_goes_on_at_once() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await guarded(cache)
+        whole = event("ADDED", pod("a", 5)) + event("ADDED", pod("b", 6))
+        whole += bookmark(30, end=True)
+        fed = stream.feed(whole)
+        assert (fed.frames, fed.lost) == (whole, frozenset())
+        assert await cache.list(PODS) == (30, ["a", "b"])
+        gone = stream.feed(event("DELETED", pod("a", 31)))
+        assert gone.lost == frozenset(), "one object that the cloud has deleted"
+
+    run(scenario)
+
+
+def test_a_bookmark_in_pieces_is_held_as_well() -> None:
+    async def scenario() -> None:
+        cache = await listed()
+        stream = await guarded(cache)
+        end = bookmark(30, end=True)
+        assert stream.feed(end[:9]).frames == b""
+        assert stream.feed(end[9:]).lost
+        assert stream.resume(confirmed=True).frames == end
 
     run(scenario)

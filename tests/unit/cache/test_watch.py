@@ -8,6 +8,7 @@ from toono.cache.watch import (
     BOOKMARK_SECONDS,
     MIN_WATCH_SECONDS,
     HeldWatch,
+    Newer,
     lasting,
 )
 from toono.testing.clock import VirtualClock, settle
@@ -141,3 +142,31 @@ def test_a_watch_that_names_no_time_lasts_as_an_api_server_s() -> None:
 def test_a_watch_that_names_its_time_lasts_as_long() -> None:
     assert lasting(7.5) == 7.5
     assert lasting(0.0) == 0.0
+
+
+def test_something_newer_ends_it_at_once() -> None:
+    """There is no cloud to spare: what is newer is here."""
+
+    async def scenario() -> None:
+        scene, newer = Scene(spread=60.0), Newer()
+        scene.watch._newer = newer.of("", "pods")
+        reading = await scene.begin()
+        newer.tell("", "services")
+        await settle()
+        assert not reading.done()
+        newer.tell("", "pods")
+        assert await reading == b""
+        newer.tell("", "pods")
+        assert not newer.of("", "pods").is_set(), "what comes later waits for more"
+
+    play(scenario)
+
+
+def test_what_is_newer_before_it_begins_ends_it_after_what_is_known() -> None:
+    async def scenario() -> None:
+        scene = Scene(first=[b"a"])
+        scene.watch._newer.set()
+        assert await scene.watch.read() == b"a"
+        assert await scene.watch.read() == b""
+
+    play(scenario)

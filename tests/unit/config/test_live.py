@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from tests.unit.cache.kit import Cache, pod, pod_list
 from toono.cache.policy import DEFAULT_AGENTS, Policy
-from toono.config.live import MAX_CHARS, MAX_NAMES, ROW_KEY, LiveAgents, parse_agents
+from toono.config.live import (
+    ACCOUNTS_KEY,
+    MAX_CHARS,
+    MAX_NAMES,
+    ROW_KEY,
+    LiveAgents,
+    parse_accounts,
+    parse_agents,
+)
 from toono.errors import StoreFullError
 from toono.kube.component import component_of
 from toono.store.base import Batch
@@ -73,8 +81,10 @@ def test_what_is_shown_as_not_kept_can_be_added_as_it_is_shown(agents: list) -> 
     assert parse_agents(", ".join(sorted(shown))) == shown
 
 
-def configmap(text: str | None) -> bytes:
+def configmap(text: str | None, accounts: str | None = None) -> bytes:
     data = {} if text is None else {"cache_agents": text, "servicetopology": ""}
+    if accounts is not None:
+        data[ACCOUNTS_KEY] = accounts
     return json.dumps({"metadata": {"name": "yurt-hub-cfg"}, "data": data}).encode()
 
 
@@ -262,3 +272,36 @@ def test_each_configmap_is_followed_by_the_right_that_it_takes() -> None:
         "/api/v1/namespaces/edge/configmaps?fieldSelector=metadata.name%3Dyurthub-cfg",
     ]
     assert "labelSelector=openyurt.io%2Fconfigmap-name" in targets[2]
+
+
+def test_service_accounts_are_a_rule_of_their_own() -> None:
+    user = "system:serviceaccount:kube-system:cilium"
+    assert parse_accounts("kube-system/cilium, ,") == {user}
+    assert parse_accounts("") == frozenset()
+    for bad in ("cilium", "a/*", "a" * (MAX_CHARS + 1)):
+        found = parse_accounts(bad)
+        assert not isinstance(found, frozenset)
+        assert found.key == ACCOUNTS_KEY
+    many = ",".join(f"a/b{number}" for number in range(MAX_NAMES + 1))
+    assert not isinstance(parse_accounts(many), frozenset)
+
+
+def test_a_service_account_is_kept_whatever_it_calls_itself() -> None:
+    async def scenario() -> None:
+        one = Live()
+        user = "system:serviceaccount:kube-system:cilium"
+        one.live.take(BY_NAME, {"x": configmap("mine", "kube-system/cilium")})
+        assert one.extra == {"mine", user}
+        one.cache.recorder.policy = Policy.of("go-http-client", "mine")
+        for agent in ("go-http-client", "mine", "kubelet"):
+            await one.cache.take(PODS, pod_list(20, pod("a", 5)), agent=f"{agent}/1")
+        one.live.take(BY_NAME, {"x": configmap("mine", "no account")})
+        problem = f"{ACCOUNTS_KEY}: 'no account' is no service account"
+        assert problem in one.live.problem
+        assert len(list(one.cache.scopes.all())) == 3
+        one.live.take(BY_NAME, {"x": configmap("mine")})
+        assert one.extra == {"mine"}
+        kept = {scope.question.component for scope in one.cache.scopes.all()}
+        assert kept == {"mine", "kubelet"}
+
+    asyncio.run(scenario())

@@ -201,6 +201,34 @@ def test_keys_are_fetched_again_when_old_or_unknown_but_not_for_each_token() -> 
     play(scenario)
 
 
+def test_keys_are_fetched_again_when_the_cluster_has_another_issuer() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.learn(scene.token())
+        scene.keys = TokenKeys(algorithm="ES256", issuer="https://moved")
+        fresh = scene.token()
+        await scene.clock.advance(61)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 1
+        await scene.clock.advance(3600)
+        await scene.learn(fresh)
+        assert scene.paths().count(JWKS) == 2
+        assert scene.rights.verifier.check(fresh, now=NOW).user
+
+    play(scenario)
+
+
+def test_for_whom_nobody_can_judge_nothing_waits() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.learn(scene.token())
+        for token in (b"opaque", scene.token(now=NOW + 9000)):
+            one = scene.caller(token)
+            call = parse("GET", PODS.encode(), {}, one)
+            scene.rights.learn(one, call, 200, node=False)
+            assert scene.ahead._waiting.empty()
+
+    play(scenario)
+
+
 def test_the_rule_that_lacks_is_told_once_and_asked_for_every_ten_minutes(
     caplog,
 ) -> None:

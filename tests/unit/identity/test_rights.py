@@ -280,6 +280,19 @@ def test_a_refusal_of_what_fails_by_itself_is_not_remembered() -> None:
     play(scenario)
 
 
+def test_a_token_may_be_taken_until_it_is_known_to_be_bad() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        good, ended = token(seconds=9000), token(seconds=-9000)
+        assert rights.may_be_taken(good)
+        assert rights.may_be_taken(b"opaque")
+        assert not rights.may_be_taken(ended)
+        assert not rights.may_be_taken(good[:-4] + b"AAAA")
+        learn(rights, holder(good), code=401)
+        assert not rights.may_be_taken(good)
+
+    play(scenario)
+
+
 def test_an_opaque_token_is_known_by_itself_alone() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         one = holder(b"opaque-token")

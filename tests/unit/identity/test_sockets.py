@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from toono.identity import sockets
-from toono.identity.sockets import SocketLookupError, owner_of
+from toono.identity.sockets import SocketLookupError, Sockets, owner_of
 
 OWN = frozenset({os.getuid()})
 CHILD = """
@@ -83,10 +83,9 @@ def test_the_server_s_own_end_is_not_taken_for_the_client_s() -> None:
 
 def test_a_hidden_proc_is_an_error(monkeypatch, tmp_path) -> None:
     link, remote, local, child = accepted(os.getuid())
-    monkeypatch.setattr(sockets, "PROC", tmp_path)
     monkeypatch.setattr(sockets, "_unified_path", lambda _: None)
     with pytest.raises(SocketLookupError):
-        owner_of(remote, local, OWN)
+        Sockets(proc=tmp_path)(remote, local, OWN)
     ended(link, child)
 
 

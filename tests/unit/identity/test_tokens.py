@@ -140,6 +140,7 @@ def test_every_changed_byte_is_found() -> None:
         ({"aud": ["vault", KEYS["ES256"].issuer]}, Trust.VALID, ""),
         ({"kubernetes.io": None}, Trust.UNJUDGED, "it is no service account's"),
         ({"sub": "admin"}, Trust.FORGED, "its subject is not its service account"),
+        ({"exp": None}, Trust.FORGED, "it has no end"),
         ({"exp": "soon"}, Trust.UNJUDGED, "it is no JWT of a service account"),
         ({"sub": 7}, Trust.UNJUDGED, "it is no JWT of a service account"),
     ],
@@ -147,6 +148,37 @@ def test_every_changed_byte_is_found() -> None:
 def test_claims_are_read_strictly(changes, expected, why) -> None:
     checked = verifier().check(signed(**changes).encode(), now=NOW)
     assert (checked.trust, checked.why) == (expected, why)
+
+
+LEGACY = {
+    "iss": "kubernetes/serviceaccount",
+    "kubernetes.io/serviceaccount/namespace": "shop",
+    "kubernetes.io/serviceaccount/secret.name": "web-token",
+    "kubernetes.io/serviceaccount/service-account.name": "web",
+    "kubernetes.io/serviceaccount/service-account.uid": "u-1",
+    "sub": "system:serviceaccount:shop:web",
+}
+
+
+def test_a_token_that_lives_in_a_secret_is_its_owner_s_without_end() -> None:
+    token = KEYS["RS256"].sign(LEGACY).encode()
+    for now in (NOW, NOW + 10**9):
+        checked = verifier(KEYS["RS256"]).check(token, now=now)
+        assert checked.trust is Trust.VALID
+        assert checked.identity == "system:serviceaccount:shop:web/u-1"
+    assert verifier().check(token, now=NOW).lacks_key
+    assert Verifier().check(token, now=NOW).lacks_key
+    for change, expected in (
+        ({"sub": "system:serviceaccount:shop:root"}, Trust.FORGED),
+        ({"kubernetes.io/serviceaccount/namespace": ""}, Trust.UNJUDGED),
+        ({"iss": "https://else"}, Trust.UNJUDGED),
+        ({"iss": KEYS["RS256"].issuer}, Trust.FORGED),
+    ):
+        wrong = KEYS["RS256"].sign(LEGACY | change).encode()
+        assert verifier(KEYS["RS256"]).check(wrong, now=NOW).trust is expected
+    head, claims, _ = token.split(b".")
+    forged = head + b"." + claims + b"." + b"A" * 342
+    assert verifier(KEYS["RS256"]).check(forged, now=NOW).trust is Trust.FORGED
 
 
 def test_an_audience_of_the_api_server_s_may_be_told() -> None:

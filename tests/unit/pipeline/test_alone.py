@@ -169,6 +169,27 @@ def test_any_write_that_passes_takes_an_older_status_away(
     play(scenario)
 
 
+def test_who_is_nobody_takes_no_status_of_the_kubelet_s_away() -> None:
+    async def scenario() -> None:
+        scene = Scene(statuses="spool")
+        await scene.see_pod()
+        await scene.ask("PATCH", STATUS, {"status": {}}, MERGE)
+        ended, good = scene.token(seconds=-9000.0), scene.token()
+        for token in (ended, good[:-4] + "AAAA"):
+            call, request = scene.pair("PATCH", STATUS, b"{}", MERGE, token=token)
+            await scene.alone.before(call, request)
+        nobody = Scene(statuses="spool", node=False)
+        nobody.alone.spooling._spool = scene.spool
+        call, request = nobody.pair("PATCH", STATUS, b"{}", MERGE)
+        await nobody.alone.before(call, request)
+        assert len(scene.spool) == 1
+        call, request = scene.pair("PATCH", STATUS, b"{}", MERGE, token=good)
+        await scene.alone.before(call, request)
+        assert len(scene.spool) == 0
+
+    play(scenario)
+
+
 def test_who_listens_is_told_what_the_node_was_answered() -> None:
     async def scenario() -> None:
         scene = Scene()

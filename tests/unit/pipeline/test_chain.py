@@ -267,6 +267,23 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
     assert found.remote == ("127.0.0.1", 2)
 
 
+@pytest.mark.parametrize("node", [True, False])
+def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> None:
+    class Lease:
+        heard = 0
+
+        def hear(self, _) -> None:
+            self.heard += 1
+
+        def concerns(self, _) -> bool:
+            return False
+
+    scene, lease = Scene(node=node), Lease()
+    scene.chain.lease = lease
+    assert scene.serve(request(user_agent="k3s/v1.34")).status == 200
+    assert lease.heard == node
+
+
 def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
     scene = Scene()
     scene.serve()

@@ -86,8 +86,13 @@ class Scene:
         self.sent: list[tuple] = []
         self.cache = Cache()
         self.metered: list[str] = []
+        self.heard: list[tuple[str, int]] = []
         self.forward = Forward(
-            self, self.cache.recorder, self.cache.documents, self.cache.clock
+            self,
+            self.cache.recorder,
+            self.cache.documents,
+            self.cache.clock,
+            hear=lambda call, response: self.heard.append((call.path, response.status)),
         )
 
     async def send(
@@ -586,5 +591,19 @@ def test_a_watch_that_is_kept_is_asked_for_without_gzip_and_no_other() -> None:
         assert plain in scene.sent[-1][2]
         await scene.ask(WATCH, TOKEN)
         assert plain not in scene.sent[-1][2]
+
+    run(scenario)
+
+
+def test_every_answer_of_the_server_is_heard_of_once_and_no_failure() -> None:
+    async def scenario() -> None:
+        scene = Scene(
+            answer(b"{}"), answer(b"no", status=404), UnreachableError("gone")
+        )
+        await scene.ask(PODS)
+        await scene.ask(POD)
+        with pytest.raises(UnreachableError):
+            await scene.ask(PODS)
+        assert scene.heard == [(PODS, 200), (POD, 404)]
 
     run(scenario)

@@ -17,12 +17,14 @@ from tests.unit.cache.kit import (
     pod_list,
 )
 from tests.unit.wire.kit import play, whole
+from toono.codec import cbor
 from toono.errors import RequestError
 from toono.kube.request import Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
-from toono.pipeline.local import MAX_CLIENTS, Local, accepts_of
+from toono.pipeline.local import MAX_CLIENTS, Local, accepts_of, nothing_discovered
+from toono.wire.messages import Response
 
 PODS = "/api/v1/pods"
 POD = "/api/v1/namespaces/default/pods/a"
@@ -100,7 +102,7 @@ def test_absent_unknown_and_unacceptable_are_three_answers() -> None:
         unknown = await scene.refused("/api/v1/namespaces/default/secrets/a")
         assert (unknown.code, unknown.reason) == (503, "ServiceUnavailable")
         assert "retryAfterSeconds" not in (unknown.details or {})
-        form = await scene.refused(POD, accept="application/cbor")
+        form = await scene.refused(POD, accept="application/xml")
         assert (form.code, form.reason) == (406, "NotAcceptable")
 
     play(scenario)
@@ -450,8 +452,9 @@ def test_a_form_is_acceptable_where_rows_can_be_given_in_it() -> None:
         (scope,) = scene.cache.scopes.all()
         for accept, fits in (
             ("application/json;q=0.5", True),
-            ("application/cbor", False),
-            ("application/cbor, */*", True),
+            ("application/xml", False),
+            ("application/xml, */*", True),
+            ("application/cbor", True),
         ):
             fields = {b"user-agent": b"kubelet/v1", b"accept": accept.encode()}
             asked = parse("GET", PODS.encode(), fields, CALLER)
@@ -475,5 +478,52 @@ def test_who_asks_for_indents_gets_them_in_json_alone() -> None:
         assert content(await scene.ask(PODS + "?pretty=1", accept=binary)) == coded
         one_of_them = content(await scene.ask(POD + "?pretty=true"))
         assert one_of_them.startswith(b'{\n  "kind": "Pod",\n')
+
+    play(scenario)
+
+
+def test_a_document_that_was_seen_wins_and_another_is_made_of_what_is_known() -> None:
+    made = Response(
+        status=200,
+        headers=[(b"Content-Type", b"application/json")],
+        content=b'{"made":true}',
+    )
+
+    async def scenario() -> None:
+        scene = Scene()
+        asked = []
+
+        async def discovered(call) -> Response | None:
+            asked.append(call.path)
+            return made if call.path != "/apis/nobody" else None
+
+        scene.local._discovered = discovered
+        answer = await scene.ask("/apis")
+        assert answer.content == made.content
+        assert heads.HIT in answer.headers
+        assert (await scene.refused("/apis/nobody")).code == 503
+        seen = parse("GET", b"/apis", {}, CALLER)
+        recording = scene.cache.documents.begin(seen)
+        fields = {b"content-type": b"application/json"}
+        await recording.finish(200, fields, b'{"seen":true}')
+        assert (await scene.ask("/apis")).content == b'{"seen":true}'
+        assert asked == ["/apis", "/apis/nobody"]
+        protobuf = "application/vnd.kubernetes.protobuf"
+        answer = await scene.ask("/apis", accept=protobuf)
+        assert answer.content == made.content
+        scene.local._discovered = nothing_discovered
+        assert (await scene.refused("/apis", accept=protobuf)).code == 406
+
+    asyncio.run(scenario())
+
+
+def test_a_watch_in_cbor_that_is_too_old_ends_in_cbor() -> None:
+    async def scenario() -> None:
+        scene = await known()
+        asked = PODS + "?watch=true&resourceVersion=8"
+        response = await scene.ask(asked, accept="application/cbor")
+        assert field(response, b"Content-Type") == [b"application/cbor-seq"]
+        event = cbor.decode(await response.body.read())
+        assert (event["type"], event["object"]["code"]) == ("ERROR", 410)
 
     play(scenario)

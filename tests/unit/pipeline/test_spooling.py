@@ -142,7 +142,19 @@ def test_the_count_of_an_event_of_before_the_cut_is_moved_on() -> None:
         assert values_of(told) == known | {"count": 9}
         told = await scene.ask("PATCH", ONE, {"count": 10}, MERGE)
         assert values_of(told)["count"] == 10
-        assert len(scene.spool) == 1
+        (write,) = await scene.waiting()
+        assert json.loads(write.whole) == EVENT | {"count": 10}
+
+    play(scenario)
+
+
+def test_a_patch_cannot_take_the_name_of_an_event_away() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.ask("POST", EVENTS, EVENT)
+        assert (await scene.ask("PATCH", ONE, {"metadata": None}, MERGE)).status == 200
+        write = (await scene.waiting())[-1]
+        assert json.loads(write.whole) == EVENT
 
     play(scenario)
 

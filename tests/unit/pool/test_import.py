@@ -25,7 +25,7 @@ async def main():
         assert "/v1/pool" not in hub.board.pages and hub.pooling is None
 asyncio.run(main())
 print([name for name in sys.modules if name.startswith("toono.pool")
-       or "etcd" in name or "pooling" in name or "component_keys" in name])
+       or "etcd" in name or name == "toono.app.pooling" or "component_keys" in name])
 """
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

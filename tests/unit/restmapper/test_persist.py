@@ -7,7 +7,14 @@ import stat
 import pytest
 
 from toono.restmapper import persist
-from toono.restmapper.persist import Kept, KeptPage, read, replace_file, write
+from toono.restmapper.persist import (
+    Kept,
+    KeptPage,
+    identity_in,
+    read,
+    replace_file,
+    write,
+)
 
 KEPT = Kept("here", b"{}", True, (KeptPage("/api", "", "", "json", "e", b"body"),))
 
@@ -76,3 +83,12 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     monkeypatch.undo()
     assert list(tmp_path.iterdir()) == [file]
     assert read(file, "here") == KEPT
+
+
+def test_whose_file_it_is_can_be_read(tmp_path):
+    file = tmp_path / "file"
+    assert identity_in(file) is None
+    write(file, KEPT)
+    assert identity_in(file) == "here"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert identity_in(file) is None

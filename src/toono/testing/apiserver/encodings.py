@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An answer's bytes: JSON of its own making, or protobuf.
+"""An answer's bytes: JSON of its own making, CBOR or protobuf.
 
 Protobuf comes from the hub's codec and transcoding. A mistake in those cannot hide
 behind itself: what goes out here is held to a real API server's recorded bytes.
@@ -7,6 +7,7 @@ behind itself: what goes out here is held to a real API server's recorded bytes.
 
 from typing import Protocol
 
+from toono.codec import cbor
 from toono.codec.page import Page
 from toono.codec.partial import (
     MetaVersion,
@@ -81,6 +82,32 @@ class JSONEncoding:
 
     def _frame(self, kind: str, content: JSON) -> bytes:
         return b'{"type":"%b","object":%b}\n' % (kind.encode(), encode(content))
+
+
+class CBOREncoding:
+    """application/cbor (KEP-4222): what JSON says, in fewer bytes."""
+
+    media_type = cbor.MEDIA_TYPE.encode()
+    stream_type = cbor.WATCH_MEDIA_TYPE.encode()
+
+    def __init__(self, shape: Shape) -> None:
+        self._json = JSONEncoding(shape)
+
+    def one(self, content: JSON) -> bytes:
+        return cbor.from_json(self._json.one(content))
+
+    def listed(self, contents: list[JSON], meta: JSON) -> bytes:
+        return cbor.from_json(self._json.listed(contents, meta))
+
+    def event(self, kind: str, content: JSON) -> bytes:
+        return cbor.frame_from_json(self._json.event(kind, content))
+
+    def bookmark(self, version: str, *, ends_burst: bool = False) -> bytes:
+        frame = self._json.bookmark(version, ends_burst=ends_burst)
+        return cbor.frame_from_json(frame)
+
+    def error(self, status: JSON) -> bytes:
+        return cbor.frame_from_json(self._json.error(status))
 
 
 class ProtobufEncoding:

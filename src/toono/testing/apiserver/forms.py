@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""In which form an answer is given: whole objects or their metadata alone, in JSON or
-protobuf.
+"""In which form an answer is given: whole objects or their metadata alone, in JSON, CBOR
+or protobuf.
 
 A clause of Accept that asks for a media type or a form that this server does not make
 is passed over for the next one, as the API server does; where none is left the answer
 is 406.
 """
 
+from toono.codec import cbor
 from toono.codec.partial import MetaVersion
-from toono.testing.apiserver.encodings import Encoding, JSONEncoding, ProtobufEncoding
+from toono.testing.apiserver.encodings import (
+    CBOREncoding,
+    Encoding,
+    JSONEncoding,
+    ProtobufEncoding,
+)
 from toono.testing.apiserver.query import Refusal
 from toono.testing.apiserver.refusals import not_acceptable
 from toono.testing.apiserver.resources import Resource
@@ -63,9 +69,11 @@ def wants_protobuf(accept: str) -> bool:
 
 def _encoding(
     resource: Resource, media_type: str
-) -> type[JSONEncoding] | type[ProtobufEncoding] | None:
+) -> type[JSONEncoding] | type[CBOREncoding] | type[ProtobufEncoding] | None:
     if media_type in JSON_TYPES:
         return JSONEncoding
+    if media_type == cbor.MEDIA_TYPE:
+        return CBOREncoding
     if media_type == PROTOBUF and not resource.custom:
         return ProtobufEncoding
     return None

@@ -56,6 +56,8 @@ class Place:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    watched: bool = False
+    """The path itself asks for a watch: /api/v1/watch/pods, as of old."""
 
 
 def place_of(path: str) -> Place | None:
@@ -67,6 +69,8 @@ def place_of(path: str) -> Place | None:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return None
+    watched = rest[0] == "watch" and len(rest) > 1
+    rest = rest[1:] if watched else rest
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
         namespace, rest = rest[1], rest[2:]
@@ -77,6 +81,7 @@ def place_of(path: str) -> Place | None:
         namespace,
         rest[1] if len(rest) > 1 else "",
         "/".join(rest[2:]),
+        watched,
     )
 
 
@@ -243,10 +248,12 @@ def selection(place: Place, query: Query, known: frozenset[str]) -> Selects:
     """Return the predicate of a question: its namespace and both its selectors."""
     labels = label_selector(query.text("labelSelector"))
     fields = field_selector(query.text("fieldSelector"), known)
-    namespace = place.namespace
+    namespace, name = place.namespace, place.name
 
     def selects(content: JSON) -> bool:
-        inside = not namespace or content["metadata"].get("namespace") == namespace
-        return inside and labels(content) and fields(content)
+        meta = content["metadata"]
+        inside = not namespace or meta.get("namespace") == namespace
+        named = not name or meta["name"] == name
+        return inside and named and labels(content) and fields(content)
 
     return selects

@@ -136,7 +136,8 @@ class Verbs:
             raise unknown_resource()
         check_verb(asked)
         if method in ("GET", "HEAD"):
-            return await (self._get(asked) if place.name else self._many(asked))
+            one = place.name and not place.watched
+            return await (self._get(asked) if one else self._many(asked))
         if method == "POST" and not place.name:
             return await self._create(asked)
         if method == "DELETE" and not place.subresource:
@@ -156,7 +157,7 @@ class Verbs:
         return answers.of_bytes(200, form.one(found.object), form.media_type)
 
     async def _many(self, asked: Asked) -> Response:
-        is_watch = asked.query.true("watch")
+        is_watch = asked.query.true("watch") or asked.place.watched
         form = asked.form(is_list=not is_watch, is_watch=is_watch)
         version = asked.query.version()
         check_options(asked.query)

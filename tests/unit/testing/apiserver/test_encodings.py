@@ -6,9 +6,14 @@ import json
 import pytest
 
 from tests.unit.testing.apiserver.kit import resource
+from toono.codec import cbor
 from toono.codec.protobuf import ProtobufCodec
 from toono.codec.transcode import to_json
-from toono.testing.apiserver.encodings import JSONEncoding, ProtobufEncoding
+from toono.testing.apiserver.encodings import (
+    CBOREncoding,
+    JSONEncoding,
+    ProtobufEncoding,
+)
 from toono.testing.apiserver.shapes import Metadata, Whole
 
 CODEC = ProtobufCodec()
@@ -89,3 +94,21 @@ def test_media_types_are_those_of_the_wire() -> None:
     assert (
         ProtobufEncoding.stream_type == ProtobufEncoding.media_type + b";stream=watch"
     )
+
+
+def test_cbor_says_what_json_says() -> None:
+    json_form, cbor_form = JSONEncoding(Whole(MAPS)), CBOREncoding(Whole(MAPS))
+    meta = {"resourceVersion": "7"}
+    pairs = [
+        (json_form.one(MAP), cbor_form.one(MAP)),
+        (json_form.listed([MAP], meta), cbor_form.listed([MAP], meta)),
+        (json_form.event("ADDED", MAP), cbor_form.event("ADDED", MAP)),
+        (
+            json_form.bookmark("7", ends_burst=True),
+            cbor_form.bookmark("7", ends_burst=True),
+        ),
+        (json_form.error({"code": 410}), cbor_form.error({"code": 410})),
+    ]
+    for text, raw in pairs:
+        assert cbor.decode(raw) == json.loads(text)
+    assert cbor_form.stream_type == b"application/cbor-seq"

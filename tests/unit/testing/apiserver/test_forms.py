@@ -56,7 +56,7 @@ def kind_of(accept: str, of=PODS, **asked: bool) -> str:
         (PARTIAL.replace("g=meta.k8s.io", "g=x") + ",application/json", "json"),
         (PARTIAL.replace("v=v1", "v=v2") + ",application/json", "json"),
         (PARTIAL.replace("application/json", PROTOBUF), "partial protobuf"),
-        ("application/cbor, application/json;q=bad", "json"),
+        ("application/yaml, application/json;q=bad", "json"),
     ],
 )
 def test_the_most_wanted_form_that_is_made_is_given(accept: str, kind: str) -> None:
@@ -74,7 +74,7 @@ def test_custom_resources_have_no_protobuf() -> None:
     [
         ("application/xml", "^406: Not Acceptable"),
         (TABLE.replace("application/json", PROTOBUF), "^only the following media"),
-        ("application/cbor", "^only the following media types are accepted"),
+        ("application/yaml", "^only the following media types are accepted"),
     ],
 )
 def test_where_nothing_is_made_it_is_406(accept: str, message: str) -> None:

@@ -31,6 +31,11 @@ from toono.testing.apiserver.query import (
         ),
         ("/apis/apps/v1/deployments", Place("apps", "v1", "deployments")),
         ("/api/v1/nodes/a%20b", Place("", "v1", "nodes", "", "a b")),
+        ("/api/v1/watch/pods", Place("", "v1", "pods", watched=True)),
+        (
+            "/api/v1/watch/namespaces/a/pods/b",
+            Place("", "v1", "pods", "a", "b", watched=True),
+        ),
         ("/api/v1", None),
         ("/apis/apps/v1", None),
         ("/healthz", None),
@@ -196,3 +201,10 @@ def test_a_refusal_is_a_status() -> None:
     assert (whole["reason"], whole["details"]) == ("Expired", {})
     assert whole["metadata"] == {"continue": "t"}
     assert list(whole)[-1] == "code"
+
+
+def test_a_watch_of_a_name_selects_it_alone() -> None:
+    place = Place("", "v1", "pods", "ns", "a", watched=True)
+    selects = selection(place, Query(""), frozenset())
+    assert selects({"metadata": {"name": "a", "namespace": "ns"}})
+    assert not selects({"metadata": {"name": "b", "namespace": "ns"}})
