@@ -206,8 +206,8 @@ def test_streams_go_on_over_a_cut_and_restarts_resume(tmp_path: Path) -> None:
             listed = await ask(hub, get(f"{SERVICES}?resourceVersion=0"))
             assert is_shared(listed)
             assert named(listed) == ["api", "late", "web"]
-        again = [one for one in server.requests[before:] if "services" in one[1]]
-        assert all("watch=true" in one[1] for one in again)
+        again = [one for one in server.requests[before:] if one[1].startswith(SERVICES)]
+        assert all("watch=true" in one[1] for one in again), again
         await server.aclose()
 
     asyncio.run(scenario())
