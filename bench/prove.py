@@ -249,8 +249,13 @@ def write(outcomes: Mapping[str, Outcome]) -> None:
     lines = [
         "# Proofs",
         "",
-        f"`make prove`, or some by `python -m bench.prove --only NAME`."
-        f" Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
+        "`make prove`, or some of them:",
+        "",
+        "```",
+        "python -m bench.prove --only NAME",
+        "```",
+        "",
+        f"Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
         f" {platform.machine()}, {os.cpu_count()} cores,"
         f" Python {platform.python_version()}, {platform.system()} {platform.release()}.",
         "",
