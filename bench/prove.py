@@ -66,6 +66,24 @@ BARS = (
         {"TOONO_KILLS": "200"},
     ),
     Bar(
+        "spool",
+        "1,000 spooled events land within 10 s, and no status after a newer one",
+        "tests/scenario/test_spool.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
+        "spool-kills",
+        "kill -9 of a hub that spools or replays 1,000 events, 30 times",
+        "tests/crash/test_spool_kill.py",
+        {"TOONO_KILLS": "30", "TOONO_SPOOLED": "1000"},
+    ),
+    Bar(
+        "boot",
+        "110 pods boot cut off within 2 s, on a machine at rest",
+        "tests/scenario/test_full_node.py",
+        {"TOONO_PROVE": "1"},
+    ),
+    Bar(
         "store",
         "crash states of the store: 200,000, no two alike",
         "tests/crash/test_store_explorer.py",
@@ -249,13 +267,8 @@ def write(outcomes: Mapping[str, Outcome]) -> None:
     lines = [
         "# Proofs",
         "",
-        "`make prove`, or some of them:",
-        "",
-        "```",
-        "python -m bench.prove --only NAME",
-        "```",
-        "",
-        f"Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
+        "`make prove`; `python -m bench.prove -h` says how to run some of them."
+        f" Last run {time.strftime('%Y-%m-%d', time.gmtime())}:"
         f" {platform.machine()}, {os.cpu_count()} cores,"
         f" Python {platform.python_version()}, {platform.system()} {platform.release()}.",
         "",

@@ -18,9 +18,12 @@ from typing import NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from toono.app import DRAIN_SECONDS, Hub, HubSettings
-from toono.autonomy import replay, spool, vault
+from toono.autonomy import lease, replay, spool, vault
 from toono.autonomy.spool import SpoolSettings
+from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
+from toono.cache.guests import GuestLimits
+from toono.config import live
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
 from toono.pipeline import alone, bounded, forward, limits
@@ -247,6 +250,7 @@ def limits_page() -> str:
         ("The cloud", list(_of_the_cloud())),
         ("The cache", list(_of_the_cache())),
         ("Writes while cut off", list(_of_writes())),
+        ("The node", list(_of_the_node())),
     ):
         parts += [f"## {title}\n", _table(("What", "Limit", "There"), rows)]
     return "\n".join(parts)
@@ -325,6 +329,24 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "a removal held for its sync", passes, f"it passes; none is held for {rest}"
     again = f"{_seconds(store.retry_first)} to {_seconds(store.retry_most)}"
     yield "a disk that fails is tried again after", again, "meanwhile from memory"
+
+
+def _of_the_node() -> Iterator[Limit]:
+    guests = GuestLimits()
+    oldest = "what was heard of the longest time ago goes"
+    size = _bytes(guests.size_bytes)
+    yield "bytes of agents that are not kept by name", size, oldest
+    yield "their questions", f"{guests.scopes:,}", f"{oldest}; a warning at 80 %"
+    names = f"{live.MAX_NAMES} each"
+    kept = "the last good value stays"
+    yield "names in `cache_agents`, `cache_service_accounts`", names, kept
+    grace = f"{_seconds(lease.DURATION_SECONDS)} (`--kubelet-health-grace-period`)"
+    yield "no renewal of the kubelet's", grace, "its Lease runs out"
+    again = "it looks again who renews"
+    yield "silence after a stranger's renewal", _seconds(lease.SILENCE_SECONDS), again
+    sweeps = SweepSettings()
+    share = f"{sweeps.least}, or {sweeps.share:.0%} of all questions; half at most"
+    yield "questions that one sweep gives up", share, "the rest a minute later"
 
 
 def _of_writes() -> Iterator[Limit]:

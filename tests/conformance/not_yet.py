@@ -4,7 +4,7 @@
 A test fails as soon as one of them is answered as recorded: then its line goes.
 """
 
-OPENAPI = "has no OpenAPI documents"
+OPENAPI = "tells fields and their types, not what they are for, nor options"
 IDENTITY = "knows no callers: no tokens, rights or reviews"
 
 NOT_YET: dict[str, str] = {

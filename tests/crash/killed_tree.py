@@ -25,7 +25,8 @@ def pods_at(number: int) -> dict[str, int]:
         chance = random.Random(f"{name} {number // 7}")
         if chance.random() < 0.8:
             step = chance.choice((1, 3))
-            found[name] = number - number % step
+            # Never older than in the turn before: versions of one cloud do not go back.
+            found[name] = max(number - number % step, number // 7 * 7)
     return found
 
 

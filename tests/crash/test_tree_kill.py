@@ -13,7 +13,7 @@ from tests.crash.killed_tree import pods_at
 from tests.unit.cache.tree_kit import files_of
 from toono.cache.tree import read_manifest, read_tree
 
-KILLS = 200 if os.environ.get("TOONO_PROVE") else 8
+KILLS = 100 if os.environ.get("TOONO_PROVE") else 8
 FOLDER = "kubelet/pods.v1.core/default/"
 
 
@@ -33,7 +33,7 @@ def live_and_die(directory: Path, first: int, passes: int, seconds: float) -> in
     return max(done)
 
 
-@pytest.mark.timeout(60 + KILLS * 3)
+@pytest.mark.timeout(60 + KILLS * 6)
 def test_a_killed_writer_leaves_whole_files(tmp_path: Path) -> None:
     chance = random.Random(os.environ.get("TOONO_SEED", "0"))
     number = 0

@@ -185,6 +185,9 @@ OTHERS = [
     ("api-resources",),
     ("api-resources", "--namespaced=true", "-o", "wide"),
     ("api-versions",),
+    ("explain", "widgets"),
+    ("explain", "widgets.spec.size"),
+    ("explain", "pods.spec.containers"),
     ("wait", "--for=jsonpath={.status.phase}=Running", "pod/web-0", "--timeout=9s"),
     ("cluster-info",),
     ("get", "--raw", "/version"),
@@ -236,14 +239,34 @@ def cut_from(stage: Stage) -> None:
     kubectl(stage, "api-versions")
 
 
+def timed(stage: Stage, command: tuple[str, ...]):
+    """Run a command; return what it said and how many seconds it took."""
+    began = time.monotonic()
+    found = said(kubectl(stage, *command))
+    return found, time.monotonic() - began
+
+
+def is_slow(stage: Stage, command: tuple[str, ...], took: float) -> bool:
+    """Say whether a command takes more than a second, three times over.
+
+    What kubectl needs to say its own version, on a machine where others run too, is
+    not the hub's: it is allowed for.
+    """
+    for _ in range(3):
+        _, alone = timed(stage, ("version", "--client"))
+        if took <= MOST_SECONDS + 3 * alone:
+            return False
+        _, took = timed(stage, command)
+    return True
+
+
 def differences(stage: Stage, online: dict) -> dict:
     """Run each command cut off; return those that differ or take too long."""
     different = {}
     for command, expected in online.items():
-        began = time.monotonic()
-        offline = said(kubectl(stage, *command))
-        took = time.monotonic() - began
-        if offline != expected or (took > MOST_SECONDS and command[0] != "wait"):
+        offline, took = timed(stage, command)
+        slow = command[0] != "wait" and is_slow(stage, command, took)
+        if offline != expected or slow:
             different[" ".join(command)] = (took, expected, offline)
     return different
 
@@ -309,6 +332,18 @@ def test_explain_explains_what_it_did_online(stage: Stage) -> None:
     assert "replicas" in online["explain", "crontabs.spec.replicas"][1]
     cut_from(stage)
     assert differences(stage, online) == {}
+
+
+def test_writes_are_the_server_s_to_validate(stage: Stage) -> None:
+    """kubectl looks for that in OpenAPI, which passes through."""
+    wait_until_online(stage)
+    for command in (
+        ("create", "configmap", "made", "--from-literal=a=b"),
+        ("label", "configmap", "made", "c=d"),
+        ("create", "namespace", "made"),
+    ):
+        done = kubectl(stage, *command)
+        assert done.returncode == 0, done.stderr
 
 
 def test_a_watch_shows_what_is_there_is_held_and_ends_cleanly(stage: Stage) -> None:

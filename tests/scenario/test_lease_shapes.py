@@ -10,6 +10,7 @@ seconds with the Lease of a real kubelet (`make prove`: 180).
 import asyncio
 import json
 import os
+import socket
 import ssl
 import sys
 import urllib.request
@@ -17,7 +18,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 
 import pytest
 
@@ -66,10 +67,14 @@ class Node:
             self.writes.append((now, agent.partition("/")[0] + through))
         return None
 
-    async def start(self, *options: str) -> asyncio.subprocess.Process:
+    async def connect(self) -> None:
+        """Have the server answer, at the address that it had."""
         pair = self.authority.server("127.0.0.1")
         files = ServerFiles(certificate=pair.certificate, key=pair.key)
-        await self.server.start(tls=make_context(files))
+        port = self.server.address[1]
+        await self.server.start(port=port, tls=make_context(files))
+
+    async def start(self, *options: str) -> asyncio.subprocess.Process:
         node = self.authority.node("edge-1")
         with self.log.open("wb") as log:
             child = await asyncio.create_subprocess_exec(
@@ -117,6 +122,7 @@ class Kubelet:
     def __init__(self, node: Node, agent: str, *, straight: bool) -> None:
         self.node = node
         self.agent = AGENTS[agent]
+        self.heard: list[int] = []
         self.base = node.server.url if straight else node.address
         self.context: ssl.SSLContext | None = None
         if straight:
@@ -139,12 +145,15 @@ class Kubelet:
         except HTTPError as exc:
             with exc:
                 return exc.code, json.loads(exc.read())
+        except URLError:
+            return 0, {}
 
     async def run(self) -> None:
         lease = None
         while True:
             status, lease = await asyncio.to_thread(self.renew, lease)
             self.node.conflicts += status == 409
+            self.heard.append(status)
             await asyncio.sleep(EVERY if lease else 0.2)
 
     def renew(self, lease: dict | None) -> tuple[int, dict | None]:
@@ -164,7 +173,7 @@ def _moment() -> str:
 
 
 @asynccontextmanager
-async def node_of(directory: Path, *options: str):
+async def node_of(directory: Path):
     node = Node(directory)
     lease = {
         "metadata": {"name": "edge-1"},
@@ -175,20 +184,28 @@ async def node_of(directory: Path, *options: str):
         },
     }
     node.server.create("leases.coordination.k8s.io", lease, namespace="kube-node-lease")
-    child = await node.start(*options)
+    await node.connect()
     try:
         yield node
     finally:
+        await node.server.aclose()
+
+
+@asynccontextmanager
+async def hub_of(node: Node, *options: str):
+    child = await node.start(*options)
+    try:
+        yield child
+    finally:
         child.terminate()
         await child.wait()
-        await node.server.aclose()
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("shape", ["kubelet", "k3s"])
 def test_one_writer_and_one_update_an_interval(shape, tmp_path) -> None:
     async def scenario() -> None:
-        async with node_of(tmp_path) as node:
+        async with node_of(tmp_path) as node, hub_of(node):
             kubelet = Kubelet(node, shape, straight=shape == "k3s")
             task = spawn(kubelet.run(), name="kubelet")
             try:
@@ -221,5 +238,71 @@ def test_one_writer_and_one_update_an_interval(shape, tmp_path) -> None:
                 assert "somebody else renewed it at" in told[1][1]
                 mark = "the node's calls come from k3s/v1.34.2+k3s1"
                 assert told[2:] == [("silent", f"this is K3s: {mark}")]
+
+    asyncio.run(scenario())
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def hits(port: int) -> float:
+    """Return how many lists of pods the hub has answered alone, by its own count."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = ('verb="list"', 'resource="pods"', 'route="local"', 'code="200"')
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if line.startswith("toono_requests_total{")
+        and all(one in line for one in wanted)
+    )
+
+
+@pytest.mark.timeout(300)
+def test_a_node_that_is_cut_off_and_reboots_goes_on(tmp_path) -> None:
+    """As an operator would: cut, look, reboot, look, mend; the Lease has one writer."""
+    options = (f"--proxy-port={free_port()}", f"--serve-port={free_port()}")
+    status = int(options[1].partition("=")[2])
+    pods = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+
+    async def scenario() -> None:
+        async with node_of(tmp_path) as node:
+            pod = {"metadata": {"name": "web-0"}, "spec": {"nodeName": "edge-1"}}
+            node.server.create("pods", pod, namespace="default")
+            async with hub_of(node, *options):
+                kubelet = Kubelet(node, "kubelet", straight=False)
+                task = spawn(kubelet.run(), name="kubelet")
+
+                def renewing() -> bool:
+                    return "renewing" in dict(node.decisions())
+
+                def listed() -> bool:
+                    code, answer = kubelet.ask("GET", pods)
+                    return code == 200 and len(answer["items"]) == 1
+
+                while not await asyncio.to_thread(listed):
+                    await asyncio.sleep(0.1)
+                await until(renewing, LOOK_SECONDS + 20.0)
+                assert await asyncio.to_thread(hits, status) == 0
+                await node.server.aclose()
+                kubelet.heard.clear()
+                await asyncio.sleep(2.0 + EVERY)
+                assert await asyncio.to_thread(listed)
+                assert await asyncio.to_thread(hits, status) == 1
+                assert set(kubelet.heard) == {200}
+            async with hub_of(node, *options):
+                assert await asyncio.to_thread(listed)
+                assert await asyncio.to_thread(hits, status) == 1
+                await node.connect()
+                mended = asyncio.get_running_loop().time()
+                await until(renewing, LOOK_SECONDS + 30.0)
+                await asyncio.sleep(1.0)
+                assert node.writes[-1][1] == "toono"
+                assert node.writers(mended) <= {"kubelet via hub", "toono"}
+                assert node.conflicts == 0
+                await cancel_and_wait(task)
 
     asyncio.run(scenario())

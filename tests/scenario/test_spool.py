@@ -8,9 +8,12 @@ import time
 
 import pytest
 
-from tests.rig import ask, body, hub_over, status_of, until
+from tests.rig import ask, body, get, hub_over, status_of, until
 from toono.autonomy.writes import WriteTable
 from toono.testing import APIServer
+from toono.testing.apiserver.access import Access
+from toono.testing.apiserver.rbac import Rule
+from toono.testing.apiserver.tokens import TokenKeys
 
 COUNT = 1000 if os.environ.get("TOONO_PROVE") else 300
 EVENTS = "/api/v1/namespaces/shop/events"
@@ -131,6 +134,50 @@ def test_events_land_in_the_order_in_which_they_were_taken(tmp_path) -> None:
             (seventh,) = [one for one in found if one["reason"] == "Reason7"]
             assert seventh["count"] == 5
             assert [m for m, _ in server.requests].count("PATCH") == 1
+        await server.aclose()
+
+    asyncio.run(scenario())
+
+
+def with_token(request: bytes, token: str) -> bytes:
+    line = f"\r\nAuthorization: Bearer {token}\r\n".encode()
+    return request.replace(b"\r\n", line, 1)
+
+
+def test_a_pods_event_goes_with_its_own_token_or_not_at_all(tmp_path) -> None:
+    async def scenario() -> None:
+        server = await cloud()
+        access = Access(server.storage, TokenKeys(algorithm="ES256"))
+        own = "system:serviceaccount:shop:seller"
+        access.rbac.grant(own, Rule(verbs=("*",), resources=("events",)))
+        access.rbac.grant("system:unauthenticated", Rule(verbs=("get",), paths=("*",)))
+        server.authorizer = access
+        account = {"metadata": {"name": "seller"}}
+        server.create("serviceaccounts", account, namespace="shop")
+        now = server.clock.wall()
+        good = access.tokens.mint("shop", "seller", now=now)
+        ending = access.tokens.mint("shop", "seller", now=now - 700, seconds=600)
+        async with hub_over([server.address], tmp_path) as hub:
+            await until(lambda: hub.upstream.online)
+            listed = with_token(get(EVENTS, agent="app/1"), good)
+            assert status_of(await ask(hub, listed)) == 200
+            await hub.ahead.idle()
+            await cut_off(server, hub)
+            for number, token, code in [
+                (1, good, 201),
+                (2, ending, 201),  # a clock may be wrong by so much
+                (3, good[:-8] + "AAAAAAAA", 401),
+                (4, "stranger", 503),
+            ]:
+                one = with_token(write("POST", EVENTS, event(number)), token)
+                assert status_of(await ask(hub, one)) == code, number
+            access.seen.clear()
+            await back(server)
+            spool = hub.chain.alone.spooling._spool
+            await until(lambda: not len(spool))
+            assert [one["reason"] for one in landed(server)] == ["Reason1"]
+            assert (spool.counts["landed"], spool.counts["expired"]) == (1, 1)
+            assert own in {user.name for user in access.seen}
         await server.aclose()
 
     asyncio.run(scenario())

@@ -19,6 +19,7 @@ from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.discovery import open_discovery
+from toono.app.filters import open_filters
 from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.lease import open_lease
@@ -26,6 +27,7 @@ from toono.app.listening import Listening, listen, listen_to_node, listen_to_pod
 from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.settings import HubSettings
+from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
 from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
@@ -109,7 +111,7 @@ class Hub:
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
-        self.chain = await self._make_chain(storage)
+        self.chain = await self._make_chain(storage, kept)
         answers = Answers(self.scopes, settings.node_name)
         open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
@@ -173,13 +175,22 @@ class Hub:
             changed=self._mode_changed,
         )
 
-    async def _make_chain(self, storage: Storage) -> Chain:
+    async def _make_chain(self, storage: Storage, kept: Agents) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
         meter = None
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series()
+        forward = Forward(
+            self.upstream,
+            self.recorder,
+            self.documents,
+            clock,
+            meter=meter,
+            guard=open_guard(settings, self.board, self.upstream),
+            hear=self.discovering.hear,
+        )
         lease = open_lease(settings, self.board, self.upstream, clock=clock)
         open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
@@ -195,16 +206,14 @@ class Hub:
         return Chain(
             upstream=self.upstream,
             rights=self.rights,
-            forward=Forward(
-                self.upstream,
-                self.recorder,
-                self.documents,
-                clock,
-                meter=meter,
-                guard=open_guard(settings, self.board, self.upstream),
-                hear=self.discovering.hear,
-            ),
+            forward=forward,
             local=local,
+            shared=open_shared(
+                settings, self.board, storage, forward, local, clock=clock
+            ),
+            filters=await open_filters(
+                settings, self.board, storage, kept, forward, local, clock=clock
+            ),
             alone=await open_alone(
                 settings,
                 self.board,
@@ -248,6 +257,8 @@ class Hub:
     async def _drain(self) -> None:
         """End held watches, let answers go out, then end the streams from upstream."""
         self.chain.local.end()
+        if self.chain.shared is not None:
+            self.chain.shared.end()
         self.back.set()
         drained = spawn(self.server.drain(DRAIN_SECONDS), name="drain")
         await asyncio.wait((drained,), timeout=STREAM_SECONDS)

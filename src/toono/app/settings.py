@@ -9,7 +9,10 @@ from toono.autonomy.reviews import KEPT_SECONDS
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.config.pool import PoolSettings
+from toono.filters.approval import OF_THE_DOOR
+from toono.filters.inputs import Surroundings
 from toono.identity.rights import RightsSettings
+from toono.multiplex.shared import Resource
 from toono.upstream.health import HealthSettings
 from toono.wire.tls import ClientFiles, ServerFiles
 
@@ -44,6 +47,14 @@ class HubSettings:
     gc_seconds: float = 7200.0
     """Between sweeps for what the cloud no longer has; 0: there are none."""
     yurthub_metrics: bool = False
+    surroundings: Surroundings = field(default_factory=Surroundings)
+    """Of the filters; the node's name is put in."""
+    filters_off: frozenset[str] = OF_THE_DOOR
+    """Without a door for pods, what leads to it is off."""
+    shared: tuple[Resource, ...] = ()
+    """What all readers of the node share one watch of."""
+    correct_addresses: bool = True
+    """Offline, this node's endpoints have the addresses that its pods have now."""
     pool: PoolSettings | None = None
     writes: WriteTable = field(default_factory=WriteTable)
     spool: SpoolSettings = field(default_factory=SpoolSettings)

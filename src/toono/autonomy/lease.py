@@ -164,7 +164,9 @@ class LeaseDuty:
 
     def _kubelet_lives(self, now: float) -> bool:
         """Say whether the kubelet is not known to be gone."""
-        return self._kubelet_at is None or now - self._kubelet_at < self._grace
+        if self._kubelet_at is None or not self._grace:
+            return True
+        return now - self._kubelet_at < self._grace
 
     def _may_take_over(self, now: float) -> bool:
         return self._looked and now >= self._until and self._in_flight == 0

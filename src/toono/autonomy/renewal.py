@@ -262,12 +262,7 @@ class LeaseKeeper:
         now = datetime.fromtimestamp(self._clock.wall(), UTC)
         seen = read_lease(self._content, name=self._node) if self._content else None
         if seen is not None and seen.renew_time:
-            try:
-                last = datetime.fromisoformat(seen.renew_time)
-            except ValueError:
-                last = now
-            if last.tzinfo is not None and last >= now:
-                now = last + timedelta(microseconds=1)
+            now = max(now, _after(seen.renew_time) or now)
         return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     async def _new(self, at: str) -> bytes:
@@ -311,6 +306,16 @@ class _Node(msgspec.Struct):
 
 
 _node = msgspec.json.Decoder(_Node).decode
+
+
+def _after(moment: str) -> datetime | None:
+    """Return the next moment, None where that is no time or the last of all."""
+    try:
+        return datetime.fromisoformat(moment).astimezone(UTC) + timedelta(
+            microseconds=1
+        )
+    except (ValueError, OverflowError):
+        return None
 
 
 def _uid_of(content: bytes) -> str:

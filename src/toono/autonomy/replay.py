@@ -20,7 +20,13 @@ import msgspec
 from toono.autonomy.spool import Entry, Spool
 from toono.autonomy.spooled import EVENT, Write, key_of
 from toono.codec.sent import JSON, Values, read_sent, read_values, text_in, write_sent
-from toono.errors import CodecError, UnreachableError, UpstreamError, WireError
+from toono.errors import (
+    CodecError,
+    StoreError,
+    UnreachableError,
+    UpstreamError,
+    WireError,
+)
 from toono.identity.sealed import Seal
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
@@ -53,7 +59,7 @@ class Later:
 
     seconds: float = 0.0
     counted: bool = False
-    """It was this write that failed, and not the link."""
+    """The API server itself broke over this write; a link or a portal did not."""
 
 
 Outcome = str | Later
@@ -88,7 +94,10 @@ class Replay:
                 await self._online.wait()
                 spread = random.uniform(0.0, SPREAD_SECONDS)  # noqa: S311 - no secret
                 await self._clock.sleep(spread)
-            await self._step()
+            try:
+                await self._step()
+            except StoreError:  # what was sent is sent again, and told by its name
+                await self._pause(Later())
 
     async def _step(self) -> None:
         entry = self._spool.first()
@@ -96,31 +105,35 @@ class Replay:
             return
         write = await self._spool.read(entry)
         if write is None:
-            self._spool.end(entry, "damaged")
+            await self._spool.finish(entry, "damaged")
             return
         if not self._spool.begin(entry):
             return
-        outcome: Outcome = ""
         try:
-            outcome = await self._send(entry, write)
-        except UnreachableError:
-            outcome = Later()
-        except (UpstreamError, WireError, TimeoutError) as exc:
-            log.debug("a spooled write was not sent", extra={"err": str(exc)})
-            outcome = Later(counted=True)
+            outcome = await self._outcome(entry, write)
+            done = outcome if isinstance(outcome, str) else self._tried(entry, outcome)
+            if done:
+                await self._spool.finish(entry, done)
         finally:
-            done = outcome if isinstance(outcome, str) else self._given_up(outcome)
-            self._spool.end(entry, done)
+            self._spool.end(entry)
         if done:
             self._failures = 0
             self._tries.clear()
         elif isinstance(outcome, Later):
             await self._pause(outcome)
 
-    def _given_up(self, later: Later) -> str:
+    async def _outcome(self, entry: Entry, write: Write) -> Outcome:
+        try:
+            return await self._send(entry, write)
+        except UnreachableError:
+            return Later()
+        except (UpstreamError, WireError, TimeoutError) as exc:
+            log.debug("a spooled write was not sent", extra={"err": str(exc)})
+            return Later()
+
+    def _tried(self, entry: Entry, later: Later) -> str:
         """Return the outcome of a write that failed too often, "" for another try."""
-        entry = self._spool.first()
-        if entry is None or not later.counted:
+        if not later.counted:
             return ""
         tries = self._tries[entry.serial] = self._tries.get(entry.serial, 0) + 1
         return "given_up" if tries >= MAX_TRIES else ""
@@ -205,12 +218,12 @@ class Replay:
 def judge(write: Write, heard: Heard) -> Outcome:
     """Say what became of a write by what the server answered."""
     if heard.values is None:
-        return Later(counted=True)
+        return Later()
     code, is_status = heard.status, heard.values.get("kind") == "Status"
     if 200 <= code < 300:
-        return Later(counted=True) if is_status else "landed"
+        return Later() if is_status else "landed"
     if not is_status:
-        return Later(counted=True)
+        return Later()
     if code == 401:
         # A pod's token is worth nothing any more; the node's certificate is renewed.
         return "expired" if write.token else Later(max(BACKOFF_SECONDS))

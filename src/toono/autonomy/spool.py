@@ -24,7 +24,12 @@ from toono.autonomy.spooled import (
     same_object,
     serial_of,
 )
-from toono.errors import CodecError, StoreUnavailableError
+from toono.errors import (
+    CodecError,
+    DamagedRowError,
+    StoreError,
+    StoreUnavailableError,
+)
 from toono.store.base import Batch, Store
 
 log = logging.getLogger(__name__)
@@ -176,11 +181,14 @@ class Spool:
         return tuple(self._entries[serial] for serial in sorted(serials))
 
     async def read(self, entry: Entry) -> Write | None:
-        """Return a write whole; None where it is gone, or its row is damaged."""
+        """Return a write whole; None where it is gone, or its row is damaged.
+
+        StoreUnavailableError where the disk cannot be read just now.
+        """
         try:
             value = await self._store.get(key_of(entry.serial))
             return None if value is None else decode(value)
-        except (CodecError, StoreUnavailableError):
+        except (CodecError, DamagedRowError):
             return None
 
     # -- letting go --------------------------------------------------------------
@@ -195,14 +203,25 @@ class Spool:
         self._sending = (entry, asyncio.get_running_loop().create_future())
         return True
 
-    def end(self, entry: Entry, outcome: str = "") -> None:
-        """Say that it is sent no more; with an outcome it is done with, and counted."""
+    def end(self, entry: Entry) -> None:
+        """Say that it is sent no more."""
         if self._sending is not None and self._sending[0] is entry:
             self._sending[1].set_result(None)
             self._sending = None
-        if outcome and entry.serial in self._entries:
-            self._store.apply(Batch(deletes=[key_of(entry.serial)]))
-            self._forget(entry, outcome)
+
+    async def finish(self, entry: Entry, outcome: str) -> None:
+        """Be done with a write, and count what became of it.
+
+        A create that is sent again after a power cut is told by its name. What sets a
+        state must be gone for good before anything newer of it can pass.
+        """
+        if entry.serial not in self._entries:
+            return
+        lasting = _states(entry)
+        future = self._store.apply(Batch(deletes=[key_of(entry.serial)]), sync=lasting)
+        self._forget(entry, outcome)
+        if lasting:
+            await _in_time(future)
 
     async def drop(self, entries: Iterable[Entry], outcome: str) -> int:
         """Take writes away, durably; return how many were there."""
@@ -228,7 +247,14 @@ class Spool:
             if same_object(entry.target) != target or not _states(entry):
                 break
             await asyncio.wait((future,))
-        await self.drop([one for one in self.of(target) if _states(one)], "overtaken")
+        older = [one for one in self.of(target) if _states(one)]
+        try:
+            await self.drop(older, "overtaken")
+        except StoreError:
+            # The newer one is not held up by a disk: while this process lives the
+            # older can be sent no more.
+            for one in older:
+                self._forget(one, "overtaken")
 
     # -- the index ---------------------------------------------------------------
 

@@ -5,7 +5,9 @@ What a watch keeps fresh needs no sweeping. What is known of one name, by a GET,
 event's POST or a watch that has ended, nobody takes back: so what was not heard of
 for an hour is asked about. Only the API server's own word that the very object is not
 there removes anything; any other answer is a doubt and ends the round. This node's
-own Node has to be there first, and no round removes more than a tenth of all.
+own Node has to be there first, and no round removes more than a tenth of all. Events
+alone go without that word where the node may not read them, as `system:node` may not:
+the API server itself keeps them for an hour, and no pod lives by one.
 """
 
 import logging
@@ -23,6 +25,8 @@ from toono.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
+EVENTS = frozenset({("", "events"), ("events.k8s.io", "events")})
+EVENT_SECONDS = 24 * 3600.0
 METADATA = (
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 )
@@ -139,7 +143,7 @@ class Sweeper:
                 return self._doubt("this node's own Node was not found")
             for scope, target in quiet[: self._settings.asks]:
                 told = await self._cloud.ask("GET", target.path, accept=METADATA)
-                if is_missing(told, target.name):
+                if is_missing(told, target.name) or self._has_expired(scope, told):
                     gone.append(scope)
                 elif not _is_plain(told):
                     return self._doubt(f"{target.path}: HTTP {told.status}")
@@ -171,6 +175,13 @@ class Sweeper:
         ]
         found.sort(key=lambda one: one[0].confirmed_at)
         return found
+
+    def _has_expired(self, scope: Scope, told: Told) -> bool:
+        """Say whether this is an old event that the node may not ask about."""
+        asked = scope.question
+        event = (asked.group, asked.resource) in EVENTS and asked.name != ""
+        age = self._clock.wall() - scope.confirmed_at
+        return event and _is_plain(told) and told.status == 403 and age >= EVENT_SECONDS
 
     def _patience(self, scope: Scope) -> float:
         settings = self._settings

@@ -19,10 +19,12 @@ DEFAULT_AGENTS = frozenset(
         "yurttunnel-agent",
         "yurthub",
         "kubectl",
+        "toono",
     }
 )
 """YurtHub's default agents (`multiplexer-proxy-<node>` is added with the node), and
-kubectl: who looks at a node that is cut off should see what was seen before."""
+kubectl: who looks at a node that is cut off should see what was seen before. The last is
+the hub itself: what its filters need to know."""
 
 FORMS = ("", PARTIAL, PARTIAL + "List")
 VERBS = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})

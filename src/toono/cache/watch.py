@@ -64,6 +64,7 @@ class HeldWatch:
         self._spread = spread
         self._clock = clock
         self._closed = False
+        self._waiting: asyncio.Future[None] | None = None
 
     async def read(self) -> bytes:
         """Return the first frames, then bookmarks, then b"" once it is over."""
@@ -75,7 +76,11 @@ class HeldWatch:
         left = self._until - self._clock.monotonic()
         pause = min(left, BOOKMARK_SECONDS) if self._bookmark else left
         if left > 0 and not await self._is_over(pause):
-            if self._bookmark and self._until > self._clock.monotonic():
+            if (
+                not self._closed
+                and self._bookmark
+                and self._until > self._clock.monotonic()
+            ):
                 return self._bookmark
             self._closed = True
             return b""
@@ -91,15 +96,20 @@ class HeldWatch:
         nap = spawn(self._clock.sleep(seconds), name="held-watch-nap")
         end = spawn(_wait(self._over), name="held-watch-end")
         news = spawn(_wait(self._newer), name="held-watch-news")
+        closing = self._waiting = asyncio.get_running_loop().create_future()
         try:
-            await asyncio.wait((nap, end, news), return_when=asyncio.FIRST_COMPLETED)
+            first = (nap, end, news, closing)
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._waiting = None
             await cancel_and_wait(nap, end, news)
         return self._over.is_set() or self._newer.is_set()
 
     def close(self) -> None:
         self._closed = True
         self._first = []
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 async def _wait(event: asyncio.Event) -> None:

@@ -13,6 +13,7 @@ from toono.app import Hub, HubSettings
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.filter_options import filters_off, shared_of, surroundings_of
 from toono.config.node import identify
 from toono.config.options import Options, interception_of
 from toono.config.pool import pool_of
@@ -76,6 +77,10 @@ def settings_of(options: Options) -> HubSettings:
         agents=options.words("cache-agents"),
         namespace=options.text("namespace"),
         lb_mode=options.text("lb-mode"),
+        surroundings=surroundings_of(options),
+        filters_off=filters_off(options),
+        shared=shared_of(options),
+        correct_addresses=options.flag("correct-endpoints"),
         lease_interception=interception_of(options),
         gc_seconds=60.0 * options.number("gc-frequency"),
         kubelet_grace=options.number("kubelet-health-grace-period"),

@@ -23,7 +23,7 @@ class Flag(NamedTuple):
 
 
 _IDENTITY = "certificates and identity"
-_FILTERS = "filters and shared watches"
+_HUBS = "a listener for other hubs"
 
 FLAGS: tuple[Flag, ...] = (
     Flag(
@@ -43,8 +43,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("heartbeat-timeout-seconds", "integer", 2, "for one probe", "Cloud"),
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
-    Flag("nodepool-name", "text", "", "the node's pool", "Node", _FILTERS),
-    Flag("node-ip", "text", "", "address of this node", "Node", _FILTERS),
+    Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
+    Flag("node-ip", "text", "", "address of this node", "Node", _HUBS),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
     Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
@@ -54,7 +54,7 @@ FLAGS: tuple[Flag, ...] = (
     ),
     Flag("serve-port", "integer", 10267, "of the hub's own endpoints", "Listeners"),
     Flag("proxy-secure-port", "integer", 10268, "for pods, over TLS", "Listeners"),
-    Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _FILTERS),
+    Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _HUBS),
     Flag("enable-dummy-if", "flag", True, "dummy interface", "Listeners", _IDENTITY),
     Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners", _IDENTITY),
     Flag("dummy-if-ip", "text", "", "its address", "Listeners", _IDENTITY),
@@ -163,14 +163,29 @@ FLAGS: tuple[Flag, ...] = (
         "kubelet-health-grace-period",
         "duration",
         40.0,
-        "without a renewal of the kubelet's, until the hub stops renewing, too",
+        "without a renewal of the kubelet's, until the hub stops renewing, too; 0s: it"
+        " never does",
         "Autonomy",
     ),
-    Flag("enable-resource-filter", "flag", True, "", "Filters", _FILTERS),
-    Flag("disabled-resource-filters", "list", (), "", "Filters", _FILTERS),
-    Flag("enable-node-pool", "flag", True, "", "Filters", _FILTERS),
-    Flag("enable-pool-service-topology", "flag", False, "", "Filters", _FILTERS),
-    Flag("host-control-plane-address", "text", "", "local mode", "Filters", _FILTERS),
+    Flag("enable-resource-filter", "flag", True, "answers are filtered", "Filters"),
+    Flag("disabled-resource-filters", "list", (), "filters, or *", "Filters"),
+    Flag("enable-node-pool", "flag", True, "pools are NodePools", "Filters"),
+    Flag(
+        "enable-pool-service-topology",
+        "flag",
+        False,
+        "pools are NodeBuckets",
+        "Filters",
+    ),
+    Flag(
+        "correct-endpoints",
+        "flag",
+        True,
+        "offline, endpoints of this node have the addresses that its pods have now",
+        "Filters",
+    ),
+    Flag("share-watches", "flag", True, "resources are read once for all", "Filters"),
+    Flag("host-control-plane-address", "text", "", "", "Filters", "local mode"),
     Flag("enable-coordinator", "flag", False, "take part in a pool", "Pool"),
     Flag(
         "coordinator-storage-addr",

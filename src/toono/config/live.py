@@ -9,6 +9,7 @@ nothing and is shown; what was last good survives a restart, with and without a 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -195,14 +196,11 @@ class LiveAgents:
                 upstream,
                 Followed(path=path, selector=selector, rule=rule),
                 clock=clock,
-                taken=self._taker(selector),
+                taken=partial(self.take, selector),
             )
             for selector, rule in sources
         ]
         return self._followers
-
-    def _taker(self, source: str) -> Callable[[Mapping[str, bytes]], None]:
-        return lambda objects: self.take(source, objects)
 
     def take(self, source: str, objects: Mapping[str, bytes]) -> None:
         """Take all ConfigMaps of one source, as JSON by name.

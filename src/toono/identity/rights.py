@@ -190,6 +190,24 @@ class Rights:
             return checked.identity
         return self.book.identity_of(token)
 
+    def heard_lately(self, caller: Caller, call: Call, seconds: float) -> bool:
+        """Say whether the API server itself has lately told a token's owner yes.
+
+        For who may share an answer online: what is remembered for a cut is too old.
+        """
+        if caller.impersonates or not caller.token:
+            return False
+        now = self._clock.wall()
+        checked = self.verifier.check(caller.token, now=now)
+        if checked.trust not in (Trust.VALID, Trust.UNJUDGED):
+            return False
+        if self.book.is_refused(caller.token):
+            return False
+        window = (now - seconds, now + self.settings.leeway)
+        identity = self.identity_of(caller.token, checked)
+        found = self.book.find(identity, question_of(call), window=window)
+        return found is not None and found.allowed
+
     # -- learning ------------------------------------------------------------------
 
     def learn(self, caller: Caller, call: Call, code: int, *, node: bool) -> None:

@@ -1,15 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A question of the hub's own to the API server, with a caller's token and no other."""
+"""Questions of the hub's own: with a caller's token and no other, or as the node's."""
 
 import asyncio
+from typing import Protocol
 
 from toono.errors import UpstreamError
 from toono.identity.ahead import Ask
+from toono.kube.request import Caller, parse
+from toono.pipeline.forward import Forward
+from toono.pipeline.local import Local
 from toono.upstream.pool import Credential, Upstream
-from toono.wire.messages import Body, BytesBody, Headers
+from toono.wire.messages import (
+    Body,
+    BytesBody,
+    Headers,
+    Peer,
+    Request,
+    Response,
+)
 
 ASK_SECONDS = 10.0
 MAX_ANSWER_BYTES = 256 * 1024
+AGENT = b"toono"
+NOBODY = Caller(connection=0, local=("", 0), remote=("", 0))
+
+
+class Questions(Protocol):
+    """Asks the cloud, or what is kept, as the component that the hub itself is."""
+
+    async def __call__(self, target: str, accept: str, *, cached: bool) -> Response:
+        """Return the answer; ToonoError where there is none."""
+        ...
 
 
 def asker(upstream: Upstream) -> Ask:
@@ -19,7 +40,7 @@ def asker(upstream: Upstream) -> Ask:
         method: str, path: str, token: bytes, content: bytes
     ) -> tuple[int, bytes]:
         headers: Headers = [
-            (b"User-Agent", b"toono"),
+            (b"User-Agent", AGENT),
             (b"Accept", b"application/json, */*"),
             (b"Authorization", b"Bearer " + token),
         ]
@@ -54,3 +75,25 @@ async def _read(body: Body) -> bytes:
     finally:
         body.close()
     return b"".join(pieces)
+
+
+def own_questions(forward: Forward, local: Local) -> Questions:
+    """Return how the hub asks as a client of its own: answers are kept like others'."""
+
+    async def ask(target: str, accept: str, *, cached: bool) -> Response:
+        headers: Headers = [(b"User-Agent", AGENT), (b"Accept", accept.encode())]
+        fields = {name.lower(): value for name, value in headers}
+        call = parse("GET", target.encode(), fields, NOBODY)
+        if cached:
+            return await local(call)
+        request = Request(
+            method="GET",
+            target=call.target,
+            headers=headers,
+            fields=fields,
+            body=BytesBody(),
+            peer=Peer(connection=0, local=NOBODY.local, remote=NOBODY.remote),
+        )
+        return await forward(call, request, Credential.NODE)
+
+    return ask

@@ -9,7 +9,9 @@
 6. `route` says who answers: the API server, the hub, nobody;
 7. a link that fails on the way sends reads back to 6, as one that is cut off, and
    those writes that the hub may answer alone;
-8. whatever goes wrong becomes a v1 Status here, and only here.
+8. the filters of the question, if it has any, take from the answer and change it,
+   whoever gave it;
+9. whatever goes wrong becomes a v1 Status here, and only here.
 """
 
 import logging
@@ -23,9 +25,12 @@ from toono.errors import (
     ToonoError,
     UnreachableError,
 )
+from toono.filters.learning import is_status_write
+from toono.filters.stage import Stage, readable
 from toono.identity.rights import Rights, Verdict
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
+from toono.multiplex.shared import Shared
 from toono.pipeline import heads
 from toono.pipeline.alone import Alone
 from toono.pipeline.bounded import bounded
@@ -41,6 +46,8 @@ from toono.wire.messages import Body, BytesBody, Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
+SHARE_SECONDS = 600.0
+"""How long a token's owner reads what is shared without the API server being asked."""
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
@@ -58,6 +65,8 @@ class Chain:
     observe: Callable[[Call | None, str, int, float], None]
     clock: Clock
     node_name: str
+    filters: Stage
+    shared: Shared | None = None
     lease: LeaseGate | None = None
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
@@ -74,7 +83,7 @@ class Chain:
             request.body = bounded(call, request.body)
             await self.in_flight.enter(call)
             try:
-                route, response = await self._admit(call, request)
+                route, response = await self._filtered(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -88,6 +97,25 @@ class Chain:
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
+    async def _filtered(self, call: Call, request: Request) -> tuple[str, Response]:
+        """Return the answer as this reader may see it: as it is, for almost all."""
+        chosen = await self.filters.choose(call)
+        if chosen is not None:
+            readable(request)
+        if is_status_write(call) and await self.rights.is_node(call.caller):
+            await self.filters.hear(call, request)
+        route, response = await self._admit(call, request)
+        if route == "local":
+            chosen = self.filters.choose_local(chosen, call)
+        if chosen is None:
+            return route, response
+        try:
+            return route, await self.filters.apply(chosen, call, response)
+        except BaseException:
+            if response.body is not None:
+                response.body.close()
+            raise
+
     async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
         if self.lease is not None and await self.rights.is_node(call.caller):
             self.lease.hear(call)  # a pod's name says nothing of the node's kubelet
@@ -99,6 +127,9 @@ class Chain:
         unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
         route = self._route(call, online=self.upstream.online, unchanged=unchanged)
         if route is Route.FORWARD:
+            shared = await self._share(call)
+            if shared is not None:
+                return "shared", shared
             sent = await self.alone.before(call, request)
             try:
                 return "forward", await self._forward(call, request, sent)
@@ -124,6 +155,19 @@ class Chain:
         except RequestError as exc:
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
+
+    async def _share(self, call: Call) -> Response | None:
+        """Answer from what all readers share; None where this one asks for itself.
+
+        What is shared was read with the node's right: a token's owner must have one,
+        and the API server must have said so lately.
+        """
+        if self.shared is None or not self.shared.takes(call):
+            return None
+        caller, heard = call.caller, self.rights.heard_lately
+        if heard(caller, call, SHARE_SECONDS) or await self.rights.is_node(caller):
+            return await self.shared.answer(call)
+        return None
 
     def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
         facts = Facts(

@@ -28,6 +28,7 @@ _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length", b"edge-cach
 VIA = (b"Via", b"1.1 toono")
 STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
 BYPASSED = (b"Cache-Status", b"toono; fwd=bypass")
+SHARED = (b"Cache-Status", b"toono; hit; detail=shared")
 HIT = (b"Cache-Status", b"toono; hit")
 MISS = (b"Cache-Status", b"toono; detail=unknown")
 SPOOLED = (b"Cache-Status", b"toono; detail=spooled")

@@ -97,7 +97,8 @@ class Spooling:
         content_type = call.content_type
         if "generateName" in values["metadata"]:
             content, content_type = write_sent(values, JSON), JSON
-        await self._put(call, writer, EVENT, target, content, content_type)
+        write = self._draft(call, target, content, content_type=content_type)
+        await self._put(call, writer, write)
         return reply(call, 201, values, heads.SPOOLED)
 
     async def _patch_event(
@@ -119,9 +120,8 @@ class Spooling:
         ]
         told = merged(known, patch)
         whole = write_sent(anew(call, told), JSON)
-        await self._put(
-            call, writer, EVENT, target, content, call.content_type, replaced, whole
-        )
+        write = self._draft(call, target, content, whole=whole)
+        await self._put(call, writer, write, replaced)
         return reply(call, 200, told, heads.SPOOLED)
 
     async def _known_event(
@@ -180,10 +180,8 @@ class Spooling:
         content = write_sent({**patch, "metadata": bound}, JSON)
         target = target_of(call)
         replaced = [one for one in self._kept().of(target) if one.kind == STATUS]
-        writer = Writer()
-        await self._put(
-            call, writer, STATUS, target, content, call.content_type, replaced
-        )
+        write = self._draft(call, target, content, kind=STATUS)
+        await self._put(call, Writer(), write, replaced)
         return reply(call, 200, known, heads.SPOOLED)
 
     # -- the spool ---------------------------------------------------------------
@@ -209,36 +207,42 @@ class Spooling:
             raise cut_off(NO_DISK)
         return self._spool
 
-    async def _put(
+    def _draft(
         self,
         call: Call,
-        writer: Writer,
-        kind: str,
         target: Target,
         content: bytes,
-        content_type: str,
-        replaces: Sequence[Entry] = (),
+        *,
+        kind: str = EVENT,
+        content_type: str = "",
         whole: bytes = b"",
-    ) -> None:
-        spool = self._kept()
-        serial = spool.reserve()
-        sealed = b""
-        if writer.name:
-            sealed = self._seal.close(call.caller.token, place=key_of(serial))
-        write = Write(
+    ) -> Write:
+        """Return a write of the node's own."""
+        return Write(
             kind=kind,
             method=call.method,
             path=call.target.decode("latin-1"),
-            content_type=content_type,
+            content_type=content_type or call.content_type,
             user_agent=call.user_agent,
             target=target,
             body=content,
             at=self._clock.wall(),
-            owner=writer.name,
-            token=sealed,
-            expires_at=writer.expires_at,
             whole=whole,
         )
+
+    async def _put(
+        self, call: Call, writer: Writer, write: Write, replaces: Sequence[Entry] = ()
+    ) -> None:
+        """Keep a write, with the token of whose it is."""
+        spool = self._kept()
+        serial = spool.reserve()
+        if writer.name:
+            write = msgspec.structs.replace(
+                write,
+                owner=writer.name,
+                token=self._seal.close(call.caller.token, place=key_of(serial)),
+                expires_at=writer.expires_at,
+            )
         try:
             await spool.put(serial, write, replaces=replaces)
         except StoreError as exc:

@@ -205,6 +205,12 @@ def test_a_kubelet_that_stops_is_not_covered_for() -> None:
     asyncio.run(scenario())
 
 
+def test_without_a_grace_period_a_kubelet_is_never_given_up() -> None:
+    one = LeaseDuty("always", now=0.0, grace=0.0)
+    one.kubelet_writes(1.0)
+    assert one.next(1e6)[0] is Action.RENEW
+
+
 # -- the decisions alone -----------------------------------------------------
 
 

@@ -21,7 +21,12 @@ from toono.autonomy.replay import (
 )
 from toono.autonomy.spool import Spool
 from toono.autonomy.spooled import Target, Write, key_of
-from toono.errors import UnreachableError, UpstreamError
+from toono.errors import (
+    StoreFullError,
+    StoreUnavailableError,
+    UnreachableError,
+    UpstreamError,
+)
 from toono.identity.sealed import Seal
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch
@@ -246,7 +251,14 @@ def test_one_that_breaks_the_server_does_not_hold_up_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [refusal(429), refusal(401, "Unauthorized"), UnreachableError("gone")]
+    "answer",
+    [
+        refusal(429),
+        refusal(401, "Unauthorized"),
+        (200, b"<html>sign in</html>", {"content_type": b"text/html"}),
+        UnreachableError("gone"),
+        UpstreamError("broke off"),
+    ],
 )
 def test_what_is_not_the_writes_fault_never_drops_it(answer) -> None:
     async def scenario() -> None:
@@ -350,6 +362,57 @@ def test_a_damaged_row_is_stepped_over() -> None:
     asyncio.run(scenario())
 
 
+def test_a_disk_that_cannot_be_read_just_now_loses_nothing() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        get = rig.store.get
+        failing = [True]
+
+        async def read(key):
+            if failing:
+                raise StoreUnavailableError("the disk fails")
+            return await get(key)
+
+        rig.store.get = read  # type: ignore[method-assign]
+        async with rig.running(event("a")):
+            await rig.clock.advance(60)
+            assert rig.cloud.sent == []
+            failing.clear()
+            await rig.clock.advance(60)
+            assert rig.spool.counts == {"taken": 1, "landed": 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_disk_whose_queue_is_full_ends_nothing() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        apply = rig.store.apply
+        full = [True]
+
+        def take(batch, *, sync=False):
+            if full and batch.deletes:
+                raise StoreFullError("the queue is full")
+            return apply(batch, sync=sync)
+
+        rig.store.apply = take  # type: ignore[method-assign]
+        async with rig.running(event("a")):
+            await rig.clock.advance(60)
+            assert len(rig.spool) == 1
+            full.clear()
+            await rig.clock.advance(60)
+            assert rig.spool.counts == {"taken": 1, "landed": 1}
+            rig.replay.mode(online=False)
+            await settle()
+            status = await put(rig.spool, pod_status("web"))
+            full.append(True)
+            await rig.spool.overtaken(status.target)
+            assert rig.spool.counts["overtaken"] == 1
+            assert len(rig.spool) == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_newer_status_waits_for_the_older_under_way() -> None:
     async def scenario() -> None:
         rig = Rig()
@@ -387,7 +450,7 @@ def test_a_status_that_conflicts_is_dropped() -> None:
     exists = {**values, "reason": "AlreadyExists"}
     assert judge(pod_status("web"), Heard(409, exists)) == "refused"
     assert judge(event("a"), Heard(409, exists)) == "landed"
-    assert judge(event("a"), Heard(200, None)) == Later(counted=True)
+    assert judge(event("a"), Heard(200, None)) == Later()
 
 
 def test_events_of_both_groups_are_told_by_what_they_are_about() -> None:

@@ -8,7 +8,12 @@ from tests.unit.autonomy.spool_kit import event, event_patch, names, pod_status,
 from toono.autonomy import spool as module
 from toono.autonomy.spool import Spool, SpoolSettings
 from toono.autonomy.spooled import Target, key_of
-from toono.errors import StoreError, StoreFullError, StoreUnavailableError
+from toono.errors import (
+    DamagedRowError,
+    StoreError,
+    StoreFullError,
+    StoreUnavailableError,
+)
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 
@@ -53,8 +58,10 @@ def test_what_is_done_is_gone_and_counted() -> None:
         spool = await opened(store)
         entry = await put(spool, event("a"))
         assert spool.begin(entry)
-        spool.end(entry, "landed")
-        spool.end(entry, "landed")
+        await spool.finish(entry, "landed")
+        await spool.finish(entry, "landed")
+        spool.end(entry)
+        spool.end(entry)
         assert (len(spool), spool.size_bytes, spool.first()) == (0, 0, None)
         assert not spool.filled.is_set()
         assert spool.counts == {"taken": 1, "landed": 1}
@@ -224,6 +231,37 @@ def test_a_damaged_row_is_no_write() -> None:
         one = await put(spool, event("a"))
         store.apply(Batch(puts=[(key_of(one.serial), b"\xc1")]))
         assert await spool.read(one) is None
+
+        async def damaged(key):
+            raise DamagedRowError(key)
+
+        store.get = damaged  # type: ignore[method-assign]
+        assert await spool.read(one) is None
         assert msgspec.structs.asdict(event("a"))["token"] == b""
+
+    asyncio.run(scenario())
+
+
+def test_what_is_promised_over_a_power_cut_is_synced_and_nothing_else() -> None:
+    class Watched(MemoryStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.synced: list[bool] = []
+
+        def apply(self, batch, *, sync=False):
+            self.synced.append(sync)
+            return super().apply(batch, sync=sync)
+
+    async def scenario() -> None:
+        store = Watched()
+        spool = await opened(store)
+        one = await put(spool, event("a"))
+        await spool.finish(one, "landed")
+        await put(spool, pod_status("web"))
+        await spool.overtaken(Target("", "pods", "shop", "web"))
+        assert store.synced == [True, False, True, True]
+        two = await put(spool, pod_status("web"))
+        await spool.finish(two, "landed")
+        assert store.synced[4:] == [True, True]
 
     asyncio.run(scenario())

@@ -202,15 +202,31 @@ def test_who_does_not_know_this_node_is_not_believed(told) -> None:
 def test_no_right_to_ask_is_no_reason_to_forget_nor_to_stop() -> None:
     async def scenario() -> None:
         async with Sweep() as one:
-            one.know(EVENT, ago=2e6)
+            one.know(EVENT, ago=7200.0)
+            one.know(pods(1)[0], ago=2e6)
             one.know(POD)
-            one.cloud.told = {
-                EVENT: Told(403, JSON, b'{"kind":"Status"}'),
-                POD: missing("x"),
-            }
+            refused = Told(403, JSON, b'{"kind":"Status"}')
+            one.cloud.told = {EVENT: refused, pods(1)[0]: refused, POD: missing("x")}
+            await one.clock.advance(601.0)
+            await one.sweeper.round()
+            assert one.left() == {"x.17", "p000"}
+            assert one.sweeper.doubts == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("event", [EVENT, "/api/v1/namespaces/a/events/x.17"])
+def test_an_event_of_yesterday_goes_where_the_node_may_not_read_it(event) -> None:
+    async def scenario() -> None:
+        async with Sweep() as one:
+            one.know(event, ago=90_000.0)
+            one.cloud.told[event] = Told(403, "text/html", b"<html>")
             await one.clock.advance(601.0)
             await one.sweeper.round()
             assert one.left() == {"x.17"}
+            one.cloud.told[event] = Told(403, JSON, b'{"kind":"Status"}')
+            await one.sweeper.round()
+            assert one.left() == set()
 
     run(scenario)
 

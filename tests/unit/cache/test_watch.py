@@ -118,6 +118,20 @@ def test_a_closed_watch_brings_nothing_and_leaves_no_task() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("bookmark", [None, b"mark"])
+def test_one_that_is_closed_while_it_is_read_ends_at_once(
+    bookmark: bytes | None,
+) -> None:
+    async def scenario() -> None:
+        scene = Scene(bookmark=bookmark)
+        reading = await scene.begin()
+        scene.watch.close()
+        scene.watch.close()
+        assert await reading == b""
+
+    play(scenario)
+
+
 def test_a_watch_that_names_no_time_lasts_as_an_api_server_s() -> None:
     found = [lasting(None) for _ in range(50)]
     assert all(MIN_WATCH_SECONDS <= one <= 2 * MIN_WATCH_SECONDS for one in found)

@@ -29,7 +29,7 @@ def test_a_bad_value_is_a_series() -> None:
     assert (read["toono_agents_bad"](), read["toono_agents_bad_values"]()) == (0.0, 0.0)
     one.say("a b")
     assert (read["toono_agents_bad"](), read["toono_agents_bad_values"]()) == (1.0, 1.0)
-    assert read["toono_agents"]() == 8.0
+    assert read["toono_agents"]() == 9.0
     assert read["toono_agents_forbidden"]() == 0.0
     guests.size_bytes, guests.count, guests.evicted = 1, 2, 3
     assert read["toono_guests_size_bytes"]() == 1.0

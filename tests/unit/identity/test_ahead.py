@@ -217,6 +217,18 @@ def test_keys_are_fetched_again_when_the_cluster_has_another_issuer() -> None:
     play(scenario)
 
 
+def test_for_whom_nobody_can_judge_nothing_waits() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.learn(scene.token())
+        for token in (b"opaque", scene.token(now=NOW + 9000)):
+            one = scene.caller(token)
+            call = parse("GET", PODS.encode(), {}, one)
+            scene.rights.learn(one, call, 200, node=False)
+            assert scene.ahead._waiting.empty()
+
+    play(scenario)
+
+
 def test_the_rule_that_lacks_is_told_once_and_asked_for_every_ten_minutes(
     caplog,
 ) -> None:

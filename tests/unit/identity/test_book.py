@@ -2,6 +2,7 @@
 """The book of verdicts over a memory store; reopened, it knows the same."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 
 from toono.errors import StoreFullError
@@ -351,5 +352,31 @@ def test_a_write_that_fails_later_is_nobody_s_error() -> None:
         cancelled.cancel()
         for one in (failed, cancelled):
             book_module._seen(one)
+
+    play(scenario)
+
+
+def test_a_write_that_fails_is_the_store_s_to_tell_and_nobody_else_s() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        heard: list[dict] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: heard.append(context))
+
+        def lost(*_, **__):
+            future = loop.create_future()
+            future.set_exception(StoreFullError("gone"))
+            return future
+
+        def given_up(*_, **__):
+            future = loop.create_future()
+            future.cancel()
+            return future
+
+        for store.apply in (lost, given_up):
+            book.put("a", SHOP, allowed=True, at=1.0)
+            book.put("a", SHOP, allowed=False, at=2.0)
+            await asyncio.sleep(0)
+            gc.collect()
+        assert heard == []
 
     play(scenario)

@@ -442,3 +442,24 @@ def test_a_selector_that_pins_a_name_is_a_question_of_that_name() -> None:
 def test_a_clock_that_is_wrong_makes_no_token_good(clock: float) -> None:
     rights = make(clock=VirtualClock(clock))
     assert verdict(rights, holder()) is Verdict.UNKNOWN
+
+
+def test_who_shares_an_answer_online_was_lately_allowed_it() -> None:
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        one, asked = holder(), call(PODS, holder())
+        assert not rights.heard_lately(one, asked, 600)
+        learn(rights, one)
+        assert rights.heard_lately(one, asked, 600)
+        assert rights.heard_lately(holder(token(seconds=50_000)), asked, 600)
+        assert not rights.heard_lately(caller(), asked, 600)
+        assert not rights.heard_lately(holder(impersonates=True), asked, 600)
+        await clock.advance(601)
+        assert not rights.heard_lately(one, asked, 600)
+        assert await judged(rights, one) is Verdict.ALLOWED  # cut off it still is
+        learn(rights, one, code=403)
+        assert not rights.heard_lately(one, asked, 600)
+        learn(rights, one)
+        learn(rights, one, code=401)
+        assert not rights.heard_lately(one, asked, 600)
+
+    play(scenario)

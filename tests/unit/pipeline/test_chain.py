@@ -73,7 +73,14 @@ class Scene:
             observe=lambda call, route, code, _: self.observed.append((route, code)),
             clock=VirtualClock(),
             node_name="edge-1",
+            filters=self,
         )
+
+    async def choose(self, call) -> None:
+        return None
+
+    def choose_local(self, chosen, call) -> None:
+        return chosen
 
     async def is_node(self, caller: Caller) -> bool:
         return self.node

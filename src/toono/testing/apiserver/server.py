@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 
 from toono.runtime.clock import Clock, SystemClock
-from toono.testing.apiserver import answers
+from toono.testing.apiserver import answers, openapi
 from toono.testing.apiserver.crds import API_SERVICES, Definitions, api_service
 from toono.testing.apiserver.discovery import (
     Discovery,
@@ -172,7 +172,8 @@ class APIServer:
         if path in ("/version", "/version/"):  # kr8s asks for the latter
             return answers.version()
         shown = self.definitions.all_shown()
-        found = self.discovery.answer(path.rstrip("/"), request.fields, shown)
+        found = openapi.answer(path.rstrip("/"), shown, request.fields)
+        found = found or self.discovery.answer(path.rstrip("/"), request.fields, shown)
         return found or page_not_found()
 
     async def _of_resource(

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One reader of a shared watch: its own queue, and an end that harms nobody else."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+MAX_FRAMES = 200
+MAX_BYTES = 1024 * 1024
+"""What a reader may be behind; then it is cut, and comes back from where it was."""
+
+
+class SharedStream:
+    """The body of one reader's watch."""
+
+    __slots__ = (
+        "_closed",
+        "_first",
+        "_frames",
+        "_left",
+        "_over",
+        "_size",
+        "_waiter",
+        "bookmarks",
+        "length",
+        "slow",
+        "until",
+    )
+
+    def __init__(
+        self,
+        first: list[bytes],
+        *,
+        until: float,
+        bookmarks: bool,
+        left: Callable[["SharedStream"], None],
+    ) -> None:
+        self.length: int | None = None
+        self.until = until
+        self.bookmarks = bookmarks
+        self.slow = False
+        self._first = b"".join(first)
+        self._frames: deque[bytes] = deque()
+        self._size = 0
+        self._left = left
+        self._waiter: asyncio.Future[None] | None = None
+        self._over = False
+        self._closed = False
+
+    # -- the state's side --------------------------------------------------------
+
+    def push(self, frame: bytes) -> None:
+        """Take a frame; a reader that is too far behind is cut."""
+        if self._over:
+            return
+        self._frames.append(frame)
+        self._size += len(frame)
+        if len(self._frames) > MAX_FRAMES or self._size > MAX_BYTES:
+            self.slow = True
+            self._frames.clear()
+            self._size = 0
+            self._over = True
+        self._wake()
+
+    def end(self, last: bytes = b"") -> None:
+        """Let the reader have what waits for it, and `last`, and no more."""
+        if last and not self._over:
+            self._frames.append(last)
+        self._over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # -- the reader's side -------------------------------------------------------
+
+    async def read(self) -> bytes:
+        """Return what has come since, all at once; b"" at the end."""
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        while True:
+            if self._frames:
+                frames = b"".join(self._frames)
+                self._frames.clear()
+                self._size = 0
+                return frames
+            if self._over or self._closed:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+
+    def close(self) -> None:
+        """The reader leaves."""
+        if self._closed:
+            return
+        self._closed = True
+        self._frames.clear()
+        self._first = b""
+        self._left(self)
+        self._wake()

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A reader's own queue: what waits, what is too much, and the end."""
+
+import asyncio
+
+from toono.multiplex.stream import MAX_BYTES, MAX_FRAMES, SharedStream
+from toono.testing.clock import settle
+
+
+def stream(*first: bytes) -> tuple[SharedStream, list[SharedStream]]:
+    left: list[SharedStream] = []
+    one = SharedStream(list(first), until=9.0, bookmarks=True, left=left.append)
+    return one, left
+
+
+def test_what_is_there_comes_first_then_what_has_come_all_at_once() -> None:
+    async def story() -> None:
+        one, _ = stream(b"a", b"b")
+        one.push(b"c")
+        one.push(b"d")
+        assert await one.read() == b"ab"
+        assert await one.read() == b"cd"
+        reading = asyncio.ensure_future(one.read())
+        await settle()
+        assert not reading.done()
+        one.push(b"e")
+        one.push(b"f")
+        assert await reading == b"ef"
+
+    asyncio.run(story())
+
+
+def test_an_end_comes_after_what_waits() -> None:
+    async def story() -> None:
+        one, _ = stream()
+        one.push(b"a")
+        one.end(b"gone")
+        one.end(b"again")
+        one.push(b"late")
+        assert [await one.read() for _ in range(3)] == [b"agone", b"", b""]
+
+    asyncio.run(story())
+
+
+def test_a_reader_too_far_behind_is_cut_and_the_memory_is_free() -> None:
+    async def story() -> None:
+        for frame, count in ((b"x", MAX_FRAMES + 1), (b"x" * (MAX_BYTES // 2), 3)):
+            one, _ = stream(b"first")
+            for _ in range(count):
+                one.push(frame)
+            assert one.slow
+            assert await one.read() == b"first"
+            assert await one.read() == b""
+
+    asyncio.run(story())
+
+
+def test_a_reader_that_keeps_up_is_never_cut() -> None:
+    async def story() -> None:
+        one, _ = stream()
+        for _ in range(3):
+            for _ in range(MAX_FRAMES):
+                one.push(b"x")
+            assert await one.read() == b"x" * MAX_FRAMES
+        assert not one.slow
+
+    asyncio.run(story())
+
+
+def test_a_reader_that_leaves_is_told_of_once() -> None:
+    async def story() -> None:
+        one, left = stream(b"first")
+        one.push(b"a")
+        one.close()
+        one.close()
+        assert left == [one]
+        assert await one.read() == b""
+        other, _ = stream()
+        reading = asyncio.ensure_future(other.read())
+        await settle()
+        other.close()
+        assert await reading == b""
+
+    asyncio.run(story())

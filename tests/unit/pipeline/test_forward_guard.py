@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists of this node's pods pass the guard; nothing else is held or read for it."""
+
+import pytest
+
+from tests.unit.cache.kit import bookmark, call, event, pod, pod_list
+from tests.unit.pipeline.test_forward import NODE, TOKEN, Scene, answer, request
+from tests.unit.wire.kit import Pieces, play
+from toono.cache.received import MAX_BODY_BYTES
+from toono.errors import RequestError, UpstreamError
+from toono.pipeline.forward import HELD_BACK, Forward, read_all
+
+PODS = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+FULL = pod_list(20, pod("a", 5), pod("b", 6), pod("c", 7))
+
+
+class Guard:
+    """Concerns every list and watch; says of losses what a test says."""
+
+    def __init__(self, says: bool) -> None:
+        self.says = says
+        self.asked: list[set[str]] = []
+
+    def concerns(self, call) -> bool:
+        return call.verb in ("list", "watch")
+
+    async def confirms(self, call, lost) -> bool:
+        self.asked.append({name for _, name in lost})
+        return self.says or not lost
+
+
+def guarded(guard: Guard, *script) -> Scene:
+    scene = Scene(*script)
+    cache = scene.cache
+    scene.forward = Forward(
+        scene, cache.recorder, cache.documents, cache.clock, guard=guard
+    )
+    return scene
+
+
+def run(scenario) -> None:
+    play(scenario)
+
+
+def test_a_loss_that_is_confirmed_passes_as_it_came_and_is_kept() -> None:
+    async def scenario() -> None:
+        guard = Guard(says=True)
+        scene = guarded(guard, answer(FULL), answer(pod_list(30, pod("a", 5))))
+        assert (await scene.ask(PODS)).content == FULL
+        assert (await scene.ask(PODS)).content == pod_list(30, pod("a", 5))
+        assert guard.asked == [{"b", "c"}]
+        assert await scene.cache.list(PODS) == (30, ["a"])
+
+    run(scenario)
+
+
+def test_a_loss_that_is_not_confirmed_is_503_and_is_not_kept() -> None:
+    async def scenario() -> None:
+        scene = guarded(Guard(says=False), answer(FULL), answer(pod_list(30)))
+        await scene.ask(PODS)
+        with pytest.raises(RequestError) as raised:
+            await scene.ask(PODS)
+        assert raised.value.code == 503
+        assert HELD_BACK in str(raised.value)
+        assert await scene.cache.list(PODS) == (20, ["a", "b", "c"])
+
+    run(scenario)
+
+
+def test_a_list_of_unknown_length_is_guarded_as_well() -> None:
+    async def scenario() -> None:
+        empty = pod_list(30)
+        pieces = Pieces(empty[:20], empty[20:])
+        scene = guarded(Guard(says=False), answer(FULL), answer(pieces))
+        await scene.ask(PODS)
+        with pytest.raises(RequestError):
+            await scene.ask(PODS)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", pod_list(30, **{"continue": "more"}), b"{}"]
+)
+def test_what_is_no_whole_list_is_not_judged(body) -> None:
+    async def scenario() -> None:
+        guard = Guard(says=False)
+        scene = guarded(guard, answer(FULL), answer(body))
+        await scene.ask(PODS)
+        assert (await scene.ask(PODS)).content == body
+        assert guard.asked == []
+        assert await scene.cache.list(PODS) == (20, ["a", "b", "c"])
+
+    run(scenario)
+
+
+def test_only_the_node_s_own_lists_are_guarded() -> None:
+    async def scenario() -> None:
+        guard = Guard(says=False)
+        scene = guarded(guard, answer(FULL), answer(pod_list(30)))
+        await scene.ask(PODS)
+        assert (await scene.ask(PODS, TOKEN)).status == 200
+        assert guard.asked == []
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_watch_list_goes_on_or_ends_before_its_bookmark(says) -> None:
+    async def scenario() -> None:
+        target = PODS + (
+            "&watch=true&sendInitialEvents=true&allowWatchBookmarks=true"
+            "&resourceVersionMatch=NotOlderThan"
+        )
+        first, end = event("ADDED", pod("a", 5)), bookmark(30, end=True)
+        stream = Pieces(first + end)
+        scene = guarded(Guard(says), answer(FULL), answer(stream))
+        await scene.ask(PODS)
+        asked = call(target)
+        response = await scene.forward(asked, request(target), NODE)
+        assert response.body is not None
+        assert await response.body.read() == first
+        assert await response.body.read() == (end if says else b"")
+        assert await response.body.read() == b""
+        expected = (30, ["a"]) if says else (20, ["a", "b", "c"])
+        assert await scene.cache.list(PODS) == expected
+        response.body.close()
+
+    run(scenario)
+
+
+def test_no_body_is_read_beyond_what_a_cache_could_keep() -> None:
+    async def scenario() -> None:
+        body = Pieces(*[bytes(MAX_BODY_BYTES // 2 + 1)] * 3)
+        with pytest.raises(UpstreamError):
+            await read_all(body)
+
+    run(scenario)
