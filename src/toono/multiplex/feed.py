@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from toono.cache.watch import lasting
 from toono.codec.base import Codec, Event, ListParts, Object
+from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
 from toono.kube.request import Call
@@ -53,6 +54,11 @@ class Feed(Following):
         """How many watch now."""
         return sum(len(streams) for _, streams in self._views.values())
 
+    @property
+    def views(self) -> int:
+        """How many questions are watched now, in how many forms."""
+        return len(self._views)
+
     # -- the cloud's side --------------------------------------------------------
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
@@ -79,7 +85,15 @@ class Feed(Following):
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():
-            frame = view.frame(change) if streams else None
+            try:
+                frame = view.frame(change)
+            except CodecError:
+                # What one reader asks cannot be told of this object: it comes back and
+                # is passed on. The others must not miss the change for it.
+                self.cut["unreadable"] += len(streams)
+                for stream in streams:
+                    stream.end()
+                continue
             if frame is not None:
                 for stream in streams:
                     stream.push(frame)
@@ -115,7 +129,7 @@ class Feed(Following):
         With `call.send_initial_events` a bookmark ends what is there.
         """
         seen = _seen(call, media_type)
-        view, streams = self._views.setdefault(seen, (_view(self.state, seen), {}))
+        view = self.view(call, media_type)
         first: list[bytes] = []
         if listed:
             first = view.added()
@@ -130,6 +144,7 @@ class Feed(Following):
             bookmarks=call.allow_watch_bookmarks,
             left=lambda one: self._leave(seen, one),
         )
+        _, streams = self._views.setdefault(seen, (view, {}))
         streams[stream] = None
         return stream
 
