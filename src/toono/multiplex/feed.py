@@ -15,6 +15,7 @@ from toono.codec.base import Codec, Event, ListParts, Object
 from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
@@ -37,14 +38,14 @@ class Feed(Following):
         ask: Ask,
         *,
         clock: Clock,
-        resumes: Callable[[], bool],
+        kept: Callable[[int], bool],
     ) -> None:
         super().__init__(question, ask, clock=clock)
         self.state = State()
         self.state.told.append(self._tell)
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
-        self._resumes = resumes
+        self._kept = kept
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
         self.cut = Counter[str]()
         """Readers ended before their time, by reason."""
@@ -81,7 +82,10 @@ class Feed(Following):
             self.ready.clear()
 
     def resumes(self) -> bool:
-        return self._resumes()
+        return self._kept(self.state.version)
+
+    def is_kept(self, version: str) -> bool:
+        return self._kept(parse_version(version) or 0)
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():

@@ -31,7 +31,7 @@ class Scene:
             Question("/api/v1/services"),
             nowhere,
             clock=self.clock,
-            resumes=lambda: True,
+            kept=lambda _: True,
         )
         self.list(9, service("web", 5, x="1"), service("api", 6))
         self.feed.watching(live=True)
