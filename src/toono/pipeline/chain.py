@@ -18,6 +18,8 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from toono.cache.received import media_type_of
+from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (
     RejectedRequestError,
@@ -49,6 +51,7 @@ log = logging.getLogger(__name__)
 SHARE_SECONDS = 600.0
 """How long a token's owner reads what is shared without the API server being asked."""
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
+HTML = "text/html"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
 
@@ -203,7 +206,7 @@ class Chain:
         response = await self.forward(call, request, credential)
         if credential.is_node:
             self.alone.after(call, sent, response)
-        if response.status < 400 or says_status(response):
+        if tells_of_rights(response):
             node = credential.is_node
             self.rights.learn(caller, call, response.status, node=node)
         return response
@@ -250,9 +253,24 @@ class Counted:
             over()
 
 
-def says_status(response: Response) -> bool:
-    """Say whether an error is the API server's own, and not some proxy's page."""
-    return isinstance(response.content, bytes) and b"Status" in response.content
+def tells_of_rights(response: Response) -> bool:
+    """Say whether an answer is the API server's own, and not some proxy's page.
+
+    An error counts as a v1 Status alone. No API server answers in HTML: whoever does
+    stands in the way, and neither its yes nor its no is anybody's right.
+    """
+    fields = {name.lower(): value for name, value in response.headers}
+    media_type = media_type_of(fields)
+    if media_type == HTML:
+        return False
+    if response.status < 400:
+        return True
+    content = response.content
+    assert isinstance(content, bytes), "an answer of the upstream is whole or a stream"
+    if media_type == cbor.MEDIA_TYPE:
+        return b"Status" in content  # read by nobody here
+    codec = for_media_type(media_type)
+    return codec is not None and codec.read_status(content) is not None
 
 
 def refusal(
