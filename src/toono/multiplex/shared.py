@@ -83,6 +83,7 @@ class Shared:
             and not call.continue_token
             and call.method == "GET"
             and call.component != OWN
+            and not _is_of_a_node(call)
             and (not call.accept or not call.accept[0].as_kind)
             and _is_of_cache(call)
         )
@@ -143,6 +144,14 @@ class Shared:
 
 OWN = "toono"
 """The component that feeds: it cannot drink of itself."""
+
+
+def _is_of_a_node(call: Call) -> bool:
+    """Say whether these are a node's pods: a kubelet kills what its list lacks.
+
+    Only what passes is looked at by who holds sudden losses back (`autonomy.guard`).
+    """
+    return call.resource == "pods" and "spec.nodeName" in call.field_selector
 
 
 def _is_of_cache(call: Call) -> bool:
