@@ -144,8 +144,8 @@ class Answers:
         acceptable = [s for s in whole if accepts(s)]
         if not acceptable:
             return _no_form(whole)
-        acceptable = _of_own_pods(acceptable, call) or acceptable
-        scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
+        chosen = _of_own_pods(acceptable, call) or acceptable
+        scope = max(chosen, key=lambda s: (not s.imported, *s.age_order))
         if any(
             _is_lost(one, call) and one.age_order > scope.age_order for one in loaded
         ):

@@ -104,7 +104,7 @@ class Chain:
         """Return the answer as this reader may see it: as it is, for almost all."""
         chosen = await self.filters.choose(call)
         if chosen is not None:
-            readable(request)
+            readable(request, watch=call.verb == "watch")
         if is_status_write(call) and await self.rights.is_node(call.caller):
             await self.filters.hear(call, request)
         route, response = await self._admit(call, request)
