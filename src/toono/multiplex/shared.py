@@ -94,6 +94,8 @@ class Shared:
         feed.begin()
         if not await _within(READY_SECONDS, feed.ready) or feed.refused:
             return None
+        if not feed.is_current:
+            return None  # what is shared is of before the cloud was restored
         media_type = _media_type(call, feed)
         if media_type is None or not await self._is_level(call, feed):
             return None
