@@ -44,6 +44,7 @@ async def open_filters(
     live.changed = stage.approve
     kept.live.listeners.append(live.take)
     board.mode.append(lambda online: inputs.hurry() if online else None)
+    board.newer.append(inputs.hurry)
     board.notes["filters"] = lambda: live.problem
     board.gauges.extend(
         [
