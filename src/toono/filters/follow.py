@@ -91,6 +91,8 @@ class Following:
         self._hurried = asyncio.Event()
         self.refused = False
         """The cloud answers, and gives no list."""
+        self.tried = False
+        """Neither the cloud nor what is kept gave an answer, the last time."""
 
     def begin(self) -> None:
         """Somebody needs it: from here on it is followed."""
@@ -124,6 +126,10 @@ class Following:
         """Say whether a watch may go on from what was recalled, without a list."""
         return False
 
+    def recalls(self) -> bool:
+        """Say whether what is kept is asked again where the cloud cannot be."""
+        return False
+
     # -- the loop --------------------------------------------------------------
 
     async def run(self) -> None:
@@ -145,6 +151,9 @@ class Following:
                 continue
             except ToonoError as exc:
                 log.debug("not followed", extra=self._facts(err=str(exc)))
+                if self.recalls():  # a pool may have told what the cloud cannot
+                    version = await self._recall() or version
+                self.tried = True
             await self._pause()
 
     async def _recall(self) -> str:
@@ -271,6 +280,9 @@ class Followed(Following, Generic[Value]):
         """Return once it is known; from here on it is followed."""
         self.begin()
         await self._known.wait()
+
+    def recalls(self) -> bool:
+        return True
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         fields = FORMS[codec.media_type]
