@@ -130,6 +130,10 @@ class Following:
         """Say whether what is kept is asked again where the cloud cannot be."""
         return False
 
+    def is_kept(self, version: str) -> bool:
+        """Say whether the cache has all of what is followed, at `version` or newer."""
+        return True
+
     # -- the loop --------------------------------------------------------------
 
     async def run(self) -> None:
@@ -140,6 +144,8 @@ class Following:
             began = self._clock.monotonic()
             try:
                 version = version or await self._list(cached=False)
+                if not self.is_kept(version):
+                    await self._keep(version)
                 version = await self._watch(version)
                 if self._clock.monotonic() - began >= SHORT_SECONDS:
                     self._failures = 0
@@ -191,6 +197,19 @@ class Following:
         self.refused = False
         self.listed(codec, parts, cached=cached)
         return parts.resource_version
+
+    async def _keep(self, version: str) -> None:
+        """Have the cache hold it again: a list that is asked for its recording alone.
+
+        A scope that lost something, to a full disk or for want of room, takes no event
+        until it is listed; the stream here goes on as if nothing had happened.
+        """
+        target = self.question.target(resourceVersion=version)
+        accept = self.question.accept(listed=True)
+        response = await self._ask(target, accept, cached=False)
+        await _content(response)
+        if response.status != 200:
+            self._refuse(response.status)
 
     def _refuse(self, status: int) -> None:
         """Act on an answer that is no list: gone for good, not allowed, not now."""
