@@ -92,6 +92,8 @@ class Following:
         self._hurried = asyncio.Event()
         self.refused = False
         """The cloud answers, and gives no list."""
+        self.tried = False
+        """Neither the cloud nor what is kept gave an answer, the last time."""
 
     def begin(self) -> None:
         """Somebody needs it: from here on it is followed."""
@@ -130,6 +132,10 @@ class Following:
         """Say whether the cloud is still the one that was listed: not restored since."""
         return True
 
+    def recalls(self) -> bool:
+        """Say whether what is kept is asked again where the cloud cannot be."""
+        return False
+
     def is_kept(self, version: str) -> bool:
         """Say whether the cache has all of what is followed, at `version` or newer."""
         return True
@@ -157,6 +163,9 @@ class Following:
                 continue
             except ToonoError as exc:
                 log.debug("not followed", extra=self._facts(err=str(exc)))
+                if self.recalls():  # a pool may have told what the cloud cannot
+                    version = await self._recall() or version
+                self.tried = True
             await self._pause()
 
     async def _recall(self) -> str:
@@ -303,6 +312,9 @@ class Followed(Following, Generic[Value]):
         """Return once it is known; from here on it is followed."""
         self.begin()
         await self._known.wait()
+
+    def recalls(self) -> bool:
+        return True
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         fields = FORMS[codec.media_type]
