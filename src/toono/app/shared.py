@@ -38,6 +38,7 @@ def open_shared(
             ask,
             clock=clock,
             resumes=partial(is_own, storage, one),
+            least_watch=settings.least_watch,
         )
         for one in settings.shared
     }

@@ -67,8 +67,8 @@ def look(options: Options) -> Iterator[Finding]:
     yield _port("--proxy-port", address, int(options.number("proxy-port")))
     status = options.text("bind-address")
     yield _port("--serve-port", status, int(options.number("serve-port")))
-    for flag in options.later:
-        yield Finding("note", f"--{flag.name} is taken and works with {flag.comes}")
+    for line in options.unheeded:
+        yield Finding("note", line)
 
 
 def _servers(identity: Identity) -> Iterator[Finding]:
