@@ -26,7 +26,7 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1 { font-size: 1.3rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; }
-.wide { overflow-x: auto; } .wide td { overflow-wrap: break-word; }
+.wide { overflow-x: auto; } .wide td { overflow-wrap: break-word; min-width: 4rem; }
 .wide th { white-space: nowrap; } .facts th { width: 9rem; }
 @media (max-width: 30rem) { body { margin: 1rem auto; } .facts th { width: 6rem; } }
 th, td { text-align: left; padding: .25rem .75rem .25rem 0; vertical-align: top;
