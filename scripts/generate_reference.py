@@ -26,6 +26,7 @@ from toono.cache.guests import GuestLimits
 from toono.config import live
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
+from toono.multiplex import stream
 from toono.pipeline import alone, bounded, forward, limits
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
@@ -292,6 +293,8 @@ def _of_requests() -> Iterator[Limit]:
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
     each = f"{limits.CLIENT_WATCH_LIMIT}"
     yield "watches of one client, but for the kubelet here", each, "429"
+    behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
+    yield "behind a shared watch", behind, "it is cut; its client comes back"
 
 
 def _of_the_cloud() -> Iterator[Limit]:
