@@ -202,6 +202,7 @@ class Hub:
             self.back,
             discovered=self.discovering.document,
             newer=self._newer,
+            least_watch=settings.least_watch,
         )
         return Chain(
             upstream=self.upstream,

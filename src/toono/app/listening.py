@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Binds listeners; one that cannot be bound names the option that chose it."""
 
+import os
 import ssl
 
 from toono.app.settings import HubSettings
@@ -27,9 +28,15 @@ async def listen(
     except OSError as exc:
         raise OptionError(
             option,
-            f"{host}:{port} cannot be listened on: {exc.strerror or exc}",
+            f"{host}:{port} cannot be listened on: {_reason(exc)}",
             "stop what uses it, or choose another port",
         ) from exc
+
+
+def _reason(exc: OSError) -> str:
+    """Return the system's words; asyncio's own repeat the address."""
+    known = exc.errno is not None and exc.errno > 0  # a resolver's codes are negative
+    return os.strerror(exc.errno).lower() if known else str(exc.strerror or exc)
 
 
 async def listen_to_node(server: Server, settings: HubSettings) -> list[Listening]:
