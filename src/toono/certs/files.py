@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from toono.certs.rotation import Life
+from toono.certs.rotation import Life, spread_of
 from toono.errors import CertificateError
 
 _OLD = re.compile(r"-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d\.pem\Z")
@@ -70,6 +70,11 @@ class Held:
     issuer: str
     names: tuple[str, ...]
     public_key: bytes
+
+    @property
+    def due_at(self) -> float:
+        """When it is to be replaced."""
+        return self.life.due_at(spread_of(self.serial))
 
 
 def read_held(path: Path) -> Held | str | None:

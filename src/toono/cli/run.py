@@ -13,6 +13,7 @@ from toono.app import Hub, HubSettings
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.certificates import certificates_of
 from toono.config.filter_options import filters_off, shared_of, surroundings_of
 from toono.config.node import identify
 from toono.config.options import Options, interception_of
@@ -70,6 +71,7 @@ def settings_of(options: Options) -> HubSettings:
         cache_path=Path(options.text("disk-cache-path")),
         listen=((address, int(options.number("proxy-port"))),),
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
+        certificates=certificates_of(options),
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         rights=rights_of(options),
@@ -104,14 +106,18 @@ def settings_of(options: Options) -> HubSettings:
 
 
 def serving_of(options: Options, *, ca: Path) -> ServerFiles | None:
-    """Return what pods are shown, None where no certificate is given.
+    """Return what pods are shown: what is given, or else what the hub asks for.
 
     Client certificates are believed if the cluster's CA signed them: the node's own
     is the only one that lends anything.
     """
     certificate = options.text("serving-cert-file")
     if not certificate:
-        return None
+        kept = certificates_of(options)
+        if not kept.serving:
+            return None
+        file = kept.root.current("yurthub-server")
+        return ServerFiles(certificate=file, key=file, client_ca=ca)
     key = options.text("serving-key-file") or certificate
     return ServerFiles(certificate=Path(certificate), key=Path(key), client_ca=ca)
 
