@@ -6,7 +6,6 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 import msgspec
 
@@ -263,18 +262,4 @@ def _shown(keeper: Keeper) -> dict[str, object]:
         "pending": keeper.pending,
         "note": keeper.note,
     }
-    held = keeper.held
-    if held is not None:
-        shown |= {
-            "subject": held.subject,
-            "issuer": held.issuer,
-            "names": list(held.names),
-            "begins": _moment(held.life.begins),
-            "ends": _moment(held.life.ends),
-            "due": _moment(held.due_at),
-        }
-    return shown
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return shown | (keeper.held.told() if keeper.held is not None else {})

@@ -76,6 +76,21 @@ class Held:
         """When it is to be replaced."""
         return self.life.due_at(spread_of(self.serial))
 
+    def told(self) -> dict[str, object]:
+        """Return what people are shown of it: nothing of its key."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "names": list(self.names),
+            "begins": _moment(self.life.begins),
+            "ends": _moment(self.life.ends),
+            "due": _moment(self.due_at),
+        }
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
 
 def read_held(path: Path) -> Held | str | None:
     """Return the certificate in a file; why it cannot be used; None: there is none."""

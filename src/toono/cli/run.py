@@ -15,10 +15,12 @@ from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.certificates import certificates_of
 from toono.config.filter_options import filters_off, shared_of, surroundings_of
-from toono.config.node import identify
+from toono.config.join import join
+from toono.config.node import Identity, identify
 from toono.config.options import Options, interception_of
 from toono.config.pool import pool_of
 from toono.config.rights import rights_of
+from toono.runtime.clock import SystemClock
 from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
@@ -60,9 +62,19 @@ def command(**given: Any) -> None:
         uvloop.run(serve(settings))
 
 
+def identity_of(options: Options) -> Identity:
+    """Return how this node reaches its cloud; OptionError for what is missing.
+
+    A first join by token waits for the cloud: before it there is nothing to serve.
+    """
+    if options.text("bootstrap-mode") == "token":
+        return asyncio.run(join(options, clock=SystemClock()))
+    return identify(options)
+
+
 def settings_of(options: Options) -> HubSettings:
     """Return what the hub needs to know; OptionError for what is missing."""
-    identity = identify(options)
+    identity = identity_of(options)
     address = options.text("bind-proxy-address")
     return HubSettings(
         servers=identity.servers,

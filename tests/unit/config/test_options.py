@@ -88,8 +88,8 @@ def test_durations_are_go_s(text: str, seconds: float) -> None:
 
 
 def test_what_comes_later_is_taken_and_told() -> None:
-    options = load({"node-ip": "192.0.2.1", "lb-mode": "rr"}, {})
-    assert [flag.name for flag in options.later] == ["node-ip"]
+    options = load({"multiplexer-port": "1", "lb-mode": "rr"}, {})
+    assert [flag.name for flag in options.later] == ["multiplexer-port"]
 
 
 @pytest.mark.parametrize(
