@@ -230,7 +230,14 @@ class Hub:
                 settings, self.board, storage, forward, local, clock=clock
             ),
             filters=await open_filters(
-                settings, self.board, storage, kept, forward, local, clock=clock
+                settings,
+                self.board,
+                storage,
+                kept,
+                forward,
+                local,
+                online=lambda: self.upstream.online,
+                clock=clock,
             ),
             alone=await open_alone(
                 settings,

@@ -91,6 +91,8 @@ class Following:
         self._hurried = asyncio.Event()
         self.refused = False
         """The cloud answers, and gives no list."""
+        self.tried = False
+        """Neither the cloud nor what is kept gave an answer, the last time."""
 
     def begin(self) -> None:
         """Somebody needs it: from here on it is followed."""
@@ -124,6 +126,14 @@ class Following:
         """Say whether a watch may go on from what was recalled, without a list."""
         return False
 
+    def recalls(self) -> bool:
+        """Say whether what is kept is asked again where the cloud cannot be."""
+        return False
+
+    def is_kept(self, version: str) -> bool:
+        """Say whether the cache has all of what is followed, at `version` or newer."""
+        return True
+
     # -- the loop --------------------------------------------------------------
 
     async def run(self) -> None:
@@ -134,6 +144,8 @@ class Following:
             began = self._clock.monotonic()
             try:
                 version = version or await self._list(cached=False)
+                if not self.is_kept(version):
+                    await self._keep(version)
                 version = await self._watch(version)
                 if self._clock.monotonic() - began >= SHORT_SECONDS:
                     self._failures = 0
@@ -145,6 +157,9 @@ class Following:
                 continue
             except ToonoError as exc:
                 log.debug("not followed", extra=self._facts(err=str(exc)))
+                if self.recalls():  # a pool may have told what the cloud cannot
+                    version = await self._recall() or version
+                self.tried = True
             await self._pause()
 
     async def _recall(self) -> str:
@@ -182,6 +197,19 @@ class Following:
         self.refused = False
         self.listed(codec, parts, cached=cached)
         return parts.resource_version
+
+    async def _keep(self, version: str) -> None:
+        """Have the cache hold it again: a list that is asked for its recording alone.
+
+        A scope that lost something, to a full disk or for want of room, takes no event
+        until it is listed; the stream here goes on as if nothing had happened.
+        """
+        target = self.question.target(resourceVersion=version)
+        accept = self.question.accept(listed=True)
+        response = await self._ask(target, accept, cached=False)
+        await _content(response)
+        if response.status != 200:
+            self._refuse(response.status)
 
     def _refuse(self, status: int) -> None:
         """Act on an answer that is no list: gone for good, not allowed, not now."""
@@ -271,6 +299,9 @@ class Followed(Following, Generic[Value]):
         """Return once it is known; from here on it is followed."""
         self.begin()
         await self._known.wait()
+
+    def recalls(self) -> bool:
+        return True
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         fields = FORMS[codec.media_type]

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
 """How long a question waits for what its filters need to know."""
+STEP_SECONDS = 0.05
+"""After each of these: is there hope? Cut off, with nothing kept, there is none."""
 MAX_BYTES = 128 * 1024 * 1024
 """Of an answer that is filtered: it is read whole."""
 THREAD_BYTES = 64 * 1024
@@ -105,12 +107,18 @@ class Stage:
         names = self.approval.find(call)
         if not names:
             return None
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self._inputs.ready(names)
-        except TimeoutError as exc:
-            raise status.refuse(status.unavailable(NOT_KNOWN)) from exc
+        await self._until_ready(names)
         return self._chosen(names, call.resource)
+
+    async def _until_ready(self, names: tuple[str, ...]) -> None:
+        for _ in range(max(1, int(READY_SECONDS / STEP_SECONDS))):
+            try:
+                async with asyncio.timeout(STEP_SECONDS):
+                    return await self._inputs.ready(names)
+            except TimeoutError:
+                if self._inputs.hopeless:
+                    break
+        raise status.refuse(status.unavailable(NOT_KNOWN))
 
     def choose_local(self, chosen: Chosen | None, call: Call) -> Chosen | None:
         """Return what the answer goes through where the hub itself gives it."""

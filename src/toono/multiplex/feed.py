@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 from toono.cache.watch import lasting
 from toono.codec.base import Codec, Event, ListParts, Object
+from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
@@ -36,14 +38,14 @@ class Feed(Following):
         ask: Ask,
         *,
         clock: Clock,
-        resumes: Callable[[], bool],
+        kept: Callable[[int], bool],
     ) -> None:
         super().__init__(question, ask, clock=clock)
         self.state = State()
         self.state.told.append(self._tell)
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
-        self._resumes = resumes
+        self._kept = kept
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
         self.cut = Counter[str]()
         """Readers ended before their time, by reason."""
@@ -52,6 +54,11 @@ class Feed(Following):
     def readers(self) -> int:
         """How many watch now."""
         return sum(len(streams) for _, streams in self._views.values())
+
+    @property
+    def views(self) -> int:
+        """How many questions are watched now, in how many forms."""
+        return len(self._views)
 
     # -- the cloud's side --------------------------------------------------------
 
@@ -75,11 +82,22 @@ class Feed(Following):
             self.ready.clear()
 
     def resumes(self) -> bool:
-        return self._resumes()
+        return self._kept(self.state.version)
+
+    def is_kept(self, version: str) -> bool:
+        return self._kept(parse_version(version) or 0)
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():
-            frame = view.frame(change) if streams else None
+            try:
+                frame = view.frame(change)
+            except CodecError:
+                # What one reader asks cannot be told of this object: it comes back and
+                # is passed on. The others must not miss the change for it.
+                self.cut["unreadable"] += len(streams)
+                for stream in streams:
+                    stream.end()
+                continue
             if frame is not None:
                 for stream in streams:
                     stream.push(frame)
@@ -115,7 +133,7 @@ class Feed(Following):
         With `call.send_initial_events` a bookmark ends what is there.
         """
         seen = _seen(call, media_type)
-        view, streams = self._views.setdefault(seen, (_view(self.state, seen), {}))
+        view = self.view(call, media_type)
         first: list[bytes] = []
         if listed:
             first = view.added()
@@ -130,6 +148,7 @@ class Feed(Following):
             bookmarks=call.allow_watch_bookmarks,
             left=lambda one: self._leave(seen, one),
         )
+        _, streams = self._views.setdefault(seen, (view, {}))
         streams[stream] = None
         return stream
 

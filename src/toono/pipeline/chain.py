@@ -124,7 +124,7 @@ class Chain:
         return await self._answer(call, request)
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
+        unchanged = self.unchanged(call) and await self._is_told_as_node(call)
         route = self._route(call, online=self.upstream.online, unchanged=unchanged)
         if route is Route.FORWARD:
             shared = await self._share(call)
@@ -153,8 +153,17 @@ class Chain:
         try:
             return "local", await self.local(call)
         except RequestError as exc:
+            if unchanged:  # and cannot be read: the API server is there to be asked
+                return "forward", await self._forward(call, request, None)
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
+
+    async def _is_told_as_node(self, call: Call) -> bool:
+        """Say whether the node itself asks, and may have what is kept."""
+        if not await self.rights.is_node(call.caller):
+            return False
+        judgement = await self.rights.judge(call.caller, call)
+        return judgement.verdict is Verdict.ALLOWED
 
     async def _share(self, call: Call) -> Response | None:
         """Answer from what all readers share; None where this one asks for itself.
@@ -165,9 +174,16 @@ class Chain:
         if self.shared is None or not self.shared.takes(call):
             return None
         caller, heard = call.caller, self.rights.heard_lately
-        if heard(caller, call, SHARE_SECONDS) or await self.rights.is_node(caller):
+        if heard(caller, call, SHARE_SECONDS):
             return await self.shared.answer(call)
-        return None
+        if not await self.rights.is_node(caller):
+            return None
+        response = await self.shared.answer(call)
+        if response is not None:
+            # What is shared was read with the node's right just now: it holds when
+            # the link is cut, as if this question had been passed on.
+            self.rights.learn(caller, call, 200, node=True)
+        return response
 
     def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
         facts = Facts(

@@ -16,7 +16,7 @@ from toono.filters.base import Door
 from toono.filters.inputs import Inputs, Surroundings
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import SiftedWatch
-from toono.filters.stage import NOT_KNOWN, Chosen, Stage, readable
+from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable
 from toono.kube.request import Call, Caller, parse
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.memory import MemoryStore
@@ -225,6 +225,16 @@ def test_what_was_never_known_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
             await scene.stage.choose(call(PROXY, SLICES))
         assert (caught.value.code, NOT_KNOWN in str(caught.value)) == (503, True)
         assert await scene.stage.choose(call(PROXY, SERVICES)) is not None
+
+    play(story)
+
+
+def test_cut_off_nobody_waits_for_what_was_never_known() -> None:
+    async def story(scene: Scene) -> None:
+        scene.inputs.online = lambda: False
+        with pytest.raises(RequestError):
+            async with asyncio.timeout(STEP_SECONDS * 20):
+                await scene.stage.choose(call(PROXY, SLICES))
 
     play(story)
 

@@ -4,6 +4,9 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 
+import pytest
+
+from toono.errors import CodecError
 from toono.filters.follow import Question
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.feed import BOOKMARK_SECONDS, Feed
@@ -28,7 +31,7 @@ class Scene:
             Question("/api/v1/services"),
             nowhere,
             clock=self.clock,
-            resumes=lambda: True,
+            kept=lambda _: True,
         )
         self.list(9, service("web", 5, x="1"), service("api", 6))
         self.feed.watching(live=True)
@@ -167,5 +170,31 @@ def test_it_is_ready_while_the_cloud_s_stream_is_open_or_refused() -> None:
         assert scene.feed.ready.is_set()
         scene.feed.missing()
         assert not scene.feed.ready.is_set()
+
+    play(story)
+
+
+def test_a_question_that_cannot_be_answered_harms_no_other_reader() -> None:
+    async def story(scene: Scene) -> None:
+        bad = scene.watch("fieldSelector=spec.made-up%3D1")
+        good = scene.watch()
+        scene.say(frame_of("ADDED", service("new", 10)))
+        assert await heard(good) == [("ADDED", "new", "10")]
+        assert await bad.read() == b""  # it comes back, and asks the cloud itself
+        bad.close()
+        assert scene.feed.readers == 1
+        scene.say(frame_of("DELETED", service("new", 11)))
+        assert await heard(good) == [("DELETED", "new", "11")]
+
+    play(story)
+
+
+def test_a_watch_that_cannot_begin_leaves_nothing_behind() -> None:
+    async def story(scene: Scene) -> None:
+        scene.say(frame_of("ADDED", service("new", 10)))
+        for how in ({"listed": True}, {}):
+            with pytest.raises(CodecError):
+                scene.watch("fieldSelector=spec.made-up%3D1", **how)
+        assert not scene.feed.views
 
     play(story)

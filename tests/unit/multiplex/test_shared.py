@@ -30,9 +30,7 @@ async def nowhere(target: str, accept: str, *, cached: bool) -> Response:
 
 
 def opened(*, live: bool = True) -> tuple[Shared, Feed]:
-    feed = Feed(
-        Question(SERVICES), nowhere, clock=VirtualClock(), resumes=lambda: False
-    )
+    feed = Feed(Question(SERVICES), nowhere, clock=VirtualClock(), kept=lambda _: False)
     if live:
         parts = CODEC.split_list(list_body(9, service("web", 5)))
         feed.listed(CODEC, parts, cached=False)

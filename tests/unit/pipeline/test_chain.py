@@ -59,6 +59,7 @@ class Scene:
         self.observed: list[tuple] = []
         self.learned: list[tuple] = []
         self.judgement: Judgement | None = None
+        self.lately = False
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
@@ -84,6 +85,9 @@ class Scene:
 
     async def is_node(self, caller: Caller) -> bool:
         return self.node
+
+    def heard_lately(self, caller: Caller, call, seconds: float) -> bool:
+        return self.lately
 
     async def judge(self, caller: Caller, call) -> Judgement:
         return self.judgement or (ALLOWED if self.node else UNKNOWN)
@@ -298,6 +302,53 @@ def test_a_proxy_s_page_says_nothing_of_rights() -> None:
     scene = Scene(forward=Response(status=403, content=b"<html>pay for the wifi"))
     assert scene.serve().status == 403
     assert scene.learned == []
+
+
+class SharedScene:
+    """What is shared, where it takes everything."""
+
+    def __init__(self, answer: Response | None) -> None:
+        self._answer = answer
+
+    def takes(self, call) -> bool:
+        return True
+
+    async def answer(self, call) -> Response | None:
+        return self._answer
+
+
+def test_a_shared_answer_to_the_node_tells_of_its_right_as_the_cloud_would() -> None:
+    for answer, learned in ((Response(status=200), (200, True)), (None, (200, True))):
+        scene = Scene()
+        scene.chain.shared = SharedScene(answer)
+        scene.serve()
+        assert scene.learned == [learned]
+        assert [one[0] for one in scene.asked] == ([] if answer else ["forward"])
+
+
+def test_a_shared_answer_to_a_token_tells_nothing_of_rights() -> None:
+    for lately, route in ((True, "shared"), (False, "forward")):
+        scene = Scene(node=False)
+        scene.lately = lately
+        scene.chain.shared = SharedScene(Response(status=200))
+        scene.serve(request(authorization="Bearer abc"))
+        assert [one for one, _ in scene.observed] == [route]
+        assert scene.learned == ([] if lately else [(200, False)])
+
+
+def test_what_did_not_change_is_kept_only_for_whom_it_is_known_to_be() -> None:
+    scene = Scene()
+    scene.chain.unchanged = lambda _: True
+    assert scene.serve().content == b"cache"
+    scene.judgement = UNKNOWN
+    assert scene.serve().content == b"cloud"
+
+
+def test_what_did_not_change_and_cannot_be_read_is_asked_of_the_cloud() -> None:
+    scene = Scene(local=RequestError(503, "ServiceUnavailable", "damaged"))
+    scene.chain.unchanged = lambda _: True
+    assert scene.serve().content == b"cloud"
+    assert scene.learned == [(200, True)]
 
 
 @pytest.mark.parametrize(

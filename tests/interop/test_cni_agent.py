@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CNI-like agents, as they are, in a pod's place: at the API server, through the hub,
+cut off and started again; and the plugin as a runtime runs it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.interop.test_in_cluster import IN_POD
+from tests.rig import until
+from tests.scenario.identities import Cluster, Site, pod
+from toono.multiplex.shared import Resource
+from toono.testing.apiserver.rbac import Rule
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "cni-agent"
+ACCOUNT = "system:serviceaccount:kube-system:cni-agent"
+SHARED = (
+    Resource("net.example.org", "v1", "networks"),
+    Resource("", "v1", "pods"),
+    Resource("", "v1", "nodes"),
+    Resource("networking.k8s.io", "v1", "networkpolicies"),
+)
+
+
+def shipped(name: str) -> list[dict]:
+    return list(yaml.safe_load_all((EXAMPLE / "deploy" / name).read_text()))
+
+
+def rules_of(name: str) -> list[Rule]:
+    (role,) = [one for one in shipped(name) if one["kind"] == "ClusterRole"]
+    return [
+        Rule(
+            verbs=tuple(one["verbs"]),
+            groups=tuple(one["apiGroups"]),
+            resources=tuple(one["resources"]),
+        )
+        for one in role["rules"]
+    ]
+
+
+def fill(cluster: Cluster) -> None:
+    """Set up what the example ships, two nodes, three pods, a policy and a network."""
+    create, grant = cluster.server.create, cluster.access.rbac.grant
+    (definition,) = shipped("crd.yaml")
+    create("customresourcedefinitions.apiextensions.k8s.io", definition)
+    for rule in rules_of("rbac.yaml"):
+        grant(ACCOUNT, rule)
+    for rule in rules_of("node-shares.yaml"):
+        grant("system:nodes", rule)
+    cluster.server.update("nodes", node("edge-1", "10.244.1.0/24", "192.0.2.1"))
+    create("nodes", node("edge-2", "10.244.2.0/24", "192.0.2.2"))
+    api = pod("api-0", "edge-1")
+    api["metadata"] |= {
+        "labels": {"app": "api"},
+        "annotations": {"net.example.org/address": "10.244.1.77"},
+    }
+    create("pods", api, namespace="shop")
+    policy = {
+        "metadata": {"name": "api"},
+        "spec": {"podSelector": {"matchLabels": {"app": "api"}}},
+    }
+    create("networkpolicies", policy, namespace="shop")
+
+
+def node(name: str, pods: str, address: str) -> dict:
+    return {
+        "metadata": {"name": name},
+        "spec": {"podCIDR": pods},
+        "status": {"addresses": [{"type": "InternalIP", "address": address}]},
+    }
+
+
+def network(name: str, **spec) -> dict:
+    return {
+        "apiVersion": "net.example.org/v1",
+        "kind": "Network",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+class Stage:
+    """A cluster, its hub where one runs, and the files of a pod and of a node."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        self.cluster = Cluster(directory, algorithm="RS256")
+        self.site = Site(self.cluster, directory)
+        self.life = contextlib.AsyncExitStack()
+        self.port = 0
+        fill(self.cluster)
+        self.do(self._begin())
+        self.mount(*self.cluster.server.address)
+
+    async def _begin(self) -> None:
+        await self.cluster.start()
+        await self.cluster.server.definitions.settled()
+        network_ = network("blue", mtu=1400, routes=[{"dst": "10.96.0.0/12"}])
+        self.cluster.server.create("networks", network_)
+
+    def do(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def call(self, function, *arguments, **options):
+        async def called():
+            return function(*arguments, **options)
+
+        return self.do(called())
+
+    # -- the hub and the link ----------------------------------------------------
+
+    def start_hub(self, *, online: bool = True) -> None:
+        async def start() -> None:
+            where = (("127.0.0.1", self.port),)
+            running = self.site.running(listen_tls=where, shared=SHARED)
+            await self.life.enter_async_context(running)
+            await until(lambda: self.site.hub.upstream.online == online, 20)
+
+        self.do(start())
+        self.port = self.site.hub.tls_addresses[0][1]
+        self.mount("127.0.0.1", self.port)
+
+    def stop_hub(self) -> None:
+        self.do(self.life.aclose())
+
+    def cut(self) -> None:
+        async def cut() -> None:
+            await self.site.hub.ahead.idle()
+            await self.cluster.server.aclose()
+            await until(lambda: not self.site.hub.upstream.online, 20)
+
+        self.do(cut())
+
+    def mend(self) -> None:
+        async def mend() -> None:
+            await self.cluster.start(self.cluster.server.address[1])
+            await until(lambda: self.site.hub.upstream.online, 20)
+
+        self.do(mend())
+
+    # -- the pod and the node ------------------------------------------------------
+
+    def mount(self, host: str, port: int) -> None:
+        """Mount what the kubelet mounts into every pod."""
+        now = self.cluster.clock.wall()
+        token = self.cluster.keys.mint("kube-system", "cni-agent", now=now)
+        (self.directory / "token").write_text(token)
+        ca = self.cluster.authority.file.read_bytes()
+        (self.directory / "ca.crt").write_bytes(ca)
+        self.environment = {
+            "HOME": str(self.directory),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(EXAMPLE),
+            "KUBERNETES_SERVICE_HOST": host,
+            "KUBERNETES_SERVICE_PORT": str(port),
+            "NODE_NAME": "edge-1",
+        }
+
+    def status(self, name: str = "blue") -> dict:
+        stored = self.cluster.server.storage.collection("networks.net.example.org")
+        found = stored.now[("", name)].object
+        return found.get("status", {}).get("nodes", {}).get("edge-1", {})
+
+    def aclose(self) -> None:
+        self.do(self.life.aclose())
+        self.do(self.cluster.server.aclose())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+@pytest.fixture
+def stage(tmp_path):
+    stage = Stage(tmp_path)
+    yield stage
+    stage.aclose()
+
+
+def wait_for(fact, seconds: float = 40.0) -> None:
+    """Wait for what a program of its own does."""
+    turn, end = threading.Event(), time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < end
+        turn.wait(0.02)
+
+
+@contextlib.contextmanager
+def program(stage: Stage, *words: str):
+    """Run a program where a container's own files are; nothing else tells it."""
+    command = ["unshare", "-m", "sh", "-c", IN_POD, "sh", str(stage.directory), *words]
+    with (stage.directory / "agent.log").open("ab") as log:
+        running = subprocess.Popen(
+            command, env=stage.environment, stdout=log, stderr=log
+        )
+        try:
+            yield running
+        finally:
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(20) == 0, said(stage)
+
+
+def said(stage: Stage) -> str:
+    return (stage.directory / "agent.log").read_text()
+
+
+class Host:
+    """A node's directories, and its container runtime."""
+
+    def __init__(self, directory: Path) -> None:
+        self.conf, self.bin, self.state = (
+            directory / name for name in ("net.d", "bin", "state")
+        )
+        self.options = [
+            word
+            for name in ("conf", "bin", "state")
+            for word in (f"--{name}", str(getattr(self, name)))
+        ]
+
+    def networks(self) -> dict[str, dict]:
+        """Return what a runtime finds: each list of plugins, by name."""
+        found = [json.loads(one.read_bytes()) for one in self.conf.glob("*.conflist")]
+        return {one["name"]: one for one in found}
+
+    def cni(self, command: str, container: str, name: str, **more) -> tuple[int, dict]:
+        """Run the plugin as a runtime does (CNI 1.0.0, section 2 and 4)."""
+        listed = self.networks()[more.pop("network", "blue")]
+        (plugin,) = listed["plugins"]
+        config = {**plugin, "name": listed["name"], "cniVersion": listed["cniVersion"]}
+        done = subprocess.run(
+            [str(self.bin / plugin["type"])],
+            input=json.dumps({**config, **more}),
+            env={
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "CNI_COMMAND": command,
+                "CNI_CONTAINERID": container,
+                "CNI_NETNS": f"/var/run/netns/{container}",
+                "CNI_IFNAME": "eth0",
+                "CNI_PATH": str(self.bin),
+                "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={name}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert not done.stderr
+        return done.returncode, json.loads(done.stdout) if done.stdout else {}
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path / "host")
+
+
+def needs_a_mount_namespace() -> None:
+    done = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("LOUD: this machine lets no test have a mount namespace")
+
+
+def python_agent(stage: Stage, host: Host):
+    return program(stage, sys.executable, "-m", "cni_agent", *host.options)
+
+
+TOLD = {
+    "observedGeneration": 1,
+    "ready": True,
+    "range": "10.244.1.0/24",
+    "pods": 2,
+    "isolated": 1,
+    "peers": 1,
+    "message": "",
+}
+
+
+def life_of_a_container(host: Host, container: str) -> list:
+    """Return what a runtime hears from ADD to DEL, for a pod and for one that is not."""
+    status, added = host.cni("ADD", container, "api-0")
+    checked = host.cni("CHECK", container, "api-0", prevResult=added)
+    free = host.cni("ADD", container + "b", "web-0")
+    gone = [host.cni("DEL", one, "api-0") for one in (container, container + "b")]
+    return [status, added, checked, free, gone, host.cni("CHECK", container, "api-0", prevResult=added)]  # fmt: skip
+
+
+def test_the_agent_has_the_same_results_directly_through_the_hub_and_cut_off(
+    stage: Stage, host: Host
+) -> None:
+    needs_a_mount_namespace()
+    heard = []
+    for place in ("direct", "hub", "cut off"):
+        if place == "hub":
+            stage.start_hub()
+        if place == "cut off":
+            stage.cut()
+            stage.stop_hub()
+            stage.start_hub(online=False)
+        for one in host.conf.glob("*.conflist"):
+            one.unlink()
+        with python_agent(stage, host):
+            wait_for(host.networks)
+            networks = host.networks()
+            heard.append([networks, life_of_a_container(host, "c1")])
+            wait_for(lambda: stage.status() == TOLD)
+    assert heard[1] == heard[0]
+    assert heard[2] == heard[0]
+    (blue,) = heard[0][0].values()
+    assert blue["plugins"][0]["mtu"] == 1400
+    status, added, checked, free, gone, after = heard[0][1]
+    assert status == 0
+    assert added["ips"][0]["address"] == "10.244.1.77/24", "as the pod's note asks"
+    assert checked == (0, {})
+    assert free[1]["ips"][0]["address"] == "10.244.1.2/24"
+    assert gone == [(0, {}), (0, {})]
+    assert after[1]["code"] == 101
