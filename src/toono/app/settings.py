@@ -9,6 +9,7 @@ from toono.autonomy.reviews import KEPT_SECONDS
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cache.watch import MIN_WATCH_SECONDS
+from toono.config.certificates import CertificateSettings
 from toono.config.pool import PoolSettings
 from toono.filters.approval import OF_THE_DOOR
 from toono.filters.inputs import Surroundings
@@ -40,6 +41,8 @@ class HubSettings:
     rights: RightsSettings = field(default_factory=RightsSettings)
     serving: ServerFiles | None = None
     """The certificate of the TLS listeners; None: there are none."""
+    certificates: CertificateSettings | None = None
+    """Those that the hub keeps itself; None: all are somebody else's."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     lease_interception: Interception = "auto"

@@ -113,10 +113,10 @@ def test_durations_are_go_s(text: str, seconds: float) -> None:
 
 
 def test_what_comes_later_is_taken_and_told() -> None:
-    options = load({"node-ip": "192.0.2.1", "lb-mode": "rr"}, {})
-    assert [flag.name for flag in options.later] == ["node-ip"]
+    options = load({"multiplexer-port": "1", "lb-mode": "rr"}, {})
+    assert [flag.name for flag in options.later] == ["multiplexer-port"]
     (line,) = options.unheeded
-    assert line.startswith("--node-ip is taken and works with")
+    assert line.startswith("--multiplexer-port is taken and works with")
 
 
 def test_a_mode_that_changes_nothing_is_told() -> None:
