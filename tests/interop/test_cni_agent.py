@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CNI-like agents, as they are, in a pod's place: at the API server, through the hub,
-cut off and started again; and the plugin as a runtime runs it.
+"""The CNI-like agents, as they are, where a pod's files are.
+
+At the API server, through the hub, and cut off and started again; and the plugin as a
+runtime runs it.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cni_agent.kinds import NETWORKS, POLICIES
 
 from tests.interop.test_in_cluster import IN_POD
 from tests.rig import until
@@ -327,3 +330,93 @@ def test_the_agent_has_the_same_results_directly_through_the_hub_and_cut_off(
     assert free[1]["ips"][0]["address"] == "10.244.1.2/24"
     assert gone == [(0, {}), (0, {})]
     assert after[1]["code"] == 101
+
+
+def refused(stage: Stage) -> int:
+    return said(stage).count("blue: 503")
+
+
+def policies_seen(stage: Stage) -> list[str]:
+    """Return what the hub shows an agent of the policies."""
+    from cni_agent.kit.clock import RealClock
+    from cni_agent.kit.limiter import TokenBucket
+    from cni_agent.transport import Transport
+    from kubernetes import client
+
+    configuration = client.Configuration()
+    configuration.host = f"https://127.0.0.1:{stage.port}"
+    configuration.ssl_ca_cert = str(stage.directory / "ca.crt")
+    token = (stage.directory / "token").read_text()
+    configuration.api_key = {"BearerToken": f"Bearer {token}"}
+    bucket = TokenBucket(rate=100, burst=10, clock=RealClock())
+    api = Transport(configuration, bucket)
+    found = json.loads(api.get(POLICIES, {"resourceVersion": "0"}))
+    api.drop()
+    return [one["metadata"]["name"] for one in found["items"]]
+
+
+def test_a_status_refused_while_cut_off_is_told_after_reconnect(
+    stage: Stage, host: Host
+) -> None:
+    needs_a_mount_namespace()
+    stage.start_hub()
+    with python_agent(stage, host):
+        wait_for(lambda: stage.status() == TOLD)
+    server = stage.cluster.server
+    stage.call(server.delete, "networkpolicies", "api", namespace="shop")
+    wait_for(lambda: policies_seen(stage) == [])
+    stage.cut()
+    with python_agent(stage, host):
+        wait_for(lambda: refused(stage) >= 2)
+        assert host.cni("ADD", "c1", "api-0")[0] == 0, "the node works on"
+        assert stage.status() == TOLD
+        stage.mend()
+        wait_for(lambda: stage.status() == {**TOLD, "isolated": 0})
+    told = ("PATCH", f"{NETWORKS}/blue/status")
+    assert server.requests.count(told) == 2, "one for each that was told"
+
+
+# -- the agent in Go ----------------------------------------------------------------
+
+
+def go_program() -> str:
+    """Return the built agent; loudly nothing where there is no go."""
+    script = ROOT / "scripts" / "build_cni_agent_go.sh"
+    done = subprocess.run(
+        [str(script)], capture_output=True, text=True, timeout=1200, check=False
+    )
+    if done.returncode != 0:
+        pytest.fail(done.stderr)
+    if not done.stdout:
+        pytest.skip(done.stderr)
+    return done.stdout.strip()
+
+
+@pytest.mark.timeout(1500)
+def test_the_agent_in_go_sees_the_same_directly_through_the_hub_and_cut_off(
+    stage: Stage,
+) -> None:
+    needs_a_mount_namespace()
+    binary, heard = go_program(), []
+    for place in ("direct", "hub", "cut off"):
+        if place == "hub":
+            stage.start_hub()
+        if place == "cut off":
+            stage.cut()
+            stage.stop_hub()
+            stage.start_hub(online=False)
+        (stage.directory / "agent.log").unlink(missing_ok=True)
+        with program(stage, binary):
+            wait_for(lambda: "synced" in said(stage))
+            wait_for(lambda: said(stage).count("added") == 3)
+            lines = said(stage).splitlines()
+            heard.append(sorted(line for line in lines if "Warning: " not in line))
+            if place == "cut off":
+                assert "Warning: cut off since" in said(stage)
+                stage.mend()
+                create = stage.cluster.server.create
+                stage.call(create, "networks", network("red", mtu=9000))
+                wait_for(lambda: "network added  red 9000" in said(stage))
+    assert heard[1] == heard[0]
+    assert heard[2] == heard[0]
+    assert len(heard[0]) == 4, "a network, two pods, and that it is synced"
