@@ -211,6 +211,7 @@ class Hub:
             shared=open_shared(
                 settings, self.board, storage, forward, local, clock=clock
             ),
+            hear=self.ahead.hear,
             filters=await open_filters(
                 settings, self.board, storage, kept, forward, local, clock=clock
             ),
