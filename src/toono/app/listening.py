@@ -39,8 +39,10 @@ async def listen(
 
 def _reason(exc: OSError) -> str:
     """Return the system's words; asyncio's own repeat the address."""
-    known = exc.errno is not None and exc.errno > 0  # a resolver's codes are negative
-    return os.strerror(exc.errno).lower() if known else str(exc.strerror or exc)
+    code = exc.errno or 0
+    if code > 0:  # a resolver's codes are negative
+        return os.strerror(code).lower()
+    return str(exc.strerror or exc)
 
 
 async def listen_to_node(server: Server, settings: HubSettings) -> list[Listening]:

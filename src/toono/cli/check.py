@@ -159,8 +159,10 @@ def _directory(path: Path) -> Iterator[Finding]:
 
 def _words(exc: OSError) -> str:
     """Return the system's words alone: Python's own repeat the address."""
-    known = exc.errno is not None and exc.errno > 0
-    return os.strerror(exc.errno).lower() if known else str(exc.strerror or exc)
+    code = exc.errno or 0
+    if code > 0:  # a resolver's codes are negative
+        return os.strerror(code).lower()
+    return str(exc.strerror or exc)
 
 
 def _port(option: str, host: str, port: int) -> Finding:
