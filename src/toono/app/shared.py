@@ -38,6 +38,7 @@ def open_shared(
             ask,
             clock=clock,
             kept=partial(is_kept, storage, one),
+            least_watch=settings.least_watch,
             epoch=lambda: storage.scopes.epoch,
         )
         for one in settings.shared

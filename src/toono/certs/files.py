@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from toono.certs.rotation import Life
+from toono.certs.rotation import Life, spread_of
 from toono.errors import CertificateError
 
 _OLD = re.compile(r"-\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d\.pem\Z")
@@ -70,6 +70,26 @@ class Held:
     issuer: str
     names: tuple[str, ...]
     public_key: bytes
+
+    @property
+    def due_at(self) -> float:
+        """When it is to be replaced."""
+        return self.life.due_at(spread_of(self.serial))
+
+    def told(self) -> dict[str, object]:
+        """Return what people are shown of it: nothing of its key."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "names": list(self.names),
+            "begins": _moment(self.life.begins),
+            "ends": _moment(self.life.ends),
+            "due": _moment(self.due_at),
+        }
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_held(path: Path) -> Held | str | None:

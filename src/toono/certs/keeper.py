@@ -82,6 +82,11 @@ class Keeper:
         return self.root.current(self.stem)
 
     @property
+    def seconds_left(self) -> float:
+        """Until what there is ends; below 0: since then; 0: there is none."""
+        return self.held.life.ends - self._clock.wall() if self.held else 0.0
+
+    @property
     def usable(self) -> bool:
         """There is one, and its time has not run out."""
         return self.state in (State.GOOD, State.DUE, State.EARLY)

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from toono.cache.watch import lasting
+from toono.cache.watch import MIN_WATCH_SECONDS, lasting
 from toono.codec.base import Codec, Event, ListParts, Object
 from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
@@ -40,6 +40,7 @@ class Feed(Following):
         *,
         clock: Clock,
         kept: Callable[[int], bool],
+        least_watch: float = MIN_WATCH_SECONDS,
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(question, ask, clock=clock)
@@ -48,6 +49,7 @@ class Feed(Following):
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
         self._kept = kept
+        self._least_watch = least_watch
         self._now = epoch
         self._epoch = 0
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
@@ -154,7 +156,8 @@ class Feed(Following):
             first = [frame for frame in frames if frame is not None]
         stream = SharedStream(
             first,
-            until=self._clock.monotonic() + lasting(call.timeout_seconds),
+            until=self._clock.monotonic()
+            + lasting(call.timeout_seconds, least=self._least_watch),
             bookmarks=call.allow_watch_bookmarks,
             left=lambda one: self._leave(seen, one),
         )

@@ -17,6 +17,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from toono.cache.received import media_type_of
 from toono.codec import cbor
@@ -29,7 +30,8 @@ from toono.errors import (
 )
 from toono.filters.learning import is_status_write
 from toono.filters.stage import Stage, readable
-from toono.identity.rights import Rights, Verdict
+from toono.identity.rights import Rights, Verdict, question_of
+from toono.identity.rows import Question
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
@@ -55,6 +57,14 @@ HTML = "text/html"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
 
+class Hear(Protocol):
+    """Has the API server asked what a token's owner may."""
+
+    async def __call__(
+        self, caller: Caller, question: Question, *, since: float
+    ) -> None: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Chain:
     """The handlers in order. One object serves every proxy listener."""
@@ -70,6 +80,8 @@ class Chain:
     node_name: str
     filters: Stage
     shared: Shared | None = None
+    hear: Hear | None = None
+    """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
@@ -177,16 +189,19 @@ class Chain:
         if self.shared is None or not self.shared.takes(call):
             return None
         caller, heard = call.caller, self.rights.heard_lately
+        if await self.rights.is_node(caller):
+            response = await self.shared.answer(call)
+            if response is not None:
+                # What is shared was read with the node's right just now: it holds
+                # when the link is cut, as if this question had been passed on.
+                self.rights.learn(caller, call, 200, node=True)
+            return response
+        if self.hear is not None and not heard(caller, call, SHARE_SECONDS):
+            since = self.clock.wall() - SHARE_SECONDS
+            await self.hear(caller, question_of(call), since=since)
         if heard(caller, call, SHARE_SECONDS):
             return await self.shared.answer(call)
-        if not await self.rights.is_node(caller):
-            return None
-        response = await self.shared.answer(call)
-        if response is not None:
-            # What is shared was read with the node's right just now: it holds when
-            # the link is cut, as if this question had been passed on.
-            self.rights.learn(caller, call, 200, node=True)
-        return response
+        return None
 
     def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
         facts = Facts(

@@ -33,6 +33,7 @@ class Scene:
             nowhere,
             clock=self.clock,
             kept=lambda _: True,
+            least_watch=100.0,
             epoch=lambda: self.epoch,
         )
         self.list(9, service("web", 5, x="1"), service("api", 6))
@@ -132,6 +133,18 @@ def test_one_stuck_reader_is_cut_and_harms_nobody() -> None:
         assert (scene.feed.readers, scene.feed.cut["slow"]) == (1, 1)
         good.close()
         assert scene.feed.readers == 0
+
+    play(story)
+
+
+def test_a_reader_that_names_no_time_has_one_to_two_times_the_least() -> None:
+    async def story(scene: Scene) -> None:
+        reading = asyncio.ensure_future(scene.watch().read())
+        await settle()
+        await scene.clock.advance(99.0)
+        assert not reading.done()
+        await scene.clock.advance(102.0)
+        assert await reading == b""
 
     play(story)
 
