@@ -75,6 +75,7 @@ class Local:
         *,
         discovered: Discovered = nothing_discovered,
         newer: Newer | None = None,
+        over: Callable[[Call, asyncio.Event], asyncio.Event] = lambda _, back: back,
     ) -> None:
         self._answers = answers
         self._documents = documents
@@ -82,6 +83,7 @@ class Local:
         self._in_flight = in_flight
         self._clock = clock
         self._back = back
+        self._over = over
         self._discovered = discovered
         self._newer = newer or Newer()
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
@@ -291,7 +293,7 @@ class Local:
             first=first,
             bookmark=bookmark,
             seconds=seconds,
-            over=self._back,
+            over=self._over(call, self._back),
             newer=self._newer.of(call.group, call.resource),
             spread=self._spread,
             clock=self._clock,
