@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from toono.autonomy.tokens import LEAST_SECONDS
 from toono.codec.sent import Values, text_in
 
 NEAR_SECONDS = 3600.0
@@ -109,7 +110,7 @@ def _of_token(workload: str, one: Known, *, now: float) -> Finding | None:
     if left >= NEAR_SECONDS:
         return None
     level, said = Level.SOON, f"{one.what}: ends in {int(left)} s"
-    if left <= 0:
+    if left < LEAST_SECONDS:  # it would not be given out
         level, said = Level.LOST, f"{one.what}: none is kept that still lives"
     remedy = "toono ready --prefetch"
     return Finding(workload, level, Reason.TOKEN, said, remedy)

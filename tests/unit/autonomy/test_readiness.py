@@ -28,12 +28,12 @@ known = st.builds(
     known=st.booleans(),
     forbidden=st.booleans(),
     token=st.booleans(),
-    ends_at=st.sampled_from([0.0, NOW - 1, NOW + 10, NOW + NEAR_SECONDS]),
+    ends_at=st.sampled_from([0.0, NOW + 59, NOW + 60, NOW + NEAR_SECONDS]),
 )
 
 
 def survives(one: Known) -> bool:
-    return one.ends_at > NOW if one.token else one.known and not one.forbidden
+    return one.ends_at >= NOW + 60 if one.token else one.known and not one.forbidden
 
 
 @given(st.lists(known, max_size=8))
@@ -61,7 +61,7 @@ def test_each_lack_is_named_with_its_reason() -> None:
         Known("secrets a/s", known=False),
         Known("secrets a/f", known=True, forbidden=True),
         Known("token of a/t", known=True, token=True, ends_at=0.0),
-        Known("token of a/u", known=True, token=True, ends_at=NOW + 5),
+        Known("token of a/u", known=True, token=True, ends_at=NOW + 65),
         Known("secrets a/k", known=True),
     ]
     found = of_workload("a/pod", needs, now=NOW)
@@ -72,7 +72,7 @@ def test_each_lack_is_named_with_its_reason() -> None:
         (Level.SOON, Reason.TOKEN),
     ]
     assert found[0].what == "secrets a/s: never seen"
-    assert found[3].what == "token of a/u: ends in 5 s"
+    assert found[3].what == "token of a/u: ends in 65 s"
 
 
 def test_certificates_are_named_a_day_before_their_end() -> None:
