@@ -230,6 +230,7 @@ class Hub:
             shared=open_shared(
                 settings, self.board, storage, forward, local, clock=clock
             ),
+            hear=self.ahead.hear,
             filters=await open_filters(
                 settings,
                 self.board,
