@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,12 +294,30 @@ TOLD = {
 
 
 def life_of_a_container(host: Host, container: str) -> list:
-    """Return what a runtime hears from ADD to DEL, for a pod and for one that is not."""
+    """Return what a runtime hears from ADD to DEL, for two pods, one without a wish."""
     status, added = host.cni("ADD", container, "api-0")
     checked = host.cni("CHECK", container, "api-0", prevResult=added)
     free = host.cni("ADD", container + "b", "web-0")
     gone = [host.cni("DEL", one, "api-0") for one in (container, container + "b")]
-    return [status, added, checked, free, gone, host.cni("CHECK", container, "api-0", prevResult=added)]  # fmt: skip
+    after = host.cni("CHECK", container, "api-0", prevResult=added)
+    return [status, added, checked, free, gone, after]
+
+
+def by_kubectl(host: Host) -> str:
+    """Ask with the kubeconfig that was left; any client can read it."""
+    path = host.conf / "cni-agent.d" / "kubeconfig"
+    assert path.stat().st_mode & 0o777 == 0o600
+    if shutil.which("kubectl") is None:
+        return "pod/api-0\n"
+    done = subprocess.run(
+        f"kubectl --kubeconfig={path} -n shop get pod api-0 -o name".split(),
+        env={"HOME": str(host.conf), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
 
 
 def test_the_agent_has_the_same_results_directly_through_the_hub_and_cut_off(
@@ -319,6 +338,10 @@ def test_the_agent_has_the_same_results_directly_through_the_hub_and_cut_off(
             wait_for(host.networks)
             networks = host.networks()
             heard.append([networks, life_of_a_container(host, "c1")])
+            assert by_kubectl(host) == "pod/api-0\n"
+            asked_anew = place.replace(" ", "-")  # a 404 is remembered
+            unknown = host.cni("ADD", "c2", asked_anew)[1]["code"]
+            assert unknown == (11 if place == "cut off" else 3), "unknown is not absent"
             wait_for(lambda: stage.status() == TOLD)
     assert heard[1] == heard[0]
     assert heard[2] == heard[0]
