@@ -565,3 +565,26 @@ def warm(stage: Stage) -> None:
 def watching(stage: Stage) -> int:
     """Return how many watches are shared."""
     return sum(feed.readers for feed in stage.site.hub.chain.shared.feeds.values())
+
+
+def test_a_pod_that_was_only_ever_watched_is_added_while_cut_off(
+    stage: Stage, host: Host
+) -> None:
+    """After a reboot a runtime adds pods that nobody has asked for by name."""
+    needs_a_mount_namespace()
+    stage.start_hub()
+    with python_agent(stage, host):
+        wait_for(lambda: stage.status() == TOLD)
+        late = pod("late-0", "edge-1")
+        late["metadata"]["annotations"] = {"net.example.org/address": "10.244.1.99"}
+        stage.call(stage.cluster.server.create, "pods", late, namespace="shop")
+        wait_for(lambda: stage.status()["pods"] == 3)
+    stage.cut()
+    stage.stop_hub()
+    stage.start_hub(online=False)
+    (host.conf / "10-blue.conflist").unlink()
+    with python_agent(stage, host):
+        wait_for(host.networks)
+        status, added = host.cni("ADD", "c1", "late-0")
+    assert status == 0, added
+    assert added["ips"][0]["address"] == "10.244.1.99/24"
