@@ -25,7 +25,7 @@ from cni_agent.kinds import NETWORKS, POLICIES
 from tests.interop.test_in_cluster import IN_POD
 from tests.rig import until
 from tests.scenario.identities import Cluster, Site, pod
-from toono.multiplex.shared import Resource
+from toono.multiplex.shared import DEFAULTS, Resource
 from toono.testing.apiserver.rbac import Rule
 
 ROOT = Path(__file__).parents[2]
@@ -108,6 +108,7 @@ class Stage:
         self.site = Site(self.cluster, directory)
         self.life = contextlib.AsyncExitStack()
         self.port = 0
+        self.shared: tuple[Resource, ...] = SHARED
         fill(self.cluster)
         self.do(self._begin())
         self.mount(*self.cluster.server.address)
@@ -132,7 +133,7 @@ class Stage:
     def start_hub(self, *, online: bool = True) -> None:
         async def start() -> None:
             where = (("127.0.0.1", self.port),)
-            running = self.site.running(listen_tls=where, shared=SHARED)
+            running = self.site.running(listen_tls=where, shared=self.shared)
             await self.life.enter_async_context(running)
             await until(lambda: self.site.hub.upstream.online == online, 20)
 
@@ -567,11 +568,13 @@ def watching(stage: Stage) -> int:
     return sum(feed.readers for feed in stage.site.hub.chain.shared.feeds.values())
 
 
+@pytest.mark.parametrize("shared", [SHARED, DEFAULTS, ()], ids=len)
 def test_a_pod_that_was_only_ever_watched_is_added_while_cut_off(
-    stage: Stage, host: Host
+    stage: Stage, host: Host, shared
 ) -> None:
     """After a reboot a runtime adds pods that nobody has asked for by name."""
     needs_a_mount_namespace()
+    stage.shared = shared
     stage.start_hub()
     with python_agent(stage, host):
         wait_for(lambda: stage.status() == TOLD)
