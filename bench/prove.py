@@ -109,15 +109,9 @@ BARS = (
     ),
     Bar(
         "tree",
-        "kill -9 while the tree is written, 200; a power cut in each of its steps",
+        "kill -9 while the tree is written, 100; a power cut in each of its steps",
         "tests/crash/test_tree_kill.py tests/crash/test_tree_power.py",
         {"TOONO_PROVE": "1"},
-    ),
-    Bar(
-        "spool",
-        "kill -9 of a hub that spools 2,000 events, and of one that replays them, 20",
-        "tests/crash/test_spool_kill.py",
-        {"TOONO_KILLS": "20", "TOONO_SPOOLED": "2000"},
     ),
     Bar(
         "pool",

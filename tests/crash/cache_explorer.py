@@ -18,7 +18,8 @@ from tests.crash.cache_session import UNKNOWN, Seen, Session, Wrong, ask, is_old
 from tests.crash.explorer import PLANS, Plan, Rows, laid_out, open_and_read
 from tests.crash.power import Chooser, Files, Platter
 from tests.crash.recording import Op
-from tests.unit.cache.kit import Cache
+from tests.unit.cache.kit import Cache, call
+from toono.cache.received import JSON, question_of
 from toono.errors import DamagedRowError
 from toono.store.base import Batch, Scan
 from toono.store.memory import MemoryStore
@@ -136,7 +137,8 @@ class Explorer:
                 since = (
                     one[target] for one in session.history[least : known.begun + 2]
                 )
-                if all(one.age is not None for one in since):
+                went = _went(session, target, least, known.begun + 2)
+                if not went and all(one.age is not None for one in since):
                     return f"{target} is unknown, and was known since step {least}"
                 continue
             floor = self._floors[least].get(target, UNKNOWN)
@@ -145,6 +147,14 @@ class Explorer:
             if session.ages and seen.age > session.ages[known.begun]:
                 return f"{target} is {seen}, from after the crash"
         return None
+
+
+def _went(session: Session, target: str, first: int, end: int) -> bool:
+    """Say whether an import went for another question's list: nobody saw the gap."""
+    own = question_of(call(target), JSON)
+    return any(
+        first <= step < end and question != own for step, question in session.retired
+    )
 
 
 def _floors(session: Session) -> list[Answers]:

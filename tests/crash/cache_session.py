@@ -30,7 +30,7 @@ from tests.crash.recording import Recorder, RecordingDisk
 from tests.unit.cache.kit import Cache, call
 from toono.cache.answer import Absent, Found
 from toono.cache.received import JSON, question_of
-from toono.cache.scope import Scope
+from toono.cache.scope import Question, Scope
 from toono.errors import StoreFullError
 from toono.store.base import Batch, Scan, Store
 from toono.store.disk import Disk
@@ -144,6 +144,8 @@ class Session:
     """How far the cloud was after each step."""
     kept: list[tuple[str, int]] = field(default_factory=list)
     """Removals that were passed on: which target's, and in which step."""
+    retired: list[tuple[int, Question]] = field(default_factory=list)
+    """What was imported went: in which step, and for which question's list."""
 
 
 class Hub:
@@ -164,7 +166,15 @@ class Hub:
         )
         self.store = Narrow(self._sqlite)
         self.cache = Cache(self.store)
-        await self.cache.scopes.open()
+        scopes = self.cache.scopes
+        retire = scopes.retire_imported
+
+        def noted(question: Question) -> None:
+            self.session.retired.append((len(self.session.history), question))
+            retire(question)
+
+        scopes.retire_imported = noted  # type: ignore[method-assign]
+        await scopes.open()
 
     async def close(self) -> None:
         """End in order: what was known before is known after."""

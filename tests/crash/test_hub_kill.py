@@ -6,16 +6,19 @@ the hub is killed at a random moment, the cloud goes away, the hub starts again.
 list must be exactly what the cloud held at the version it names, and that version not
 older than anything shown 5 ms before the kill. What the machine itself took away in
 that time is allowed for: a process beside the hub, which only writes a little to the
-same disk every millisecond, notes how late it was. TOONO_KILLS sets how many cycles
+same disk every millisecond, notes how late it was, and the kernel tells how long the
+hub's threads were ready to run and had no processor. TOONO_KILLS sets how many cycles
 (`make prove`: 100).
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import random
 import signal
 import sys
+import time
 from pathlib import Path
 
 from toono.testing import APIServer
@@ -53,6 +56,7 @@ class Rig:
         self.port = 0
         self.child: asyncio.subprocess.Process | None = None
         self.stalls: list[tuple[float, float]] = []
+        self.waits: list[tuple[float, float]] = []
 
     async def note_stalls(self) -> None:
         """Run the probe until cancelled."""
@@ -69,12 +73,21 @@ class Rig:
             probe.kill()
             await probe.wait()
 
+    async def note_waits(self) -> None:
+        """Note how long the hub has waited for a processor, until cancelled."""
+        assert self.child is not None
+        while True:
+            self.waits.append((time.monotonic(), waited(self.child.pid)))
+            await asyncio.sleep(0.01)
+
     def taken_away(self, moment: float) -> float:
         """Seconds that the machine was late in the time before `moment`."""
         since = moment - LOOK_BACK_SECONDS
-        return sum(
+        late = sum(
             late for at, late in self.stalls if since < at + late and at < moment
         )
+        waits = [wait for at, wait in self.waits if at > since]
+        return late + (waits[-1] - waits[0] if waits else 0.0)
 
     async def start_server(self) -> None:
         pair = self.authority.server("127.0.0.1")
@@ -159,6 +172,15 @@ class Rig:
         return {key[1]: str(one.version) for key, one in state.items()}
 
 
+def waited(pid: int) -> float:
+    """Return the seconds that a process's threads were ready to run and did not."""
+    total = 0.0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # that thread has just ended
+            total += int(file.read_text().split()[1]) / 1e9
+    return total
+
+
 def request(target: str, *, close: bool) -> bytes:
     ending = "Connection: close\r\n" if close else ""
     return (
@@ -177,9 +199,13 @@ async def one_cycle(rig: Rig) -> None:
     async with asyncio.timeout(20):
         while not rig.seen:
             await asyncio.sleep(0.002)
+    rig.waits.clear()
+    noting = asyncio.ensure_future(rig.note_waits())
     await asyncio.sleep(rig.rng.uniform(0.05, 0.5))
+    rig.waits.append((time.monotonic(), waited(rig.child.pid)))
     killed_at = asyncio.get_running_loop().time()
     rig.child.send_signal(signal.SIGKILL)
+    noting.cancel()
     await rig.child.wait()
     changing.cancel()
     await asyncio.gather(changing, *watching, return_exceptions=True)

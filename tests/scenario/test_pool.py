@@ -3,10 +3,11 @@
 
 import asyncio
 import json
+import shutil
 
 from click.testing import CliRunner
 
-from tests.pool import KUBELET, PROXY, SLICES, pools
+from tests.pool import KUBELET, PROXY, QUICK, SLICES, pools
 from tests.rig import ask, begin, body, get, headers_of, hub_over, until
 from toono.cli.pool import command
 from toono.config.pool import PoolSettings
@@ -306,6 +307,46 @@ def test_a_leader_that_slept_through_its_lease_writes_nothing(tmp_path) -> None:
             await until_keys(etcd, shared, {shared + b"default/b"})
             await until(lambda: slept.member.fenced > before, 20)
             assert other.member.fenced == 0
+            etcd.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_cache_older_than_the_upload_brings_nothing_back(tmp_path) -> None:
+    """A crash may take the last milliseconds from the disk; the pool had them."""
+    mine = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+    shown = b"/registry/pods/default/"
+
+    async def scenario() -> None:
+        async with pools(tmp_path) as pool:
+            for name in ("web-0", "web-1"):
+                pod = {"metadata": {"name": name}, "spec": {"nodeName": "edge-1"}}
+                pool.server.create("pods", pod, namespace="default")
+            cache, older = tmp_path / "cache", tmp_path / "older"
+            chosen = PoolSettings(
+                endpoints=tuple(pool.cluster.endpoints), tls=None, **QUICK
+            )
+            etcd = pool.cluster.client()
+            address = [pool.server.address]
+            async with hub_over(address, cache, pool=chosen) as hub:
+                await until(lambda: hub.upstream.online)
+                await ask(hub, get(mine))
+                await until_keys(
+                    etcd, b"/registry/pods/", {shown + b"web-0", shown + b"web-1"}
+                )
+            shutil.copytree(cache, older)
+            async with hub_over(address, cache, pool=chosen) as hub:
+                await until(lambda: hub.upstream.online)
+                pool.server.delete("pods", "web-0", namespace="default")
+                await ask(hub, get(mine))
+                await until_keys(etcd, b"/registry/pods/", {shown + b"web-1"})
+            async with hub_over([("127.0.0.1", 9)], older, pool=chosen) as hub:
+                member = hub.pooling.member
+                await until(lambda: member._recovered, 20)
+                for _ in range(3):
+                    await member.turn()
+                found = {row.key for row in (await etcd.scan(shown)).kvs}
+                assert found == {shown + b"web-1"}
             etcd.close()
 
     asyncio.run(scenario())

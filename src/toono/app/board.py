@@ -40,5 +40,7 @@ class Board:
     gauges: list[Gauge] = field(default_factory=list)
     duties: list[tuple[str, Duty]] = field(default_factory=list)
     """Name and coroutine function of what runs from start to drain."""
+    newer: list[Callable[[], None]] = field(default_factory=list)
+    """Told when there is newer to be had than before, though the link is cut."""
     mode: list[Callable[[bool], None]] = field(default_factory=list)
     """Told True when the link is back, False when it is cut."""

@@ -97,6 +97,12 @@ async def open_pool(
     )
     stack.callback(etcd.close)
     heard = Heard(clock)
+
+    def told(group: str, resource: str) -> None:
+        newer(group, resource)
+        for listener in board.newer:
+            listener()
+
     send = lease_sender(upstream, pool.lease_files, clock=clock)
     leases = CloudLeases(send)
     member = Member(
@@ -122,7 +128,7 @@ async def open_pool(
             ),
             kubelet_lives=heard.recently,
             now_text=lambda: micro_time(clock.wall()),
-            newer=newer,
+            newer=told,
         )
     )
     resources = LiveResources(storage.store, changed=member.share)

@@ -18,6 +18,7 @@ class Lazy(click.Group):
         "cache",
         "spool",
         "who",
+        "cert",
         "api-resources",
         "pool",
         "node-setup",
@@ -49,6 +50,7 @@ def toono() -> None:
       toono cache ls                 what is remembered
       toono spool ls                 what waits to be sent
       toono who 4242                 what a process may read while cut off
+      toono cert show                the hub's own certificates
       toono api-resources            what the cluster serves
       toono pool status              this node's part in its pool
     """

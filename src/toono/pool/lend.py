@@ -10,6 +10,7 @@ from toono.kube.names import GroupResource
 from toono.pool.keys import StorageKeys
 from toono.pool.shipping import Shipping
 from toono.pool.upload import KUBELET, NODES, PODS, Upload
+from toono.store.etcd_client import Etcd
 from toono.store.etcd_components import Claim, Components
 
 COMPONENT = KUBELET.decode()
@@ -29,6 +30,7 @@ class Lending:
             NODES: f"metadata.name={node}",
         }
         self._shipping = {of: Shipping() for of in self._pinned}
+        self._floor = dict.fromkeys(self._pinned, 0)
 
     @property
     def versions(self) -> dict[str, int]:
@@ -39,10 +41,11 @@ class Lending:
         """Return what is this node's in etcd, for a lost cache."""
         return self._upload.claims()
 
-    def anew(self) -> None:
-        """Tell all again."""
-        for shipping in self._shipping.values():
+    async def anew(self, etcd: Etcd) -> None:
+        """Tell all again, but nothing older than what the pool was told before."""
+        for of, shipping in self._shipping.items():
             shipping.anew()
+            self._floor[of] = await self._upload.uploaded(etcd, of)
 
     async def upload(self) -> None:
         """Tell what changed since the last time."""
@@ -54,6 +57,8 @@ class Lending:
                 await self._scopes.load(scope)
                 if not scope.complete:
                     continue
+            if scope.version < self._floor[of]:
+                continue
             parcel = await shipping.pack(self._scopes, scope)
             if parcel is None:
                 continue

@@ -257,9 +257,9 @@ class Member:
         if leads.role is Role.LEADER:
             claims += self._publisher.claims(one.of for one in self._followers)
         found = await self._parts.components.recover(claims)
+        await self.lending.anew(self._parts.etcd)
         self._recovered = True
         self._led = leads.guards
-        self.lending.anew()
         for shipping in self._shipping.values():
             shipping.anew()
         if found.etcd_lost:

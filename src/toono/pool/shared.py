@@ -76,6 +76,10 @@ class Names:
         """The mark of one hub's transactions."""
         return self._root + b"hubs/" + node.encode()
 
+    def uploaded(self, node: str, of: GroupResource) -> Key:
+        """Where the version of what a node has uploaded stands."""
+        return self._root + f"uploads/{node}/{of.group}/{of.resource}".encode()
+
     @property
     def lists(self) -> Key:
         """What the keys of all collections' versions begin with."""

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from toono.codec.base import Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
-from toono.kube.names import GroupResource
+from toono.kube.names import GroupResource, parse_version
 from toono.pool.keys import StorageKeys
-from toono.pool.shared import Form, rows_of
+from toono.pool.shared import Form, Names, rows_of
 from toono.pool.values import read_value
 from toono.store.base import Key
+from toono.store.etcd_client import Etcd
 from toono.store.etcd_components import Claim, Components
+from toono.store.etcd_messages import Range
 from toono.store.etcd_plan import Outcome
 
 KUBELET = b"kubelet"
@@ -29,6 +31,7 @@ class Upload:
     def __init__(self, components: Components, keys: StorageKeys, node: str) -> None:
         self._components = components
         self._keys = keys
+        self._names = Names(keys)
         self._node = node
 
     def claims(self) -> list[Claim]:
@@ -38,12 +41,27 @@ class Upload:
             for of, mine in ((PODS, self._runs_here), (NODES, self._is_node))
         ]
 
+    async def uploaded(self, etcd: Etcd, of: GroupResource) -> int:
+        """Return the version of what the pool holds of this node, 0 for nothing.
+
+        After a crash the node's own cache may be older: a list from there would bring
+        back what is gone.
+        """
+        rows = (await etcd.range(Range(self._names.uploaded(self._node, of)))).kvs
+        text = rows[0].value.decode("ascii", "replace") if rows else ""
+        return parse_version(text) or 0
+
     async def replace(
         self, of: GroupResource, form: Form, objects: Iterable[Object], *, version: int
     ) -> Outcome:
         """Have the pool hold exactly what the kubelet's list told."""
-        rows = rows_of(self._keys, of, form, objects)
-        return await self._components.replace(KUBELET, str(of), rows, version=version)
+        return await self._components.replace(
+            KUBELET,
+            str(of),
+            rows_of(self._keys, of, form, objects),
+            version=version,
+            note=self._note(of, version),
+        )
 
     async def change(
         self,
@@ -59,10 +77,17 @@ class Upload:
             self._keys.of(of.group, of.resource, namespace=namespace, name=name)
             for namespace, name in gone
         ]
-        rows = rows_of(self._keys, of, form, objects)
         return await self._components.change(
-            KUBELET, str(of), rows, deletes=deletes, version=version
+            KUBELET,
+            str(of),
+            rows_of(self._keys, of, form, objects),
+            deletes=deletes,
+            version=version,
+            note=self._note(of, version),
         )
+
+    def _note(self, of: GroupResource, version: int) -> tuple[Key, bytes]:
+        return self._names.uploaded(self._node, of), b"%d" % version
 
     def _is_node(self, key: Key, value: bytes) -> bool:
         place = self._keys.parse(key)

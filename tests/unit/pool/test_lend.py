@@ -16,6 +16,7 @@ class Uploads:
 
     def __init__(self) -> None:
         self.made: list[tuple] = []
+        self.before = 0
 
     async def replace(self, of, form, objects, *, version) -> None:
         self.made.append(("all", str(of), sorted(o.name for o in objects), version))
@@ -23,6 +24,9 @@ class Uploads:
     async def change(self, of, form, objects, *, gone, version) -> None:
         names = sorted(one.name for one in objects)
         self.made.append(("some", str(of), names, sorted(gone), version))
+
+    async def uploaded(self, etcd, of) -> int:
+        return self.before
 
     def claims(self) -> list:
         return ["a claim"]
@@ -52,9 +56,25 @@ def test_pods_and_node_go_whole_and_then_by_change() -> None:
             ("some", "pods", ["c"], [("default", "a")], 12),
         ]
         assert lending.versions[str(PODS)] == 12
-        lending.anew()
+        await lending.anew(None)
         await lending.upload()
         assert made[2:] == [("all", "pods", ["b", "c"], 12)]
+
+    play(story)
+
+
+def test_a_cache_that_a_crash_left_behind_takes_nothing_back() -> None:
+    """Its list holds what is gone since; the pool was told that already."""
+
+    async def story(cache, lending, made) -> None:
+        lending._upload.before = 12
+        await lending.anew(None)
+        await cache.take(OWN, pod_list(11, pod("a", 3), pod("b", 4)))
+        await lending.upload()
+        assert made == []
+        await cache.take(OWN, pod_list(12, pod("b", 4)))
+        await lending.upload()
+        assert made == [("all", "pods", ["b"], 12)]
 
     play(story)
 

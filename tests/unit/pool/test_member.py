@@ -84,6 +84,7 @@ class Stage:
         self.member._requester = SimpleNamespace(beat=self._beat, stop=self._stop)
         self.member.adopting = SimpleNamespace(take=self._take, versions={})
         self.member.lending.upload = self._upload
+        self.member.lending.anew = self._anew
         self.member._follow_cloud = self._follow_cloud
         self.fails: dict[str, Exception] = {}
 
@@ -108,6 +109,9 @@ class Stage:
 
     async def _take(self, collection) -> None:
         self._note("adopt")
+
+    async def _anew(self, etcd) -> None:
+        assert etcd is self.etcd
 
     async def _upload(self) -> None:
         self._note("upload")

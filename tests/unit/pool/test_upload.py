@@ -104,3 +104,22 @@ def test_a_node_whose_cache_was_lost_takes_back_its_own_and_nobody_elses(cluster
         assert "/registry/pods/shop/p-edge-1" not in await stored(etcd)
 
     over(cluster, story)
+
+
+def test_the_version_of_an_upload_stands_beside_it(cluster):
+    async def story(etcd):
+        one = await hub(etcd, "edge-1")
+        assert await one.uploaded(etcd, PODS) == 0
+        await one.replace(PODS, POD, [pod("a", "edge-1", 3)], version=9)
+        assert await one.uploaded(etcd, PODS) == 9
+        await one.change(PODS, POD, [pod("b", "edge-1", 11)], version=11)
+        assert await one.uploaded(etcd, PODS) == 11
+        assert await one.uploaded(etcd, NODES) == 0
+        other = await hub(etcd, "edge-2")
+        assert await other.uploaded(etcd, PODS) == 0
+        again = await hub(etcd, "edge-1")
+        assert await again.uploaded(etcd, PODS) == 11
+        await etcd.put(Names(KEYS).uploaded("edge-1", PODS), b"\xff")
+        assert await again.uploaded(etcd, PODS) == 0
+
+    over(cluster, story)
