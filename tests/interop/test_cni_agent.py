@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CNI-like agents, as they are, in a pod's place: at the API server, through the hub,
-cut off and started again; and the plugin as a runtime runs it.
+"""The CNI-like agents, as they are, where a pod's files are.
+
+At the API server, through the hub, and cut off and started again; and the plugin as a
+runtime runs it.
 """
 
 import asyncio
@@ -16,6 +18,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cni_agent.controller import Agent, Places
+from cni_agent.kinds import NETWORKS, POLICIES
 
 from tests.interop.test_in_cluster import IN_POD
 from tests.rig import until
@@ -327,3 +331,214 @@ def test_the_agent_has_the_same_results_directly_through_the_hub_and_cut_off(
     assert free[1]["ips"][0]["address"] == "10.244.1.2/24"
     assert gone == [(0, {}), (0, {})]
     assert after[1]["code"] == 101
+
+
+def refused(stage: Stage) -> int:
+    return said(stage).count("blue: 503")
+
+
+def policies_seen(stage: Stage) -> list[str]:
+    """Return what the hub shows an agent of the policies."""
+    from cni_agent.kit.clock import RealClock
+    from cni_agent.kit.limiter import TokenBucket
+    from cni_agent.transport import Transport
+    from kubernetes import client
+
+    configuration = client.Configuration()
+    configuration.host = f"https://127.0.0.1:{stage.port}"
+    configuration.ssl_ca_cert = str(stage.directory / "ca.crt")
+    token = (stage.directory / "token").read_text()
+    configuration.api_key = {"BearerToken": f"Bearer {token}"}
+    bucket = TokenBucket(rate=100, burst=10, clock=RealClock())
+    api = Transport(configuration, bucket)
+    found = json.loads(api.get(POLICIES, {"resourceVersion": "0"}))
+    api.drop()
+    return [one["metadata"]["name"] for one in found["items"]]
+
+
+def test_a_status_refused_while_cut_off_is_told_after_reconnect(
+    stage: Stage, host: Host
+) -> None:
+    needs_a_mount_namespace()
+    stage.start_hub()
+    with python_agent(stage, host):
+        wait_for(lambda: stage.status() == TOLD)
+    server = stage.cluster.server
+    stage.call(server.delete, "networkpolicies", "api", namespace="shop")
+    wait_for(lambda: policies_seen(stage) == [])
+    stage.cut()
+    with python_agent(stage, host):
+        wait_for(lambda: refused(stage) >= 2)
+        assert host.cni("ADD", "c1", "api-0")[0] == 0, "the node works on"
+        assert stage.status() == TOLD
+        stage.mend()
+        wait_for(lambda: stage.status() == {**TOLD, "isolated": 0})
+    told = ("PATCH", f"{NETWORKS}/blue/status")
+    assert server.requests.count(told) == 2, "one for each that was told"
+
+
+# -- the agent in Go ----------------------------------------------------------------
+
+
+def go_program() -> str:
+    """Return the built agent; loudly nothing where there is no go."""
+    script = ROOT / "scripts" / "build_cni_agent_go.sh"
+    done = subprocess.run(
+        [str(script)], capture_output=True, text=True, timeout=1200, check=False
+    )
+    if done.returncode != 0:
+        pytest.fail(done.stderr)
+    if not done.stdout:
+        pytest.skip(done.stderr)
+    return done.stdout.strip()
+
+
+@pytest.mark.timeout(1500)
+def test_the_agent_in_go_sees_the_same_directly_through_the_hub_and_cut_off(
+    stage: Stage,
+) -> None:
+    needs_a_mount_namespace()
+    binary, heard = go_program(), []
+    for place in ("direct", "hub", "cut off"):
+        if place == "hub":
+            stage.start_hub()
+        if place == "cut off":
+            stage.cut()
+            stage.stop_hub()
+            stage.start_hub(online=False)
+        (stage.directory / "agent.log").unlink(missing_ok=True)
+        with program(stage, binary):
+            wait_for(lambda: "synced" in said(stage))
+            wait_for(lambda: said(stage).count("added") == 3)
+            lines = said(stage).splitlines()
+            heard.append(sorted(line for line in lines if "Warning: " not in line))
+            if place == "cut off":
+                assert "Warning: cut off since" in said(stage)
+                stage.mend()
+                create = stage.cluster.server.create
+                stage.call(create, "networks", network("red", mtu=9000))
+                wait_for(lambda: "network added  red 9000" in said(stage))
+    assert heard[1] == heard[0]
+    assert heard[2] == heard[0]
+    assert len(heard[0]) == 4, "a network, two pods, and that it is synced"
+
+
+# -- what many cost ----------------------------------------------------------------
+
+ITS_OWN = (
+    "/readyz",
+    "/leases/",
+    "/version",
+    "/configmaps",
+    "/customresourcedefinitions",
+    "/apiservices",
+    "metadata.name%3Dedge-1",
+    "/nodes/edge-1/status",
+)
+"""What the hub asks for itself, with and without agents."""
+
+
+def asked(stage: Stage) -> list[tuple[str, str]]:
+    """Return what the cloud was asked on behalf of agents."""
+    return [one for _, one in asked_by(stage)]
+
+
+def asked_by(stage: Stage) -> list[tuple[str, tuple[str, str]]]:
+    """Return the same with who has asked."""
+    both = zip(stage.cluster.seen, stage.cluster.server.requests, strict=False)
+    return [
+        (who, one)
+        for who, one in both
+        if one[1] not in ("/api", "/apis") and not any(x in one[1] for x in ITS_OWN)
+    ]
+
+
+def started(stage: Stage, number: int, account: str, monkeypatch) -> Agent:
+    """Start an agent of its own, in a place of its own, with its account's token."""
+    from kubernetes import client, config
+    from kubernetes.config import incluster_config
+
+    place = stage.directory / f"agent-{number}"
+    place.mkdir()
+    now = stage.cluster.clock.wall()
+    token = place / "token"
+    token.write_text(stage.cluster.keys.mint("kube-system", account, now=now))
+    for name, value in stage.environment.items():
+        monkeypatch.setenv(name, value)
+    ca = str(stage.directory / "ca.crt")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", ca)
+    configuration = client.Configuration()
+    config.load_incluster_config(client_configuration=configuration)
+    places = Places(conf=place / "conf", bin=place / "bin", state=place / "state")
+    agent = Agent(configuration, node="edge-1", places=places)
+    agent.start()
+    return agent
+
+
+@pytest.fixture
+def agents(stage: Stage):
+    """Agents that a test starts; they end before their hub does."""
+    started: list[Agent] = []
+    yield started
+    for agent in started:
+        agent.stop()
+
+
+def test_twenty_agents_cost_the_cloud_what_one_does(
+    stage: Stage, agents: list[Agent], monkeypatch
+) -> None:
+    stage.start_hub()
+    warm(stage)
+    before = len(asked(stage))
+    agents.append(started(stage, 0, "cni-agent", monkeypatch))
+    wait_for(lambda: stage.status() == TOLD)
+    wait_for(lambda: watching(stage) >= 4)
+    stage.do(stage.site.hub.ahead.idle())
+    one = asked(stage)[before:]
+    for number in range(1, 20):
+        agents.append(started(stage, number, "cni-agent", monkeypatch))
+    wait_for(lambda: watching(stage) >= 80)
+    stage.do(stage.site.hub.ahead.idle())
+    twenty = asked(stage)[before:]
+    assert len(twenty) <= len(one) * 1.1, twenty[len(one) :]
+    create = stage.cluster.server.create
+    stage.call(create, "networks", network("red", mtu=9000))
+    files = [f"agent-{n}/conf/10-red.conflist" for n in range(20)]
+    wait_for(lambda: all((stage.directory / name).exists() for name in files))
+    print(f"1 agent: {len(one)} requests; 20 agents: {len(twenty)}")
+
+
+def test_agents_of_many_accounts_share_every_list_and_watch(
+    stage: Stage, agents: list[Agent], monkeypatch
+) -> None:
+    """What is left to each account is the question what it may."""
+    stage.start_hub()
+    warm(stage)
+    for number in range(6):
+        account = f"agent-{number}"
+        for rule in rules_of("rbac.yaml"):
+            name = f"system:serviceaccount:kube-system:{account}"
+            stage.cluster.access.rbac.grant(name, rule)
+        agents.append(started(stage, number, account, monkeypatch))
+    wait_for(lambda: watching(stage) >= 24)
+    stage.do(stage.site.hub.ahead.idle())
+    reads = [
+        one for user, one in asked_by(stage) if ":agent-" in user and one[0] == "GET"
+    ]
+    assert reads == []
+    reviews = [one for one in asked(stage) if "selfsubjectaccess" in one[1]]
+    assert len(reviews) <= 6 * 16 + 3, "an account, four resources, three verbs, or so"
+
+
+def warm(stage: Stage) -> None:
+    """Let the hub learn the key set of some pod's token, as any pod on the node does."""
+    token = stage.cluster.token("reader")
+    target = "/api/v1/namespaces/shop/pods/web-0"
+    assert stage.do(stage.site.ask(target, token=token))[0] == 200
+    stage.do(stage.site.hub.ahead.idle())
+
+
+def watching(stage: Stage) -> int:
+    """Return how many watches are shared."""
+    return sum(feed.readers for feed in stage.site.hub.chain.shared.feeds.values())

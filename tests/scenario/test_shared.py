@@ -273,6 +273,40 @@ def test_what_is_shared_is_kept_again_after_a_disk_lost_it(tmp_path: Path) -> No
     asyncio.run(scenario())
 
 
+def test_nothing_is_shared_of_before_the_cloud_was_restored(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server = await cloud()
+        query = f"{SERVICES}?resourceVersion=0"
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            feed = hub.chain.shared.feeds[DEFAULTS[0]]
+            before = server.storage.version
+            server.create("services", service("lost"), namespace="default")
+            listed = await ask(hub, get(query))
+            assert named(listed) == ["api", "lost", "web"]
+            target = f"{SERVICES}?watch=true&resourceVersion={version_of(listed)}"
+            reader, writer = await begin(hub, get(target))
+            await until(lambda: feed.readers == 1)
+            for agent in ("kubectl/1", "kubectl/1"):
+                assert status_of(await ask(hub, get(SERVICES, agent=agent))) == 200
+                server.storage.restore(before)
+            # Somebody's list proves it: nobody is told of the old world after that.
+            assert hub.scopes.epoch > 0
+            assert named(await ask(hub, get(query))) == ["api", "web"]
+            await until_seen(reader, b'"code":410')
+            writer.close()
+            port = server.address[1]
+            await server.aclose()
+            await until(lambda: not hub.upstream.online)
+            await server.start(port=port)
+            await until(lambda: feed.is_current and feed.ready.is_set())
+            assert named(await ask(hub, get(query))) == ["api", "web"]
+            assert kept_of(hub) == ["api", "web"]
+        await server.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_a_token_shares_only_what_the_cloud_has_lately_allowed_it(tmp_path) -> None:
     async def scenario() -> None:
         server = await cloud()

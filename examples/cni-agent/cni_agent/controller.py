@@ -90,6 +90,8 @@ class Agent:
             self.nodes.synced,
             self.policies.synced,
         ]
+        self._told: dict[str, tuple[str, NodeStatus]] = {}
+        """What was told of which version of a network."""
         self._threads: list[threading.Thread] = []
 
     # -- life -----------------------------------------------------------------------
@@ -111,6 +113,7 @@ class Agent:
         self._api.close()
         for thread in self._threads:
             thread.join(10)
+        self._api.drop()
 
     def _spawn(self, target: Callable[[threading.Event], None]) -> None:
         stopped = self._clock.stopped
@@ -155,13 +158,19 @@ class Agent:
             return
         network = self.networks.get(name)
         if network is None:
+            self._told.pop(name, None)
             self._places.of_network(name).unlink(missing_ok=True)
             return
         status = self._status(network)
         if status.ready:
             self._write(network, status)
-        if network.status.nodes.get(self._node) != status:
+        # Until the watch brings back what was told, the network looks as before.
+        told = (network.metadata.resource_version, status)
+        if status != network.status.nodes.get(self._node) and told != self._told.get(
+            name
+        ):
             self._tell(network, status)
+            self._told[name] = told
 
     def _status(self, network: Network) -> NodeStatus:
         """Return what there is to say: all of it from what is known, nothing asked."""

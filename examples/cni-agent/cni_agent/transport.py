@@ -77,6 +77,10 @@ class Transport:
             for response in self._open:
                 response.shutdown()
 
+    def drop(self) -> None:
+        """Give back the connections that are idle; when nobody asks any more."""
+        self._pool.clear()
+
     def _ask(
         self,
         method: str,

@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+import os
 import ssl
 
 from toono.app.settings import HubSettings
@@ -31,9 +32,17 @@ async def listen(
     except OSError as exc:
         raise OptionError(
             option,
-            f"{host}:{port} cannot be listened on: {exc.strerror or exc}",
+            f"{host}:{port} cannot be listened on: {_reason(exc)}",
             "stop what uses it, or choose another port",
         ) from exc
+
+
+def _reason(exc: OSError) -> str:
+    """Return the system's words; asyncio's own repeat the address."""
+    code = exc.errno or 0
+    if code > 0:  # a resolver's codes are negative
+        return os.strerror(code).lower()
+    return str(exc.strerror or exc)
 
 
 async def listen_to_node(server: Server, settings: HubSettings) -> list[Listening]:

@@ -8,6 +8,7 @@ from toono.autonomy.lease import DURATION_SECONDS, Interception
 from toono.autonomy.reviews import KEPT_SECONDS
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
+from toono.cache.watch import MIN_WATCH_SECONDS
 from toono.config.certificates import CertificateSettings
 from toono.config.pool import PoolSettings
 from toono.filters.approval import OF_THE_DOOR
@@ -52,6 +53,8 @@ class HubSettings:
     """How long a kubelet may not renew until the hub lets its Lease run out, too."""
     gc_seconds: float = 7200.0
     """Between sweeps for what the cloud no longer has; 0: there are none."""
+    least_watch: float = MIN_WATCH_SECONDS
+    """How long a watch that the hub holds lasts at least, if its client names no time."""
     yurthub_metrics: bool = False
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Of the filters; the node's name is put in."""

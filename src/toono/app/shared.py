@@ -38,6 +38,8 @@ def open_shared(
             ask,
             clock=clock,
             kept=partial(is_kept, storage, one),
+            least_watch=settings.least_watch,
+            epoch=lambda: storage.scopes.epoch,
         )
         for one in settings.shared
     }
@@ -96,7 +98,9 @@ def is_kept(storage: Storage, one: Resource, version: int) -> bool:
     )
     scopes = (storage.scopes.find(form) for form in forms)
     return any(
-        scope.complete and not scope.imported and scope.version >= version
+        scope.complete
+        and not scope.imported
+        and (scope.epoch, scope.version) >= (storage.scopes.epoch, version)
         for scope in scopes
         if scope is not None
     )

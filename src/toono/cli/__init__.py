@@ -17,6 +17,8 @@ class Lazy(click.Group):
         "check",
         "cache",
         "spool",
+        "ready",
+        "drill",
         "who",
         "cert",
         "api-resources",
@@ -49,6 +51,8 @@ def toono() -> None:
       toono run                      serve this node
       toono cache ls                 what is remembered
       toono spool ls                 what waits to be sent
+      toono ready                    what would not survive a cut now
+      toono drill --for 30s          a cut for practice
       toono who 4242                 what a process may read while cut off
       toono cert show                the hub's own certificates
       toono api-resources            what the cluster serves

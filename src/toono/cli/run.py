@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from toono import __version__
 from toono.app import Hub, HubSettings
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
@@ -40,6 +41,9 @@ Examples:
 
 @click.command(cls=Grouped, epilog=EPILOG)
 @with_flags
+@click.version_option(
+    __version__, message="toono %(version)s", help="say which toono this is, and end"
+)
 def command(**given: Any) -> None:
     """Serve this node: pass requests on, remember answers, answer while cut off.
 
@@ -48,8 +52,8 @@ def command(**given: Any) -> None:
     """
     options = options_of(given)
     configure(options.text("log-format"), options.text("log-level"))
-    for flag in options.later:
-        click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
+    for line in options.unheeded:
+        click.echo(line, err=True)
     settings = settings_of(options)
     leave_no_core()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -99,6 +103,7 @@ def settings_of(options: Options) -> HubSettings:
         lease_interception=interception_of(options),
         gc_seconds=60.0 * options.number("gc-frequency"),
         kubelet_grace=options.number("kubelet-health-grace-period"),
+        least_watch=options.number("min-request-timeout"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         pool=pool_of(options, cloud_ca=identity.files.ca),
         writes=WriteTable(

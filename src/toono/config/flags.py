@@ -45,7 +45,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
     Flag("node-ip", "text", "", "address of this node, for its certificate", "Node"),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
-    Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
+    Flag("working-mode", "text", "edge", "edge; cloud and local work as it", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
     Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
     Flag(
@@ -105,7 +105,14 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
-    Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
+    Flag(
+        "min-request-timeout",
+        "duration",
+        1800.0,
+        "least life of a watch that the hub holds, where the client names none; twice it"
+        " is the most",
+        "Cache",
+    ),
     Flag(
         "gc-frequency",
         "integer",

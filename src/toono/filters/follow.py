@@ -17,6 +17,7 @@ from toono.codec.base import Codec, Event, ListParts, Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError, ToonoError
 from toono.filters.fields import FORMS, Fields
+from toono.kube.names import parse_version
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.messages import Body, Response
@@ -126,6 +127,11 @@ class Following:
         """Say whether a watch may go on from what was recalled, without a list."""
         return False
 
+    @property
+    def is_current(self) -> bool:
+        """Say whether the cloud is still the one that was listed: not restored since."""
+        return True
+
     def recalls(self) -> bool:
         """Say whether what is kept is asked again where the cloud cannot be."""
         return False
@@ -144,8 +150,8 @@ class Following:
             began = self._clock.monotonic()
             try:
                 version = version or await self._list(cached=False)
-                if not self.is_kept(version):
-                    await self._keep(version)
+                if not (self.is_current and self.is_kept(version)):
+                    version = await self._keep(version)
                 version = await self._watch(version)
                 if self._clock.monotonic() - began >= SHORT_SECONDS:
                     self._failures = 0
@@ -198,18 +204,25 @@ class Following:
         self.listed(codec, parts, cached=cached)
         return parts.resource_version
 
-    async def _keep(self, version: str) -> None:
-        """Have the cache hold it again: a list that is asked for its recording alone.
+    async def _keep(self, version: str) -> str:
+        """Have the cache hold it again; return the version to go on from.
 
         A scope that lost something, to a full disk or for want of room, takes no event
-        until it is listed; the stream here goes on as if nothing had happened.
+        until it is listed: once more, for its recording. The stream here goes on as
+        if nothing had happened, unless the cloud is older now: it was restored.
         """
-        target = self.question.target(resourceVersion=version)
         accept = self.question.accept(listed=True)
-        response = await self._ask(target, accept, cached=False)
-        await _content(response)
+        response = await self._ask(self.question.target(), accept, cached=False)
+        content = await _content(response)
         if response.status != 200:
             self._refuse(response.status)
+        codec = _codec_of(response)
+        parts = codec.split_list(content)
+        found = parse_version(parts.resource_version) or 0
+        if self.is_current and found >= (parse_version(version) or 0):
+            return version
+        self.listed(codec, parts, cached=False)
+        return parts.resource_version
 
     def _refuse(self, status: int) -> None:
         """Act on an answer that is no list: gone for good, not allowed, not now."""

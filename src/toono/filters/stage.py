@@ -300,13 +300,17 @@ class Once:
         self._frame = b""
 
 
-def readable(request: Request) -> None:
-    """Ask the cloud for nothing that could not be filtered (CBOR)."""
+def readable(request: Request, *, watch: bool) -> None:
+    """Ask the cloud for nothing that could not be filtered: no CBOR, and of a watch
+    no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
     for at, (name, value) in enumerate(request.headers):
-        if name.lower() == b"accept" and b"cbor" in value:
+        field = name.lower()
+        if field == b"accept" and b"cbor" in value:
             clauses = value.decode("latin-1").split(",")
             kept = [one for one in clauses if _media_type(one) in _READABLE]
             request.headers[at] = (name, ",".join(kept).strip().encode("latin-1"))
+        elif field == b"accept-encoding" and watch:
+            request.headers[at] = (name, b"identity")
 
 
 def _media_type(clause: str) -> str:

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from toono.cache.watch import lasting
+from toono.cache.watch import MIN_WATCH_SECONDS, lasting
 from toono.codec.base import Codec, Event, ListParts, Object
 from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
@@ -24,6 +24,7 @@ from toono.runtime.clock import Clock
 
 TICK_SECONDS = 1.0
 BOOKMARK_SECONDS = 60.0
+RESTORED = "too old resource version: the cloud was restored from a backup"
 RELISTED = "too old resource version: the shared list was made anew"
 Seen = tuple[str, str, str, str]
 """A view's question: namespace, label and field selector, media type."""
@@ -39,6 +40,8 @@ class Feed(Following):
         *,
         clock: Clock,
         kept: Callable[[int], bool],
+        least_watch: float = MIN_WATCH_SECONDS,
+        epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(question, ask, clock=clock)
         self.state = State()
@@ -46,6 +49,9 @@ class Feed(Following):
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
         self._kept = kept
+        self._least_watch = least_watch
+        self._now = epoch
+        self._epoch = 0
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
         self.cut = Counter[str]()
         """Readers ended before their time, by reason."""
@@ -60,11 +66,17 @@ class Feed(Following):
         """How many questions are watched now, in how many forms."""
         return len(self._views)
 
+    @property
+    def is_current(self) -> bool:
+        """The cloud was not found to be restored since its list was read."""
+        return self._epoch == self._now()
+
     # -- the cloud's side --------------------------------------------------------
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         self._end_all(RELISTED)
         self.state.replace(codec, parts)
+        self._epoch = self._now()
 
     def missing(self) -> None:
         self.ready.clear()
@@ -144,7 +156,8 @@ class Feed(Following):
             first = [frame for frame in frames if frame is not None]
         stream = SharedStream(
             first,
-            until=self._clock.monotonic() + lasting(call.timeout_seconds),
+            until=self._clock.monotonic()
+            + lasting(call.timeout_seconds, least=self._least_watch),
             bookmarks=call.allow_watch_bookmarks,
             left=lambda one: self._leave(seen, one),
         )
@@ -167,6 +180,8 @@ class Feed(Following):
         next_bookmark = self._clock.monotonic() + BOOKMARK_SECONDS
         while True:
             await self._clock.sleep(TICK_SECONDS)
+            if not self.is_current:
+                self._end_all(RESTORED)
             now = self._clock.monotonic()
             marks = now >= next_bookmark and self.ready.is_set()
             if marks:

@@ -373,8 +373,23 @@ def test_nothing_is_asked_for_that_cannot_be_filtered(
         body=BytesBody(),
         peer=Peer(connection=1, local=("", 0), remote=("", 0)),
     )
-    readable(request)
+    readable(request, watch=False)
     assert request.headers[1][1] == (given if wanted is None else wanted)
+
+
+@pytest.mark.parametrize(("watch", "coding"), [(True, b"identity"), (False, b"gzip")])
+def test_a_watch_that_is_filtered_comes_as_it_is(watch: bool, coding: bytes) -> None:
+    """Frames cannot be cut out of gzip; a list is unpacked whole."""
+    request = Request(
+        method="GET",
+        target=b"/",
+        headers=[(b"Accept-Encoding", b"gzip")],
+        fields={},
+        body=BytesBody(),
+        peer=Peer(connection=1, local=("", 0), remote=("", 0)),
+    )
+    readable(request, watch=watch)
+    assert request.headers == [(b"Accept-Encoding", coding)]
 
 
 POD = PodKey("default", "web-0", "a9e6b466")

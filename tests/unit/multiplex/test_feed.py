@@ -27,11 +27,14 @@ async def nowhere(target: str, accept: str, *, cached: bool) -> Response:
 class Scene:
     def __init__(self) -> None:
         self.clock = VirtualClock()
+        self.epoch = 0
         self.feed = Feed(
             Question("/api/v1/services"),
             nowhere,
             clock=self.clock,
             kept=lambda _: True,
+            least_watch=100.0,
+            epoch=lambda: self.epoch,
         )
         self.list(9, service("web", 5, x="1"), service("api", 6))
         self.feed.watching(live=True)
@@ -134,6 +137,18 @@ def test_one_stuck_reader_is_cut_and_harms_nobody() -> None:
     play(story)
 
 
+def test_a_reader_that_names_no_time_has_one_to_two_times_the_least() -> None:
+    async def story(scene: Scene) -> None:
+        reading = asyncio.ensure_future(scene.watch().read())
+        await settle()
+        await scene.clock.advance(99.0)
+        assert not reading.done()
+        await scene.clock.advance(102.0)
+        assert await reading == b""
+
+    play(story)
+
+
 def test_time_ends_a_reader_and_bookmarks_tell_the_version() -> None:
     async def story(scene: Scene) -> None:
         marked = scene.watch("allowWatchBookmarks=true&timeoutSeconds=90")
@@ -196,5 +211,19 @@ def test_a_watch_that_cannot_begin_leaves_nothing_behind() -> None:
             with pytest.raises(CodecError):
                 scene.watch("fieldSelector=spec.made-up%3D1", **how)
         assert not scene.feed.views
+
+    play(story)
+
+
+def test_a_cloud_that_was_restored_ends_the_readers_until_it_is_listed() -> None:
+    async def story(scene: Scene) -> None:
+        stream = scene.watch()
+        scene.epoch = 1
+        assert not scene.feed.is_current
+        await scene.clock.advance(1.0)
+        (frame,) = CODEC.frames().feed(await stream.read())
+        assert CODEC.read_event(frame).status_code == 410
+        scene.list(3)
+        assert scene.feed.is_current
 
     play(story)

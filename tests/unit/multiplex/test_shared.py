@@ -54,6 +54,16 @@ def test_resources_by_name() -> None:
         assert Resource.of(text) is None
 
 
+def test_a_node_s_pods_are_never_shared() -> None:
+    """A list that lacks them must come by who asks a second time."""
+    pods = Resource("", "v1", "pods")
+    shared = Shared({pods: opened()[1]}, [])
+    assert shared.takes(call("resourceVersion=0", pods.path))
+    for query in ("resourceVersion=0", "watch=true&resourceVersion=7"):
+        query += "&fieldSelector=spec.nodeName%3Dedge-1"
+        assert not shared.takes(call(query, pods.path))
+
+
 @pytest.mark.parametrize(
     ("query", "taken"),
     [

@@ -292,16 +292,40 @@ def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
     scene = Scene()
     scene.serve()
     assert scene.learned == [(200, True)]
-    refused = Response(status=403, content=b'{"kind":"Status","code":403}')
+    refused = said(403, "application/json", STATUS)
     scene = Scene(node=False, forward=refused)
     scene.serve(request(authorization="Bearer abc"))
     assert scene.learned == [(403, False)]
 
 
-def test_a_proxy_s_page_says_nothing_of_rights() -> None:
-    scene = Scene(forward=Response(status=403, content=b"<html>pay for the wifi"))
-    assert scene.serve().status == 403
-    assert scene.learned == []
+STATUS = b'{"kind":"Status","apiVersion":"v1","code":403}'
+
+
+def said(status: int, media_type: str, content: bytes) -> Response:
+    headers = [(b"Content-Type", media_type.encode())]
+    return Response(status=status, headers=headers, content=content)
+
+
+@pytest.mark.parametrize(
+    ("answer", "learned"),
+    [
+        (said(403, "text/html; charset=utf-8", b"<html>pay for the wifi"), False),
+        (said(401, "text/html", b"<h1>Status: 401</h1>"), False),
+        (said(403, "text/plain", b"Status 403"), False),
+        (said(403, "application/json", b'{"error":"Status"}'), False),
+        (said(200, "text/html", b"<html>pay for the wifi"), False),
+        (said(403, "application/json", STATUS), True),
+        (said(403, "application/cbor", b"\xd9\xd9\xf7\xa1DkindFStatus"), True),
+        (said(403, "application/cbor", b"\xd9\xd9\xf7\xa0"), False),
+        (Response(status=304), True),
+        (said(200, "application/json", b"{}"), True),
+    ],
+)
+def test_only_the_api_server_s_own_word_tells_of_rights(answer, learned) -> None:
+    for node, fields in ((True, {}), (False, {"authorization": "Bearer abc"})):
+        scene = Scene(node=node, forward=answer)
+        assert scene.serve(request(**fields)).status == answer.status
+        assert bool(scene.learned) is learned
 
 
 class SharedScene:
