@@ -20,6 +20,7 @@ from toono.app.alone import open_alone
 from toono.app.board import Board
 from toono.app.certificates import open_certificates
 from toono.app.discovery import open_discovery
+from toono.app.drill import open_drill
 from toono.app.filters import open_filters
 from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
@@ -27,6 +28,7 @@ from toono.app.lease import open_lease
 from toono.app.listening import Listening, PodsDoor, listen, listen_to_node
 from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
+from toono.app.ready import open_ready
 from toono.app.settings import HubSettings
 from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
@@ -114,9 +116,13 @@ class Hub:
         self.discovering = await open_discovery(
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
+        self.drill = open_drill(board, self.upstream, self.rights, clock=clock)
         self.chain = await self._make_chain(storage, kept)
         answers = Answers(self.scopes, settings.node_name)
-        open_prefetch(settings.node_name, board, self.chain, answers, clock=clock)
+        ahead = open_prefetch(
+            settings.node_name, board, self.chain, answers, clock=clock
+        )
+        open_ready(settings, board, self.chain, kept, ahead, clock=clock)
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
@@ -221,8 +227,10 @@ class Hub:
             discovered=self.discovering.document,
             newer=self._newer,
             least_watch=settings.least_watch,
+            over=self.drill.over,
         )
         return Chain(
+            drill=self.drill,
             upstream=self.upstream,
             rights=self.rights,
             forward=forward,
@@ -284,6 +292,7 @@ class Hub:
     async def _drain(self) -> None:
         """End held watches, let answers go out, then end the streams from upstream."""
         self.chain.local.end()
+        self.drill.end()
         if self.chain.shared is not None:
             self.chain.shared.end()
         self.back.set()
@@ -357,6 +366,8 @@ class Hub:
         resource = call.resource if call else ""
         component = call.component if call else ""
         self.metrics.observe((verb, resource, component, route, code), seconds)
+        if call is not None:
+            self.drill.note(call, code)
         if self.pooling is not None and call is not None:
             self.pooling.heard.note(call)
         if call is not None and route == "forward":

@@ -29,7 +29,7 @@ def open_prefetch(
     """Ask ahead for as long as the hub runs, once a kubelet was heard."""
 
     async def known_since(need: Need, agent: str) -> float | None:
-        call, _ = _asking(need, agent)
+        call, _ = asking(need, agent)
         if need.sent:
             return chain.alone.tokens.told(call, read_values(need.sent))
         if chain.rights.judge_node(call).verdict is not Verdict.ALLOWED:
@@ -41,7 +41,9 @@ def open_prefetch(
         return None
 
     async def fetch(need: Need, agent: str) -> int:
-        call, request = _asking(need, agent)
+        call, request = asking(need, agent)
+        if chain.is_drilled(call):
+            raise UpstreamError("a drill is on")
         try:
             async with asyncio.timeout(ASK_SECONDS):
                 return await _pass(chain, call, request)
@@ -49,7 +51,7 @@ def open_prefetch(
             raise UpstreamError(f"no answer in {ASK_SECONDS} s") from exc
 
     async def pods(need: Need, agent: str) -> Iterable[Values]:
-        call, _ = _asking(need, agent)
+        call, _ = asking(need, agent)
         found = await answers.list(call, lambda scope: _form(scope.question.media_type))
         if not isinstance(found, Found):
             return ()
@@ -96,7 +98,7 @@ async def _pass(chain: Chain, call: Call, request: Request) -> int:
     return response.status
 
 
-def _asking(need: Need, agent: str) -> tuple[Call, Request]:
+def asking(need: Need, agent: str) -> tuple[Call, Request]:
     """Return a need as the kubelet would ask it."""
     headers: Headers = [
         (b"User-Agent", agent.encode("latin-1")),

@@ -29,6 +29,8 @@ PAUSE_SECONDS = 0.1
 """Between two questions: at most ten a second."""
 OLD_SECONDS = 600.0
 MAX_NEEDS = 4000
+KUBELET = "kubelet"
+"""Its User-Agent, where none was heard yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,27 @@ class Prefetch:
             await self._online.wait()
             await self.once()
             await self._clock.sleep(EVERY_SECONDS)
+
+    @property
+    def is_heard(self) -> bool:
+        """A kubelet asks through this hub."""
+        return self._heard.is_set()
+
+    async def now(self) -> None:
+        """Ask for all that is missing, also for what was in vain a while ago."""
+        self._agent = self._agent or KUBELET
+        self._tried.clear()
+        await self.once()
+
+    async def known(self, need: Need) -> bool:
+        """Say whether the cache has an answer."""
+        agent = self._agent or KUBELET
+        return await self._sources.known_since(need, agent) is not None
+
+    async def pods(self) -> Iterable[Values]:
+        """Return the node's pods, as far as they are known."""
+        agent = self._agent or KUBELET
+        return await self._sources.pods(pods_of(self._node), agent)
 
     async def once(self) -> None:
         """Ask for all that is missing, or is old and watched by nobody."""

@@ -60,6 +60,11 @@ class Tokens:
             return None
         return lasts[0]
 
+    def ends_at(self, call: Call, asked: Values) -> float:
+        """Return when the token that is kept ends; 0 where none is."""
+        lasts = self._vault.lasts(*question_of(call, asked))
+        return 0.0 if lasts is None else lasts[1]
+
     async def find(self, call: Call, asked: Values) -> Values | None:
         """Return an answer to give again; None where no token lives long enough."""
         question = question_of(call, asked)

@@ -17,6 +17,8 @@ class Lazy(click.Group):
         "check",
         "cache",
         "spool",
+        "ready",
+        "drill",
         "who",
         "cert",
         "api-resources",
@@ -46,9 +48,12 @@ def toono() -> None:
     Examples:
       toono demo                     see what it does, in half a minute
       toono check                    what is missing on this machine
+      toono node-setup --print       the service, and how the kubelet comes to it
       toono run                      serve this node
       toono cache ls                 what is remembered
       toono spool ls                 what waits to be sent
+      toono ready                    what would not survive a cut now
+      toono drill --for 30s          a cut for practice
       toono who 4242                 what a process may read while cut off
       toono cert show                the hub's own certificates
       toono api-resources            what the cluster serves

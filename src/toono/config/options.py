@@ -169,16 +169,21 @@ def convert(flag: Flag, given: object) -> Value:
         except ValueError as exc:
             raise OptionError(option, f"{given!r} is no whole number") from exc
     if flag.kind == "duration":
-        match = _DURATION.match(str(given))
-        if not str(given) or match is None or not any(match.groups()):
-            raise OptionError(option, f"{given!r} is no duration", "write it as 10s")
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return hours * 3600 + minutes * 60 + seconds
+        return seconds_of(option, str(given))
     if flag.kind == "list":
         many = given if isinstance(given, list | tuple) else [given]
         words = (word.strip() for one in many for word in str(one).split(","))
         return tuple(word for word in words if word)
     return str(given)
+
+
+def seconds_of(option: str, given: str) -> float:
+    """Return the seconds of a duration such as 1h30m or 10s."""
+    match = _DURATION.match(given)
+    if not given or match is None or not any(match.groups()):
+        raise OptionError(option, f"{given!r} is no duration", "write it as 10s")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def check(options: Options) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from toono.autonomy.drill import Drill
 from toono.cache.received import media_type_of
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
@@ -83,6 +84,7 @@ class Chain:
     hear: Hear | None = None
     """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
+    drill: Drill | None = None
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
 
@@ -102,6 +104,7 @@ class Chain:
             except BaseException:
                 self.in_flight.leave(call)
                 raise
+            self._end_in_a_drill(call, route, response)
             self._leave_at_end(call, response)
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
@@ -140,7 +143,8 @@ class Chain:
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
         unchanged = self.unchanged(call) and await self._is_told_as_node(call)
-        route = self._route(call, online=self.upstream.online, unchanged=unchanged)
+        online = self.upstream.online and not self.is_drilled(call)
+        route = self._route(call, online=online, unchanged=unchanged)
         if route is Route.FORWARD:
             shared = await self._share(call)
             if shared is not None:
@@ -236,6 +240,16 @@ class Chain:
 
     def _cut_off(self) -> str:
         return "cut off: this request needs the API server, which cannot be reached"
+
+    def is_drilled(self, call: Call) -> bool:
+        """Say whether who asks is cut off for practice."""
+        return self.drill is not None and self.drill.cuts(call)
+
+    def _end_in_a_drill(self, call: Call, route: str, response: Response) -> None:
+        """Have a watch that comes from the link end with it."""
+        streams = call.verb == "watch" and route in ("forward", "shared")
+        if self.drill is not None and streams and response.body is not None:
+            response.body = self.drill.track(call, response.body)
 
     def _leave_at_end(self, call: Call, response: Response) -> None:
         if response.body is None and response.tunnel is None:

@@ -76,6 +76,7 @@ class Local:
         discovered: Discovered = nothing_discovered,
         newer: Newer | None = None,
         least_watch: float = MIN_WATCH_SECONDS,
+        over: Callable[[Call, asyncio.Event], asyncio.Event] = lambda _, back: back,
     ) -> None:
         self._least_watch = least_watch
         self._answers = answers
@@ -84,6 +85,7 @@ class Local:
         self._in_flight = in_flight
         self._clock = clock
         self._back = back
+        self._over = over
         self._discovered = discovered
         self._newer = newer or Newer()
         self._told: OrderedDict[tuple[str, str], Told] = OrderedDict()
@@ -293,7 +295,7 @@ class Local:
             first=first,
             bookmark=bookmark,
             seconds=seconds,
-            over=self._back,
+            over=self._over(call, self._back),
             newer=self._newer.of(call.group, call.resource),
             spread=self._spread,
             clock=self._clock,

@@ -227,6 +227,7 @@ class Upstream:
         ]
         self.online = False
         self.since = clock.wall()
+        self._held = False
 
     def start(self) -> None:
         """Begin to probe every server."""
@@ -238,8 +239,18 @@ class Upstream:
         for server in self.servers:
             await server.aclose()
 
+    def hold(self, held: bool) -> None:
+        """Be as one that cannot be reached, until told otherwise; probes go on."""
+        self._held = held
+        if held:
+            for server in self.servers:
+                server.origin.abort_waiting(LinkLostError("a drill is on"))
+                server.origin.close_idle()
+        self._notice()
+
     def _notice(self) -> None:
-        online = any(server.health.healthy for server in self.servers)
+        healthy = any(server.health.healthy for server in self.servers)
+        online = healthy and not self._held
         if online != self.online:
             self.online = online
             self.since = self._clock.wall()
@@ -248,6 +259,8 @@ class Upstream:
 
     def pick(self) -> Server | None:
         """Return the server for the next request: ready ones before merely reachable."""
+        if self._held:
+            return None
         healthy = [server for server in self.servers if server.health.healthy]
         usable = [server for server in healthy if server.health.ready] or healthy
         if not usable:

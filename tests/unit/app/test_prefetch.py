@@ -7,7 +7,7 @@ import json
 from tests.rig import ask, get, hub_over, status_of, until
 from tests.unit.wire.kit import play
 from toono.app import prefetch as module
-from toono.app.prefetch import _asking, _pod
+from toono.app.prefetch import _pod, asking
 from toono.autonomy import prefetch
 from toono.autonomy.needs import Need, of_node
 from toono.identity.rights import Verdict
@@ -69,10 +69,10 @@ def test_what_only_another_was_told_is_asked_with_the_node_s_right(
 
 
 def test_a_question_is_the_kubelets_own() -> None:
-    call, request = _asking(Need("/api/v1/pods?limit=500"), "kubelet/v1.34 (linux)")
+    call, request = asking(Need("/api/v1/pods?limit=500"), "kubelet/v1.34 (linux)")
     assert (call.verb, call.component, request.method) == ("list", "kubelet", "GET")
     token = "/api/v1/namespaces/a/serviceaccounts/b/token"
-    call, request = _asking(Need(token, b"{}"), "kubelet/v1.34")
+    call, request = asking(Need(token, b"{}"), "kubelet/v1.34")
     assert (call.verb, call.content_type) == ("create", "application/json")
     assert asyncio.run(request.body.read()) == b"{}"
 

@@ -189,3 +189,32 @@ def test_a_link_that_breaks_within_a_round_ends_it() -> None:
             assert len(await rig.round()) == 1
 
     play(scenario)
+
+
+def test_by_hand_it_is_asked_at_once_and_again_and_without_a_kubelet() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        rig.prefetch.mode(True)
+        rig.codes[SECRET] = 403
+        assert not rig.prefetch.is_heard
+        assert list(await rig.prefetch.pods()) == [POD]
+        assert not await rig.prefetch.known(Need(SECRET))
+        await asyncio.gather(rig.prefetch.now(), rig.clock.advance(60.0))
+        assert rig.asked.count(SECRET) == 1
+        assert rig.agents == {"kubelet"}
+        rig.codes[SECRET] = 200
+        await asyncio.gather(rig.prefetch.now(), rig.clock.advance(60.0))
+        assert rig.asked.count(SECRET) == 2
+        assert await rig.prefetch.known(Need(SECRET))
+        assert rig.prefetch.missing == 0
+
+    asyncio.run(scenario())
+
+
+def test_a_kubelet_that_was_heard_is_known_to_be_there() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        rig.prefetch.heard(call("PATCH", STATUS))
+        assert rig.prefetch.is_heard
+
+    asyncio.run(scenario())

@@ -159,3 +159,15 @@ def test_a_token_is_fresh_for_half_of_its_life() -> None:
         assert rig.tokens.told(call_of(), ASKED) is None
 
     asyncio.run(scenario())
+
+
+def test_the_end_of_what_is_kept_can_be_asked() -> None:
+    async def scenario() -> None:
+        rig = Rig()
+        ends = rig.clock.wall() + YEAR
+        assert rig.tokens.ends_at(call_of(), ASKED) == 0.0
+        rig.tokens.take(call_of(), ASKED, answered(jwt(ends)))
+        assert rig.tokens.ends_at(call_of(), ASKED) == ends
+        assert rig.tokens.ends_at(call_of("other"), ASKED) == 0.0
+
+    asyncio.run(scenario())

@@ -488,3 +488,38 @@ def test_a_server_says_who_it_is_and_how() -> None:
     server.health.healthy = True
     assert repr(server) == "<Server 10.0.0.1:6443 healthy>"
     assert Origin("::1", 1, tls=lambda _: None).authority == "[::1]:1"
+
+
+def test_what_is_held_is_as_one_that_cannot_be_reached() -> None:
+    async def scenario() -> None:
+        told: list[bool] = []
+        async with cloud(1, changed=told.append) as (found, upstream):
+            assert (await get(upstream))[0] == 200
+            asked = len(found.asked[0])
+            upstream.hold(True)
+            assert (upstream.online, told) == (False, [True, False])
+            with pytest.raises(UnreachableError):
+                await get(upstream)
+            assert upstream.servers[0].health.healthy
+            assert await upstream.servers[0].verdict()
+            assert not upstream.online
+            assert len(found.asked[0]) == asked
+            upstream.hold(False)
+            assert (upstream.online, told) == (True, [True, False, True])
+            assert (await get(upstream))[0] == 200
+
+    play(scenario)
+
+
+def test_a_read_under_way_when_the_link_is_held_finds_nobody() -> None:
+    async def scenario() -> None:
+        async with cloud(1) as (found, upstream):
+            found.moods = ["silent"]
+            asked = asyncio.ensure_future(get(upstream))
+            await until(lambda: sum(map(len, found.asked)) == 1)
+            found.moods = ["ok"]
+            upstream.hold(True)
+            with pytest.raises(UnreachableError):
+                await asked
+
+    play(scenario)

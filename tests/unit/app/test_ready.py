@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a hub looks up of itself; with workloads: tests/scenario/test_ready."""
+
+import json
+
+from tests.rig import ask, body, get, hub_over, status_of
+from tests.scenario.test_ready import page
+from tests.unit.app.kit import hubs
+from tests.unit.wire.kit import play, until
+from toono.app.ready import PAGE, PREFETCH
+from toono.testing.certificates import Authority
+from toono.wire.tls import ClientFiles, ServerFiles
+
+STATUS = {"status_listen": ("127.0.0.1", 0)}
+
+
+async def found(hub) -> list:
+    answer = await page(hub, PAGE, method="POST")
+    return json.loads(body(answer))["findings"]
+
+
+def test_a_hub_looks_at_its_start_without_being_asked(tmp_path) -> None:
+    async def scenario() -> None:
+        async with hub_over([], tmp_path, **STATUS) as hub:
+            task = "toono_not_ready_for_cut"
+            assert task in body(await page(hub, "/metrics")).decode()
+            ready = hub.board.pages[PAGE]
+            await until(lambda: ready()["lookedAt"] > 0)
+            assert ready()["ready"] is True
+
+    play(scenario)
+
+
+def test_who_is_not_the_node_is_told_nothing_new(tmp_path) -> None:
+    async def scenario() -> None:
+        stranger = {"node_uids": frozenset({12345})}
+        async with hub_over([], tmp_path, **STATUS, **stranger) as hub:
+            for path in (PAGE, PREFETCH):
+                assert status_of(await page(hub, path, method="POST")) == 403
+
+    play(scenario)
+
+
+def test_a_kubelet_whose_pods_are_known_lacks_what_else_it_asks(tmp_path) -> None:
+    async def scenario() -> None:
+        async with hubs(tmp_path, **STATUS) as (_, hub):
+            target = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+            await ask(hub, get(target + "&limit=500&resourceVersion=0"))
+            lacks = {
+                one["what"] for one in await found(hub) if one["workload"] == "kubelet"
+            }
+            assert "csinodes edge-1: never seen" in lacks
+            assert "services: never seen" in lacks
+            assert not [one for one in lacks if one.startswith("pods")]
+
+    play(scenario)
+
+
+def test_what_the_cloud_refuses_is_a_missing_right(tmp_path) -> None:
+    async def scenario() -> None:
+        async with hubs(tmp_path, **STATUS) as (_, hub):
+            target = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
+            await ask(hub, get(target + "&limit=500&resourceVersion=0"))
+            csinode = "/apis/storage.k8s.io/v1/csinodes/edge-1"
+            refuse(hub, csinode)
+            named = [one for one in await found(hub) if "csinodes" in one["what"]]
+            assert [one["reason"] for one in named] == ["forbidden"]
+
+    play(scenario)
+
+
+def refuse(hub, target: str) -> None:
+    """Have the hub heard that the node may not read this."""
+    from toono.app.prefetch import HUB, asking
+    from toono.autonomy.needs import Need
+
+    call, _ = asking(Need(target), "kubelet")
+    hub.rights.learn(HUB, call, 403, node=True)
+
+
+def test_certificates_that_end_within_a_day_are_named(tmp_path) -> None:
+    async def scenario() -> None:
+        authority = Authority(tmp_path)
+        node, server = authority.node("edge-1", days=0), authority.server("a", days=0)
+        settings = {
+            "tls": ClientFiles(
+                ca=authority.file, certificate=node.certificate, key=node.key
+            ),
+            "serving": ServerFiles(certificate=server.certificate, key=server.key),
+        }
+        async with hub_over([], tmp_path / "cache", **STATUS, **settings) as hub:
+            named = [one for one in await found(hub) if one["reason"] == "certificate"]
+            assert {one["what"].partition(":")[0] for one in named} == {
+                "the node's client certificate",
+                "the certificate shown to pods",
+            }
+
+    play(scenario)
+
+
+def test_the_hubs_own_troubles_are_among_them(tmp_path) -> None:
+    async def scenario() -> None:
+        async with hub_over([], tmp_path, **STATUS) as hub:
+            hub.board.notes["cache-agents"] = lambda: "may not read the ConfigMap"
+            whats = [one["what"] for one in await found(hub)]
+            assert "cache-agents: may not read the ConfigMap" in whats
+
+    play(scenario)
