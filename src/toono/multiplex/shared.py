@@ -149,10 +149,13 @@ OWN = "toono"
 
 
 def _is_of_a_node(call: Call) -> bool:
-    """Say whether these are a node's pods: a kubelet kills what its list lacks.
+    """Say whether these are a node's pods, for its kubelet, which kills what they lack.
 
-    Only what passes is looked at by who holds sudden losses back (`autonomy.guard`).
+    Only what passes is looked at by who holds sudden losses back (`autonomy.guard`). Who
+    shows a token is an agent: there are many, and they kill nothing.
     """
+    if call.caller.token:
+        return False
     return call.resource == "pods" and "spec.nodeName" in call.field_selector
 
 

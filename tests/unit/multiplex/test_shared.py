@@ -54,7 +54,7 @@ def test_resources_by_name() -> None:
         assert Resource.of(text) is None
 
 
-def test_a_node_s_pods_are_never_shared() -> None:
+def test_a_node_s_pods_are_never_shared_with_its_kubelet() -> None:
     """A list that lacks them must come by who asks a second time."""
     pods = Resource("", "v1", "pods")
     shared = Shared({pods: opened()[1]}, [])
@@ -62,6 +62,18 @@ def test_a_node_s_pods_are_never_shared() -> None:
     for query in ("resourceVersion=0", "watch=true&resourceVersion=7"):
         query += "&fieldSelector=spec.nodeName%3Dedge-1"
         assert not shared.takes(call(query, pods.path))
+
+
+def test_a_node_s_pods_are_shared_by_who_shows_a_token() -> None:
+    """No kubelet does: twenty agents are not to cost the cloud twenty watches."""
+    pods = Resource("", "v1", "pods")
+    shared = Shared({pods: opened()[1]}, [])
+    fields = {b"accept": PROTOBUF.encode(), b"user-agent": b"agent/1"}
+    agent = Caller(connection=1, local=("", 0), remote=("", 0), token=b"t")
+    for query in ("resourceVersion=0", "watch=true&resourceVersion=5"):
+        target = f"/api/v1/pods?{query}&fieldSelector=spec.nodeName%3Dedge-1".encode()
+        assert shared.takes(parse("GET", target, fields, agent))
+        assert not shared.takes(parse("GET", target, fields, NOBODY))
 
 
 @pytest.mark.parametrize(
