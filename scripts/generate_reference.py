@@ -4,8 +4,9 @@
     python scripts/generate_reference.py
 
 Flags come from the table that the command line is made of, metrics from a hub that is
-started, asked, and scraped, limits from the constants that are obeyed. tests/unit/test_docs.py fails where a page is not what
-this script writes.
+started, asked, and scraped, limits from the constants that are obeyed; the README's rows
+of speed from bench/results/speed.md. tests/unit/test_docs.py fails where a page is not
+what this script writes.
 """
 
 import asyncio
@@ -38,6 +39,9 @@ from toono.wire.server import ServerSettings
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
+README = ROOT / "README.md"
+SPEED = ROOT / "bench" / "results" / "speed.md"
+SPEED_BEGINS, SPEED_ENDS = "<!-- begin speed -->", "<!-- end speed -->"
 NOTE = "<!-- Written by scripts/generate_reference.py; do not edit. -->\n"
 LIBRARY = ("config/flags.py", "config/options.py")
 """Where every option is named, whether it does something or not."""
@@ -396,10 +400,30 @@ PAGES = {
 }
 
 
+def readme(text: str) -> str:
+    """Return the README with the rows of the speed table that it shows, as they are."""
+    before, _, rest = text.partition(SPEED_BEGINS)
+    _, _, after = rest.partition(SPEED_ENDS)
+    shown = _table(("Work", "Measured", "Goal"), _speed_rows(SPEED.read_text()))
+    return f"{before}{SPEED_BEGINS}\n{shown}{SPEED_ENDS}{after}"
+
+
+def _speed_rows(text: str) -> Iterator[tuple[str, str, str]]:
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    names, *rows = table
+    measured, goal = names.index("toono"), names.index("Goal")
+    for row in rows:
+        if row[measured] and not row[0].startswith("the same"):
+            yield row[0], row[measured], f"{row[goal]}: {row[goal + 1].split(': ')[-1]}"
+
+
 def main() -> None:
     for name, page in PAGES.items():
         (REFERENCE / name).write_text(page())
         sys.stdout.write(f"wrote {REFERENCE / name}\n")
+    README.write_text(readme(README.read_text()))
+    sys.stdout.write(f"wrote the speed table in {README}\n")
 
 
 if __name__ == "__main__":

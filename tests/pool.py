@@ -36,7 +36,7 @@ class Node:
     def member(self):
         return self.hub.pooling.member
 
-    async def names(self, target: str = SLICES, *, agent: str = KUBELET) -> set | int:
+    async def names(self, target: str = SLICES, *, agent: str = PROXY) -> set | int:
         """Return the names in a list, or the code of what is none."""
         answer = await ask(self.hub, get(target, agent=agent))
         if status_of(answer) != 200:

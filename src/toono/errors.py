@@ -19,6 +19,7 @@ ToonoError
  |    +-- StoreFullError          the write queue is full; the batch was not taken
  |    +-- StoreUnavailableError   the store cannot be opened or used
  |         +-- StoreInUseError    another hub has the directory
+ +-- CertificateError             a certificate, or what leads to one, is no good
  +-- OptionError                  a flag, variable or file holds what cannot be used
 
 Each carries the values that explain it. Foreign exceptions are turned into these at
@@ -127,6 +128,10 @@ class StoreUnavailableError(StoreError):
 
 class StoreInUseError(StoreUnavailableError):
     """Another hub has the store's directory: two writers would ruin it."""
+
+
+class CertificateError(ToonoError):
+    """A certificate, or what leads to one, cannot be had or must not be believed."""
 
 
 class OptionError(ToonoError):

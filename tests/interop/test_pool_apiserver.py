@@ -131,9 +131,15 @@ async def fill(cloud: RealServer) -> None:
 
 
 async def shown(server: RealServer, resource: str, name: str) -> dict:
-    """Return an object as kubectl gets it, without the server's own version."""
+    """Return an object as kubectl gets it, without the server's own version.
+
+    And without a Node's conditions: the hub itself writes one, after it has shared
+    the Node that it read.
+    """
     found = json.loads(await kubectl(server, "get", resource, name, "-o", "json"))
     del found["metadata"]["resourceVersion"]
+    if found["kind"] == "Node":
+        found["status"].pop("conditions", None)
     return found
 
 

@@ -170,7 +170,6 @@ class Site:
             node_name="edge-1",
             cache_path=self.directory / "cache",
             listen=self._listen(),
-            listen_tls=(("127.0.0.1", 0),),
             serving=ServerFiles(
                 certificate=serving.certificate,
                 key=serving.key,
@@ -178,7 +177,7 @@ class Site:
             ),
             status_listen=None,
             agents=("*",),
-            **{"health": QUICK, **settings},
+            **{"health": QUICK, "listen_tls": (("127.0.0.1", 0),), **settings},
         )
         async with Hub(chosen, clock=clock, owner=self._owner_of) as hub:
             self.hub = hub

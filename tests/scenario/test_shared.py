@@ -213,6 +213,100 @@ def test_streams_go_on_over_a_cut_and_restarts_resume(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def kept_of(hub) -> list[str]:
+    """Return which services the hub's own list holds; none where it is incomplete."""
+    (scope,) = hub.scopes.about("toono", "", "services", "")
+    return sorted(name for _, name in scope.rows) if scope.complete else []
+
+
+def test_what_is_shared_is_kept_also_where_somebody_knew_newer(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server = APIServer(bookmark_seconds=60.0)
+        await server.start()
+        server.create("services", service("web"), namespace="default")
+        query = f"{SERVICES}?resourceVersion=0"
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            assert is_shared(await ask(hub, get(query)))
+            # Another's list, without a version, is of a later moment than the feed's.
+            server.create("configmaps", {"metadata": {"name": "x"}}, namespace="a")
+            assert named(await ask(hub, get(SERVICES, agent="kubectl/1"))) == ["web"]
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            assert is_shared(await ask(hub, get(query)))
+            feed = hub.chain.shared.feeds[DEFAULTS[0]]
+            server.create("services", service("late"), namespace="default")
+            await until(lambda: len(feed.state.entries) == 2)
+            assert kept_of(hub) == ["late", "web"]
+            await server.aclose()
+            await until(lambda: not hub.upstream.online)
+            assert named(await ask(hub, get(query))) == ["late", "web"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_shared_is_kept_again_after_a_disk_lost_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server = await cloud()
+        query = f"{SERVICES}?resourceVersion=0"
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            listed = await ask(hub, get(query))
+            target = f"{SERVICES}?watch=true&resourceVersion={version_of(listed)}"
+            reader, writer = await begin(hub, get(target))
+            feed = hub.chain.shared.feeds[DEFAULTS[0]]
+            await until(lambda: feed.readers == 1)
+            (scope,) = hub.scopes.about("toono", "", "services", "")
+            hub.scopes.empty(scope)
+            port = server.address[1]
+            await server.aclose()
+            await until(lambda: not hub.upstream.online)
+            await server.start(port=port)
+            await until(lambda: kept_of(hub) == ["api", "web"])
+            server.create("services", service("late"), namespace="default")
+            await until_seen(reader, b'"name":"late"')
+            assert kept_of(hub) == ["api", "late", "web"]
+            assert (feed.readers, feed.cut.total()) == (1, 0)
+            writer.close()
+        await server.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_shared_of_before_the_cloud_was_restored(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server = await cloud()
+        query = f"{SERVICES}?resourceVersion=0"
+        async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
+            await until(lambda: hub.upstream.online)
+            feed = hub.chain.shared.feeds[DEFAULTS[0]]
+            before = server.storage.version
+            server.create("services", service("lost"), namespace="default")
+            listed = await ask(hub, get(query))
+            assert named(listed) == ["api", "lost", "web"]
+            target = f"{SERVICES}?watch=true&resourceVersion={version_of(listed)}"
+            reader, writer = await begin(hub, get(target))
+            await until(lambda: feed.readers == 1)
+            for agent in ("kubectl/1", "kubectl/1"):
+                assert status_of(await ask(hub, get(SERVICES, agent=agent))) == 200
+                server.storage.restore(before)
+            # Somebody's list proves it: nobody is told of the old world after that.
+            assert hub.scopes.epoch > 0
+            assert named(await ask(hub, get(query))) == ["api", "web"]
+            await until_seen(reader, b'"code":410')
+            writer.close()
+            port = server.address[1]
+            await server.aclose()
+            await until(lambda: not hub.upstream.online)
+            await server.start(port=port)
+            await until(lambda: feed.is_current and feed.ready.is_set())
+            assert named(await ask(hub, get(query))) == ["api", "web"]
+            assert kept_of(hub) == ["api", "web"]
+        await server.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_a_token_shares_only_what_the_cloud_has_lately_allowed_it(tmp_path) -> None:
     async def scenario() -> None:
         server = await cloud()

@@ -260,6 +260,12 @@ def test_generated_pages_are_up_to_date(name: str) -> None:
     assert page.read_text() == generator().PAGES[name](), told
 
 
+def test_the_readme_shows_the_speed_that_was_measured_last() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert text == generator().readme(text), "python scripts/generate_reference.py"
+    assert "GET passed through" in text
+
+
 def test_the_fields_of_the_reference_are_those_of_the_file(tmp_path) -> None:
     module = generator()
     file = tmp_path / "config.yaml"

@@ -20,6 +20,7 @@ HTML: Headers = [
 ]
 TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
 JSON: Headers = [(b"Content-Type", b"application/json")]
+NO_PAGES = b"no action is taken for a page in a browser\n"
 Check = Callable[[], bool]
 Note = Callable[[], str]
 Action = Callable[[Request], Awaitable[Response]]
@@ -57,6 +58,8 @@ class Admin:
         """Answer one request."""
         path, _, query = request.target.decode("latin-1").partition("?")
         if request.method == "POST" and path in self._actions:
+            if b"origin" in request.fields:  # a browser says so of every page's POST
+                return Response(status=403, headers=TEXT, content=NO_PAGES)
             return await self._actions[path](request)
         if request.method not in ("GET", "HEAD"):
             return Response(status=405, headers=TEXT, content=b"Method Not Allowed\n")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens the stage that answers go through: its rules, what it follows, what it shows."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from toono.app.agents import Agents
@@ -25,6 +26,7 @@ async def open_filters(
     forward: Forward,
     local: Local,
     *,
+    online: Callable[[], bool],
     clock: Clock,
 ) -> Stage:
     """Read which filters were on, and follow what the cloud says of them."""
@@ -32,6 +34,7 @@ async def open_filters(
     live = LiveFilters(storage.store, off=settings.filters_off, door=around.door)
     await live.open()
     inputs = Inputs(around, own_questions(forward, local), clock=clock)
+    inputs.online = online
     addresses = None
     if settings.correct_addresses:
         addresses = PodAddresses(storage.store, clock=clock)

@@ -18,13 +18,14 @@ from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
 from toono.app.board import Board
+from toono.app.certificates import open_certificates
 from toono.app.discovery import open_discovery
 from toono.app.drill import open_drill
 from toono.app.filters import open_filters
 from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.lease import open_lease
-from toono.app.listening import Listening, listen, listen_to_node, listen_to_pods
+from toono.app.listening import Listening, PodsDoor, listen, listen_to_node
 from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.ready import open_ready
@@ -80,6 +81,8 @@ class Hub:
         self.metrics = Metrics()
         self.pooling: Pooling | None = None
         self._newer = Newer()
+        self._contexts: dict[bool, Contexts] = {}
+        """Of connections to the cloud: the node's own, and those of anybody else."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -123,10 +126,7 @@ class Hub:
         self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
-        if settings.serving is not None:
-            self.tls_addresses = await listen_to_pods(
-                self.server, settings, settings.serving, clock=clock
-            )
+        await self._open_to_pods()
         if settings.status_listen is not None:
             await self._start_admin(*settings.status_listen)
         self.upstream.start()
@@ -139,6 +139,24 @@ class Hub:
                 "cache": str(storage.directory),
             },
         )
+
+    async def _open_to_pods(self) -> None:
+        """Listen to pods, now or once the certificate that is asked for is there."""
+        door = PodsDoor(self.server, self._settings, clock=self._clock)
+        self.tls_addresses = door.bound
+        await door.open()
+        self.board.notes["pods-door"] = lambda: door.problem
+        if self._settings.certificates is not None:
+            open_certificates(
+                self._settings,
+                self._settings.certificates,
+                self.board,
+                self.upstream,
+                rights=self.rights,
+                clock=self._clock,
+                contexts=self._contexts.values(),
+                serving_changed=door.certificate_changed,
+            )
 
     async def _open_pool(self, storage: Storage, agents: Agents) -> None:
         """Take part in a pool. Without one nothing of it is even imported."""
@@ -160,7 +178,7 @@ class Hub:
 
     def _make_upstream(self) -> Upstream:
         settings = self._settings
-        contexts: dict[bool, Contexts] = {}
+        contexts = self._contexts
         if settings.tls is not None:
             anonymous = ClientFiles(ca=settings.tls.ca)
             contexts[True] = Contexts(settings.tls, clock=self._clock)
@@ -209,6 +227,7 @@ class Hub:
             discovered=self.discovering.document,
             newer=self._newer,
             over=self.drill.over,
+            least_watch=settings.least_watch,
         )
         return Chain(
             drill=self.drill,
@@ -219,8 +238,16 @@ class Hub:
             shared=open_shared(
                 settings, self.board, storage, forward, local, clock=clock
             ),
+            hear=self.ahead.hear,
             filters=await open_filters(
-                settings, self.board, storage, kept, forward, local, clock=clock
+                settings,
+                self.board,
+                storage,
+                kept,
+                forward,
+                local,
+                online=lambda: self.upstream.online,
+                clock=clock,
             ),
             alone=await open_alone(
                 settings,

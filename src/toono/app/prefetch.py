@@ -11,6 +11,7 @@ from toono.cache.answer import Absent, Answers, Found
 from toono.codec import transcode
 from toono.codec.sent import PROTOBUF, Values, read_values
 from toono.errors import CodecError, UpstreamError
+from toono.identity.rights import Verdict
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline.chain import Chain
 from toono.pipeline.local import MEDIA_TYPES
@@ -31,6 +32,8 @@ def open_prefetch(
         call, _ = asking(need, agent)
         if need.sent:
             return chain.alone.tokens.told(call, read_values(need.sent))
+        if chain.rights.judge_node(call).verdict is not Verdict.ALLOWED:
+            return None  # it is known by another's word: not to the node, cut off
         ask = answers.get if call.verb == "get" else answers.list
         found = await ask(call, lambda _: True)
         if isinstance(found, Found | Absent):

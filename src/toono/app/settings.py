@@ -8,6 +8,8 @@ from toono.autonomy.lease import DURATION_SECONDS, Interception
 from toono.autonomy.reviews import KEPT_SECONDS
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
+from toono.cache.watch import MIN_WATCH_SECONDS
+from toono.config.certificates import CertificateSettings
 from toono.config.pool import PoolSettings
 from toono.filters.approval import OF_THE_DOOR
 from toono.filters.inputs import Surroundings
@@ -39,6 +41,8 @@ class HubSettings:
     rights: RightsSettings = field(default_factory=RightsSettings)
     serving: ServerFiles | None = None
     """The certificate of the TLS listeners; None: there are none."""
+    certificates: CertificateSettings | None = None
+    """Those that the hub keeps itself; None: all are somebody else's."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     lease_interception: Interception = "auto"
@@ -46,6 +50,8 @@ class HubSettings:
     """How long a kubelet may not renew until the hub lets its Lease run out, too."""
     gc_seconds: float = 7200.0
     """Between sweeps for what the cloud no longer has; 0: there are none."""
+    least_watch: float = MIN_WATCH_SECONDS
+    """How long a watch that the hub holds lasts at least, if its client names no time."""
     yurthub_metrics: bool = False
     surroundings: Surroundings = field(default_factory=Surroundings)
     """Of the filters; the node's name is put in."""

@@ -7,7 +7,7 @@ from functools import partial
 from toono.app.board import Board
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
-from toono.cache.forms import PROTOBUF
+from toono.cache.forms import JSON, PROTOBUF
 from toono.cache.scope import Question as ScopeQuestion
 from toono.filters.follow import Question
 from toono.multiplex.feed import Feed
@@ -37,7 +37,9 @@ def open_shared(
             question_of(one),
             ask,
             clock=clock,
-            resumes=partial(is_own, storage, one),
+            kept=partial(is_kept, storage, one),
+            least_watch=settings.least_watch,
+            epoch=lambda: storage.scopes.epoch,
         )
         for one in settings.shared
     }
@@ -76,10 +78,29 @@ def question_of(one: Resource) -> Question:
     return Question(one.path, whole=True, packed=True, rule=f"list, watch {named}")
 
 
-def is_own(storage: Storage, one: Resource) -> bool:
-    """Say whether what is kept is the feed's own list, whole: a watch goes on from it."""
-    question = ScopeQuestion(
-        OWN, one.group, one.version, one.resource, "", "", "", "", PROTOBUF
+def is_kept(storage: Storage, one: Resource, version: int) -> bool:
+    """Say whether the feed's own list is kept, whole, at `version` or newer.
+
+    A watch goes on from it then, and what it tells is kept: events that begin after
+    the version of a scope are not (`cache.scope.accept_event`).
+    """
+    forms = (
+        ScopeQuestion(
+            OWN,
+            *one,
+            namespace="",
+            name="",
+            label_selector="",
+            field_selector="",
+            media_type=form,
+        )
+        for form in (PROTOBUF, JSON)
     )
-    scope = storage.scopes.find(question)
-    return scope is not None and scope.complete and not scope.imported
+    scopes = (storage.scopes.find(form) for form in forms)
+    return any(
+        scope.complete
+        and not scope.imported
+        and (scope.epoch, scope.version) >= (storage.scopes.epoch, version)
+        for scope in scopes
+        if scope is not None
+    )

@@ -56,10 +56,11 @@ def is_missing(told: Told, name: str) -> bool:
 
 
 class Cloud:
-    """Asks as the node."""
+    """Asks as the node, or with a token of the hub's own (a bootstrap has no other)."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, *, token: bytes = b"") -> None:
         self._upstream = upstream
+        self._token = token
 
     @property
     def online(self) -> bool:
@@ -82,6 +83,10 @@ class Cloud:
         ]
         if content:
             headers.append((b"Content-Type", content_type.encode()))
+        credential = Credential.NODE
+        if self._token:
+            headers.append((b"Authorization", b"Bearer " + self._token))
+            credential = Credential.of_token(self._token)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 answer = await self._upstream.send(
@@ -89,7 +94,7 @@ class Cloud:
                     target.encode(),
                     headers,
                     BytesBody(content) if content else None,
-                    credential=Credential.NODE,
+                    credential=credential,
                 )
                 found = await _whole(answer.body)
         except TimeoutError as exc:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
-from toono.cache.scopes import Scopes
+from toono.cache.scopes import FIRST, Scopes
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
@@ -144,7 +144,8 @@ class Answers:
         acceptable = [s for s in whole if accepts(s)]
         if not acceptable:
             return _no_form(whole)
-        scope = max(acceptable, key=lambda s: (not s.imported, *s.age_order))
+        chosen = _of_own_pods(acceptable, call) or acceptable
+        scope = max(chosen, key=lambda s: (not s.imported, *s.age_order))
         if any(
             _is_lost(one, call) and one.age_order > scope.age_order for one in loaded
         ):
@@ -300,6 +301,22 @@ def _knows_end(scope: Scope, newest: Scope, key: RowKey) -> bool:
         and scope.epoch == newest.epoch
         and (parse_version(newest.rows[key].resource_version) or 0) <= scope.version
     )
+
+
+def _of_own_pods(scopes: Sequence[Scope], call: Call) -> Sequence[Scope]:
+    """Return what the kubelet itself was told of its node's pods, if that is asked.
+
+    It kills what its list lacks. A sudden loss is held back from the kubelet's own
+    list alone (`autonomy.guard`): an empty one that another was told may be newer.
+    """
+    if call.component != FIRST or call.resource != "pods":
+        return ()
+    return [
+        scope
+        for scope in scopes
+        if scope.question == question_of(call, scope.question.media_type)
+        and not scope.imported
+    ]
 
 
 def _is_lost(scope: Scope, call: Call) -> bool:

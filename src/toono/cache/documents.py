@@ -15,7 +15,7 @@ from hashlib import blake2b
 import msgspec
 
 from toono.cache.forms import JSON
-from toono.cache.received import unpacked
+from toono.cache.received import media_type_of, unpacked
 from toono.errors import CodecError, StoreFullError, StoreUnavailableError
 from toono.kube.accept import Form, choose_form, parse_accept
 from toono.kube.request import Call
@@ -180,6 +180,8 @@ class DocumentRecording:
 def _read(
     target: str, fields: Mapping[bytes, bytes], body: bytes
 ) -> tuple[Document, bytes]:
+    if media_type_of(fields) == "text/html":
+        raise CodecError("a page of whoever stands in the way is no document")
     body = unpacked(body, fields)
     document = Document(
         target=target,

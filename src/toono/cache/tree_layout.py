@@ -9,6 +9,7 @@ there (a name that climbs out, that YurtHub takes for its own backup, that a fil
 system cannot hold), has no path: it stays in the database alone.
 """
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from toono.cache.forms import PARTIAL, TABLE, split_form
@@ -26,6 +27,15 @@ CORE = "core"
 MAX_PART_BYTES = 255
 _TOP_LEVEL_FILES = ("version", "component-key-cache")
 """What YurtHub itself keeps beside the components."""
+
+_SHARED = "toono"
+"""The hub's own component: what it reads once for all readers of the node."""
+_READERS = {
+    "services": ("kubelet", "kube-proxy"),
+    "endpointslices": ("kube-proxy",),
+    "endpoints": ("kube-proxy",),
+}
+"""Who reads what the hub shares: YurtHub looks for it under each of them."""
 
 Folder = tuple[str, ...]
 """Of one component and resource: the path's parts down to it."""
@@ -56,6 +66,19 @@ def folder_of(question: Question) -> Folder | None:
     if not known or not (is_part(component) and is_part(name)):
         return None
     return (component, PARTIAL_FOLDER, name) if form == PARTIAL else (component, name)
+
+
+def folders_beside(question: Question, components: Container[str]) -> list[Folder]:
+    """Return the directories of those who were answered from the hub's own question.
+
+    Only of `components`, those of the node that are kept: nobody else needs a copy.
+    """
+    asked = question._replace(media_type="", group="", version="", resource="")
+    if asked != Question(_SHARED, *[""] * 8):
+        return []
+    readers = [one for one in _READERS.get(question.resource, ()) if one in components]
+    found = (folder_of(question._replace(component=one)) for one in readers)
+    return [folder for folder in found if folder is not None]
 
 
 def place_of(folder: Folder, key: RowKey) -> tuple[str, ...] | None:

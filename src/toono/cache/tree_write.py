@@ -32,7 +32,7 @@ from toono.cache.tree_beside import (
 )
 from toono.cache.tree_document import document
 from toono.cache.tree_files import Job, TreeFiles
-from toono.cache.tree_layout import Folder, folder_of
+from toono.cache.tree_layout import Folder, folder_of, folders_beside
 from toono.cache.tree_manifest import ScopeFact
 from toono.cache.tree_plan import Plan, Wanted, hold, plan
 from toono.errors import CodecError, DamagedRowError, StoreUnavailableError
@@ -181,10 +181,13 @@ class TreeWriter:
 
     def _by_folder(self) -> dict[Folder, list[Scope]]:
         found: dict[Folder, list[Scope]] = {}
+        components = {scope.question.component for scope in self._scopes.all()}
         for scope in self._scopes.all():
             folder = folder_of(scope.question)
-            if folder is not None:
-                found.setdefault(folder, []).append(scope)
+            if folder is None:
+                continue
+            for one in (folder, *folders_beside(scope.question, components)):
+                found.setdefault(one, []).append(scope)
         return found
 
     async def _update(
@@ -279,7 +282,12 @@ class TreeWriter:
         seen = _mark(scopes)
         by_folder = self._by_folder()
         whole = all(self._done.get(one) == _mark(by_folder[one]) for one in by_folder)
-        facts = [fact for one in by_folder for fact in self._copied.get(one, ())]
+        facts = [
+            fact
+            for one in by_folder
+            for fact in self._copied.get(one, ())
+            if folder_of(fact.question) == one
+        ]
         await self._in_thread(lambda: self._files.seal(facts, exact=exact))
         await self._keep_beside(scopes)
         if whole:

@@ -20,6 +20,7 @@ class Lazy(click.Group):
         "ready",
         "drill",
         "who",
+        "cert",
         "api-resources",
         "pool",
         "node-setup",
@@ -53,6 +54,7 @@ def toono() -> None:
       toono ready                    what would not survive a cut now
       toono drill --for 30s          a cut for practice
       toono who 4242                 what a process may read while cut off
+      toono cert show                the hub's own certificates
       toono api-resources            what the cluster serves
       toono pool status              this node's part in its pool
     """

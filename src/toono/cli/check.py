@@ -14,12 +14,17 @@ import click
 from toono.cache.tree_layout import OWN
 from toono.cache.tree_manifest import NAME
 from toono.cli.options import Grouped, options_of, with_flags
-from toono.config.node import Identity, identify
+from toono.config.node import Identity, identify, server_in
 from toono.config.options import Options
 from toono.errors import ToonoError
+from toono.runtime.clock import SystemClock
 from toono.wire.tls import make_context
 
 CONNECT_SECONDS = 3.0
+DAY_SECONDS = 86400.0
+SOON_DAYS = 14
+KUBELET_TO_HUB = Path("/etc/toono/kubelet.conf")
+"""What `toono node-setup` has the kubelet use."""
 
 
 class Finding(NamedTuple):
@@ -53,7 +58,7 @@ def command(**given: Any) -> None:
         sys.exit(1)
 
 
-def look(options: Options) -> Iterator[Finding]:
+def look(options: Options, *, kubeconfig: Path = KUBELET_TO_HUB) -> Iterator[Finding]:
     """Yield what is found."""
     try:
         identity = identify(options)
@@ -61,14 +66,56 @@ def look(options: Options) -> Iterator[Finding]:
         yield Finding("missing", str(exc))
     else:
         yield Finding("ok", f"this node is {identity.node_name}")
+        if identity.files.certificate is not None:
+            yield _lasts(identity.files.certificate, now=SystemClock().wall())
         yield from _servers(identity)
     yield from _directory(Path(options.text("disk-cache-path")))
     address = options.text("bind-proxy-address")
     yield _port("--proxy-port", address, int(options.number("proxy-port")))
     status = options.text("bind-address")
     yield _port("--serve-port", status, int(options.number("serve-port")))
-    for flag in options.later:
-        yield Finding("note", f"--{flag.name} is taken and works with {flag.comes}")
+    yield _kubelet(kubeconfig, options)
+    for line in options.unheeded:
+        yield Finding("note", line)
+
+
+def _lasts(certificate: Path, *, now: float) -> Finding:
+    """Say how long the node's client certificate holds. `identify` has loaded it."""
+    from cryptography import x509  # 12 MB
+
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    end = found.not_valid_after_utc
+    days = int((end.timestamp() - now) // DAY_SECONDS)
+    until = f"{end:%Y-%m-%d %H:%M} UTC"
+    if end.timestamp() <= now:
+        return Finding(
+            "missing",
+            f"{certificate} ended at {until}: the API server will answer 401;"
+            " the node must join again",
+        )
+    text = f"{certificate} holds until {until}, {days} days"
+    if days < SOON_DAYS:
+        return Finding("note", text + ": the kubelet renews it while the link is up")
+    return Finding("ok", text)
+
+
+def _kubelet(kubeconfig: Path, options: Options) -> Finding:
+    """Say whether the kubeconfig that node-setup makes leads to this hub."""
+    address = options.text("bind-proxy-address")
+    here = f"http://{address}:{int(options.number('proxy-port'))}"
+    try:
+        server = server_in(kubeconfig)
+    except FileNotFoundError:
+        return Finding(
+            "note",
+            f"there is no {kubeconfig}: `toono node-setup --print` says how the"
+            " kubelet comes to the hub",
+        )
+    except (OSError, ValueError) as exc:
+        return Finding("note", f"{kubeconfig} names no server: {exc}")
+    if server.rstrip("/") != here:
+        return Finding("missing", f"{kubeconfig} leads to {server}, the hub is {here}")
+    return Finding("ok", f"{kubeconfig} leads to the hub")
 
 
 def _servers(identity: Identity) -> Iterator[Finding]:
@@ -110,12 +157,20 @@ def _directory(path: Path) -> Iterator[Finding]:
             )
 
 
+def _words(exc: OSError) -> str:
+    """Return the system's words alone: Python's own repeat the address."""
+    code = exc.errno or 0
+    if code > 0:  # a resolver's codes are negative
+        return os.strerror(code).lower()
+    return str(exc.strerror or exc)
+
+
 def _port(option: str, host: str, port: int) -> Finding:
     listen: Callable[..., socket.socket] = socket.create_server
     try:
         listen((host, port)).close()
     except OSError as exc:
         return Finding(
-            "missing", f"{option}: {host}:{port} cannot be listened on: {exc.strerror}"
+            "missing", f"{option}: {host}:{port} cannot be listened on: {_words(exc)}"
         )
     return Finding("ok", f"{option}: {host}:{port} is free")

@@ -9,15 +9,19 @@ from typing import Any
 
 import click
 
+from toono import __version__
 from toono.app import Hub, HubSettings
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
+from toono.config.certificates import certificates_of
 from toono.config.filter_options import filters_off, shared_of, surroundings_of
-from toono.config.node import identify
+from toono.config.join import join
+from toono.config.node import Identity, identify
 from toono.config.options import Options, interception_of
 from toono.config.pool import pool_of
 from toono.config.rights import rights_of
+from toono.runtime.clock import SystemClock
 from toono.runtime.cores import leave_no_core
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
@@ -37,6 +41,9 @@ Examples:
 
 @click.command(cls=Grouped, epilog=EPILOG)
 @with_flags
+@click.version_option(
+    __version__, message="toono %(version)s", help="say which toono this is, and end"
+)
 def command(**given: Any) -> None:
     """Serve this node: pass requests on, remember answers, answer while cut off.
 
@@ -45,8 +52,8 @@ def command(**given: Any) -> None:
     """
     options = options_of(given)
     configure(options.text("log-format"), options.text("log-level"))
-    for flag in options.later:
-        click.echo(f"--{flag.name} is taken and works with {flag.comes}", err=True)
+    for line in options.unheeded:
+        click.echo(line, err=True)
     settings = settings_of(options)
     leave_no_core()
     sys.setswitchinterval(SWITCH_SECONDS)
@@ -59,9 +66,19 @@ def command(**given: Any) -> None:
         uvloop.run(serve(settings))
 
 
+def identity_of(options: Options) -> Identity:
+    """Return how this node reaches its cloud; OptionError for what is missing.
+
+    A first join by token waits for the cloud: before it there is nothing to serve.
+    """
+    if options.text("bootstrap-mode") == "token":
+        return asyncio.run(join(options, clock=SystemClock()))
+    return identify(options)
+
+
 def settings_of(options: Options) -> HubSettings:
     """Return what the hub needs to know; OptionError for what is missing."""
-    identity = identify(options)
+    identity = identity_of(options)
     address = options.text("bind-proxy-address")
     return HubSettings(
         servers=identity.servers,
@@ -70,6 +87,7 @@ def settings_of(options: Options) -> HubSettings:
         cache_path=Path(options.text("disk-cache-path")),
         listen=((address, int(options.number("proxy-port"))),),
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
+        certificates=certificates_of(options),
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         rights=rights_of(options),
@@ -84,6 +102,7 @@ def settings_of(options: Options) -> HubSettings:
         lease_interception=interception_of(options),
         gc_seconds=60.0 * options.number("gc-frequency"),
         kubelet_grace=options.number("kubelet-health-grace-period"),
+        least_watch=options.number("min-request-timeout"),
         yurthub_metrics=options.flag("yurthub-metrics"),
         pool=pool_of(options, cloud_ca=identity.files.ca),
         writes=WriteTable(
@@ -104,14 +123,18 @@ def settings_of(options: Options) -> HubSettings:
 
 
 def serving_of(options: Options, *, ca: Path) -> ServerFiles | None:
-    """Return what pods are shown, None where no certificate is given.
+    """Return what pods are shown: what is given, or else what the hub asks for.
 
     Client certificates are believed if the cluster's CA signed them: the node's own
     is the only one that lends anything.
     """
     certificate = options.text("serving-cert-file")
     if not certificate:
-        return None
+        kept = certificates_of(options)
+        if not kept.serving:
+            return None
+        file = kept.root.current("yurthub-server")
+        return ServerFiles(certificate=file, key=file, client_ca=ca)
     key = options.text("serving-key-file") or certificate
     return ServerFiles(certificate=Path(certificate), key=Path(key), client_ca=ca)
 

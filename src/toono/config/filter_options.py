@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What options say of the filters: which are off, and what they know of this node."""
 
-import ipaddress
-
+from toono.config.certificates import certificates_of, is_door
 from toono.config.options import Options
 from toono.errors import OptionError
 from toono.filters.approval import switched_off
@@ -29,14 +28,11 @@ def door_of(options: Options) -> Door | None:
     this node's loopback, nothing may send it here.
     """
     host = options.text("bind-proxy-address")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    if not is_door(host):
         return None
-    if address.is_loopback or address.is_unspecified:
-        return None
-    if not options.text("serving-cert-file"):
-        return None
+    kept = certificates_of(options)
+    if kept.serving and not kept.root.current("yurthub-server").is_file():
+        return None  # asked for: from the next start on pods are sent here
     return Door(host, int(options.number("proxy-secure-port")))
 
 

@@ -44,9 +44,9 @@ FLAGS: tuple[Flag, ...] = (
     Flag("node-name", "text", "", "default: from the client certificate", "Node"),
     Flag("node-uids", "list", ("0",), "users that are the node, by number", "Node"),
     Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
-    Flag("node-ip", "text", "", "address of this node", "Node", _HUBS),
+    Flag("node-ip", "text", "", "address of this node, for its certificate", "Node"),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
-    Flag("working-mode", "text", "edge", "edge, cloud or local", "Node"),
+    Flag("working-mode", "text", "edge", "edge; cloud and local work as it", "Node"),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
     Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
     Flag(
@@ -100,7 +100,14 @@ FLAGS: tuple[Flag, ...] = (
     Flag(
         "cache-agents", "list", (), "components kept beside the defaults, or *", "Cache"
     ),
-    Flag("min-request-timeout", "duration", 1800.0, "least life of a watch", "Cache"),
+    Flag(
+        "min-request-timeout",
+        "duration",
+        1800.0,
+        "least life of a watch that the hub holds, where the client names none; twice it"
+        " is the most",
+        "Cache",
+    ),
     Flag(
         "gc-frequency",
         "integer",
@@ -108,26 +115,57 @@ FLAGS: tuple[Flag, ...] = (
         "minutes between sweeps for what the cloud no longer has; 0: none",
         "Cache",
     ),
-    Flag("root-dir", "text", "/var/lib/yurthub", "of certificates", "Bootstrap"),
+    Flag(
+        "root-dir",
+        "text",
+        "/var/lib/yurthub",
+        "of the hub's own certificates",
+        "Bootstrap",
+    ),
     Flag(
         "bootstrap-mode",
         "text",
         "kubeletcertificate",
-        "token or kubeletcertificate (what the kubelet has is used)",
+        "token (the hub asks for a certificate of its own) or kubeletcertificate (what"
+        " the kubelet has is used)",
         "Bootstrap",
     ),
-    Flag("bootstrap-file", "text", "", "a kubeconfig", "Bootstrap", _IDENTITY),
-    Flag("join-token", "text", "", "a token", "Bootstrap", _IDENTITY),
-    Flag("discovery-token-ca-cert-hash", "list", (), "pins", "Bootstrap", _IDENTITY),
+    Flag(
+        "bootstrap-file",
+        "text",
+        "",
+        "kubeconfig with the token that asks for the first certificate. Default:"
+        " bootstrap-hub.conf in --root-dir",
+        "Bootstrap",
+    ),
+    Flag(
+        "join-token",
+        "text",
+        "",
+        "token that finds and proves the cluster's CA: abcdef.0123456789abcdef",
+        "Bootstrap",
+    ),
+    Flag(
+        "discovery-token-ca-cert-hash",
+        "list",
+        (),
+        "what the CA's public key must be: sha256:...",
+        "Bootstrap",
+    ),
     Flag(
         "discovery-token-unsafe-skip-ca-verification",
         "flag",
         False,
-        "trust any CA",
+        "taken, has no effect: the join token's signature is always checked",
         "Bootstrap",
-        _IDENTITY,
     ),
-    Flag("hub-cert-organizations", "list", (), "extra O=", "Bootstrap", _IDENTITY),
+    Flag(
+        "hub-cert-organizations",
+        "list",
+        (),
+        "further O= of the node's certificate",
+        "Bootstrap",
+    ),
     Flag(
         "events-while-offline",
         "text",

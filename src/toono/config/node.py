@@ -74,20 +74,33 @@ def _must_exist(option: str, path: Path, what: str) -> None:
 
 
 def _server_of(kubeconfig: Path) -> tuple[str, int]:
-    """Return the server that a kubeconfig's current context names."""
+    """Return host and port of the API server that a kubeconfig names."""
     try:
-        content: Any = yaml.safe_load(kubeconfig.read_text())
-        context = content.get("current-context")
-        contexts = {one["name"]: one["context"] for one in content["contexts"]}
-        clusters = {one["name"]: one["cluster"] for one in content["clusters"]}
-        chosen = contexts[context] if context else next(iter(contexts.values()))
-        return parse_server(clusters[chosen["cluster"]]["server"])
+        return parse_server(server_in(kubeconfig))
     except OSError as exc:
         raise OptionError(
             "--server-addr",
             f"not given, and {kubeconfig} cannot be read: {exc.strerror}",
             "say where the API server is: https://10.0.0.1:6443",
         ) from exc
+    except ValueError as exc:
+        raise OptionError(
+            "--server-addr", f"not given, and {kubeconfig} names no server"
+        ) from exc
+
+
+def server_in(kubeconfig: Path) -> str:
+    """Return the server that a kubeconfig's current context names.
+
+    OSError where it cannot be read, ValueError where it names none.
+    """
+    try:
+        content: Any = yaml.safe_load(kubeconfig.read_text())
+        context = content.get("current-context")
+        contexts = {one["name"]: one["context"] for one in content["contexts"]}
+        clusters = {one["name"]: one["cluster"] for one in content["clusters"]}
+        chosen = contexts[context] if context else next(iter(contexts.values()))
+        return str(clusters[chosen["cluster"]]["server"])
     except (
         yaml.YAMLError,
         LookupError,
@@ -95,9 +108,7 @@ def _server_of(kubeconfig: Path) -> tuple[str, int]:
         AttributeError,
         StopIteration,
     ) as exc:
-        raise OptionError(
-            "--server-addr", f"not given, and {kubeconfig} names no server"
-        ) from exc
+        raise ValueError("it is no kubeconfig with a cluster") from exc
 
 
 def node_name_of(certificate: Path) -> str:

@@ -56,6 +56,17 @@ class Options:
         """Options that were set and whose part does not exist yet."""
         return [flag for flag in FLAGS if flag.comes and flag.name in self.sources]
 
+    @property
+    def unheeded(self) -> list[str]:
+        """What was asked for and is not done, a line each."""
+        told = [
+            f"--{one.name} is taken and works with {one.comes}" for one in self.later
+        ]
+        mode = self.text("working-mode")
+        if mode != "edge":
+            told.append(f"--working-mode={mode} is taken; the hub works as on the edge")
+        return told
+
 
 def load(
     flags: Mapping[str, str | bool | tuple[str, ...]],
@@ -71,7 +82,7 @@ def load(
     if file is not None:
         layers.append((str(file), _read(file)))
     if drop_ins is not None:
-        layers += [(str(one), _read(one)) for one in sorted(drop_ins.glob("*.yaml"))]
+        layers += [(str(one), _read(one)) for one in _drop_ins(drop_ins)]
     layers.append(("environment", _environment(environment)))
     layers.append(("flag", flags))
     for source, layer in layers:
@@ -91,6 +102,15 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def _drop_ins(directory: Path) -> list[Path]:
+    """Return the files of a directory in order; it was named, so it has to be there."""
+    if not directory.is_dir():
+        raise OptionError(
+            "--config-dir", f"{directory} is no directory", "make it, or leave it out"
+        )
+    return sorted(directory.glob("*.yaml"))
+
+
 def _read(path: Path) -> dict[str, Any]:
     """Return a file's options by flag name; OptionError with the line where one is bad."""
     try:
@@ -98,8 +118,8 @@ def _read(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(text) or {}
     except OSError as exc:
         raise OptionError("--config", f"{path}: {exc.strerror}") from exc
-    except yaml.YAMLError as exc:
-        raise OptionError("--config", f"{path} is no YAML: {exc}") from exc
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+        raise OptionError("--config", f"{path} is no YAML: {_in_a_line(exc)}") from exc
     if not isinstance(content, dict):
         raise OptionError("--config", f"{path} holds no mapping")
     head = (content.pop("apiVersion", API_VERSION), content.pop("kind", KIND))
@@ -120,6 +140,14 @@ def _read(path: Path) -> dict[str, Any]:
             hint = f"did you mean {near[0]}?" if near else ""
             raise OptionError(f"{path}:{line}", f"unknown field {key}", hint)
     return {known[key]: value for key, value in content.items()}
+
+
+def _in_a_line(exc: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """Return what is wrong and where; PyYAML's own words are a paragraph."""
+    if isinstance(exc, yaml.MarkedYAMLError) and exc.problem_mark is not None:
+        mark = exc.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {exc.problem}"
+    return " ".join(str(exc).split())
 
 
 def _camel(name: str) -> str:
@@ -176,7 +204,7 @@ def check(options: Options) -> None:
     for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")
-    for name in ("spool-max-writes", "spool-max-mebibytes"):
+    for name in ("spool-max-writes", "spool-max-mebibytes", "min-request-timeout"):
         if options.number(name) < 1:
             raise OptionError(f"--{name}", f"{options.values[name]} is too small")
     for uid in options.words("node-uids"):

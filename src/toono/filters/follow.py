@@ -17,6 +17,7 @@ from toono.codec.base import Codec, Event, ListParts, Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError, ToonoError
 from toono.filters.fields import FORMS, Fields
+from toono.kube.names import parse_version
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.messages import Body, Response
@@ -91,6 +92,8 @@ class Following:
         self._hurried = asyncio.Event()
         self.refused = False
         """The cloud answers, and gives no list."""
+        self.tried = False
+        """Neither the cloud nor what is kept gave an answer, the last time."""
 
     def begin(self) -> None:
         """Somebody needs it: from here on it is followed."""
@@ -124,6 +127,19 @@ class Following:
         """Say whether a watch may go on from what was recalled, without a list."""
         return False
 
+    @property
+    def is_current(self) -> bool:
+        """Say whether the cloud is still the one that was listed: not restored since."""
+        return True
+
+    def recalls(self) -> bool:
+        """Say whether what is kept is asked again where the cloud cannot be."""
+        return False
+
+    def is_kept(self, version: str) -> bool:
+        """Say whether the cache has all of what is followed, at `version` or newer."""
+        return True
+
     # -- the loop --------------------------------------------------------------
 
     async def run(self) -> None:
@@ -134,6 +150,8 @@ class Following:
             began = self._clock.monotonic()
             try:
                 version = version or await self._list(cached=False)
+                if not (self.is_current and self.is_kept(version)):
+                    version = await self._keep(version)
                 version = await self._watch(version)
                 if self._clock.monotonic() - began >= SHORT_SECONDS:
                     self._failures = 0
@@ -145,6 +163,9 @@ class Following:
                 continue
             except ToonoError as exc:
                 log.debug("not followed", extra=self._facts(err=str(exc)))
+                if self.recalls():  # a pool may have told what the cloud cannot
+                    version = await self._recall() or version
+                self.tried = True
             await self._pause()
 
     async def _recall(self) -> str:
@@ -181,6 +202,26 @@ class Following:
         parts = codec.split_list(content)
         self.refused = False
         self.listed(codec, parts, cached=cached)
+        return parts.resource_version
+
+    async def _keep(self, version: str) -> str:
+        """Have the cache hold it again; return the version to go on from.
+
+        A scope that lost something, to a full disk or for want of room, takes no event
+        until it is listed: once more, for its recording. The stream here goes on as
+        if nothing had happened, unless the cloud is older now: it was restored.
+        """
+        accept = self.question.accept(listed=True)
+        response = await self._ask(self.question.target(), accept, cached=False)
+        content = await _content(response)
+        if response.status != 200:
+            self._refuse(response.status)
+        codec = _codec_of(response)
+        parts = codec.split_list(content)
+        found = parse_version(parts.resource_version) or 0
+        if self.is_current and found >= (parse_version(version) or 0):
+            return version
+        self.listed(codec, parts, cached=False)
         return parts.resource_version
 
     def _refuse(self, status: int) -> None:
@@ -271,6 +312,9 @@ class Followed(Following, Generic[Value]):
         """Return once it is known; from here on it is followed."""
         self.begin()
         await self._known.wait()
+
+    def recalls(self) -> bool:
+        return True
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         fields = FORMS[codec.media_type]

@@ -75,6 +75,7 @@ class Inputs:
     ) -> None:
         self._around = around
         self.changed: Callable[[], None] = lambda: None
+        self.online: Callable[[], bool] = lambda: True
         self._services: Followed[Rule] = Followed(
             Question(path="/api/v1/services", rule="list, watch services"),
             ask,
@@ -124,6 +125,14 @@ class Inputs:
         """The link is back: what is followed need not wait."""
         for one in (self._services, self._node, self._pools):
             one.hurry()
+
+    @property
+    def hopeless(self) -> bool:
+        """Say whether what is not known cannot become known while the link is down."""
+        followed = (self._services, self._node, self._pools)
+        return not self.online() and any(
+            one.tried and not one.known for one in followed
+        )
 
     async def ready(self, names: Iterable[str]) -> None:
         """Return once all that these filters need is known."""

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 READY_SECONDS = 5.0
 """How long a question waits for what its filters need to know."""
+STEP_SECONDS = 0.05
+"""After each of these: is there hope? Cut off, with nothing kept, there is none."""
 MAX_BYTES = 128 * 1024 * 1024
 """Of an answer that is filtered: it is read whole."""
 THREAD_BYTES = 64 * 1024
@@ -105,12 +107,18 @@ class Stage:
         names = self.approval.find(call)
         if not names:
             return None
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self._inputs.ready(names)
-        except TimeoutError as exc:
-            raise status.refuse(status.unavailable(NOT_KNOWN)) from exc
+        await self._until_ready(names)
         return self._chosen(names, call.resource)
+
+    async def _until_ready(self, names: tuple[str, ...]) -> None:
+        for _ in range(max(1, int(READY_SECONDS / STEP_SECONDS))):
+            try:
+                async with asyncio.timeout(STEP_SECONDS):
+                    return await self._inputs.ready(names)
+            except TimeoutError:
+                if self._inputs.hopeless:
+                    break
+        raise status.refuse(status.unavailable(NOT_KNOWN))
 
     def choose_local(self, chosen: Chosen | None, call: Call) -> Chosen | None:
         """Return what the answer goes through where the hub itself gives it."""
@@ -292,13 +300,17 @@ class Once:
         self._frame = b""
 
 
-def readable(request: Request) -> None:
-    """Ask the cloud for nothing that could not be filtered (CBOR)."""
+def readable(request: Request, *, watch: bool) -> None:
+    """Ask the cloud for nothing that could not be filtered: no CBOR, and of a watch
+    no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
     for at, (name, value) in enumerate(request.headers):
-        if name.lower() == b"accept" and b"cbor" in value:
+        field = name.lower()
+        if field == b"accept" and b"cbor" in value:
             clauses = value.decode("latin-1").split(",")
             kept = [one for one in clauses if _media_type(one) in _READABLE]
             request.headers[at] = (name, ",".join(kept).strip().encode("latin-1"))
+        elif field == b"accept-encoding" and watch:
+            request.headers[at] = (name, b"identity")
 
 
 def _media_type(clause: str) -> str:

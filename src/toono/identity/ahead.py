@@ -74,6 +74,8 @@ class Ahead:
         self._clock = clock
         self._waiting: asyncio.Queue[Errand] = asyncio.Queue(MAX_WAITING)
         self._asked: OrderedDict[tuple[str, Question], float] = OrderedDict()
+        self._hearing: dict[tuple[str, Question], asyncio.Event] = {}
+        """What is asked just now for who waits for it."""
         self._next_fetch = float("-inf")
         self.lacks = ""
         """The rule that was found missing, for reports."""
@@ -98,6 +100,36 @@ class Ahead:
                 continue
             if self._queue(Errand(caller.token, wide)):
                 self._note(who, wide)
+
+    async def hear(self, caller: Caller, question: Question, *, since: float) -> None:
+        """Ask now what a token's owner may, unless it was heard `since`.
+
+        For who may share an answer: many ask at once, and one question is enough. What
+        comes of it is in the book, or nothing is.
+        """
+        if not caller.token or caller.impersonates:
+            return
+        checked = self._rights.verifier.check(caller.token, now=self._clock.wall())
+        if checked.trust is not Trust.VALID:
+            return
+        wide = question._replace(name="", selector="")
+        who = checked.identity
+        under_way = self._hearing.get((who, wide))
+        if under_way is not None:
+            await under_way.wait()
+            return
+        window = (since, self._clock.wall())
+        if self._rights.book.find(who, wide, window=window) is not None:
+            return
+        self._hearing[who, wide] = heard = asyncio.Event()
+        try:
+            await self._review(caller.token, wide)
+            self.learned(caller, question, checked)
+        except ToonoError as exc:
+            log.debug("a right could not be asked for", extra={"err": str(exc)})
+        finally:
+            del self._hearing[who, wide]
+            heard.set()
 
     def _owner(self, token: bytes, checked: Checked) -> str:
         if checked.trust is Trust.VALID:

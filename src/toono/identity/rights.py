@@ -123,17 +123,20 @@ class Rights:
 
     async def judge(self, caller: Caller, call: Call) -> Judgement:
         """Say what `caller` gets for `call` while nobody else can be asked."""
-        question = question_of(call)
         if await self.is_node(caller):
-            if not self.book.is_fed(call.group, call.resource):
-                return ALLOWED
-            # A token's owner was told of these: what is kept may not be the node's.
-            return self._remembered(NODE, question, ALWAYS, user=NODE)
+            return self.judge_node(call)
         if caller.impersonates:
             return Judgement(Verdict.UNKNOWN, why=IMPERSONATES)
         if not caller.token:
             return Judgement(Verdict.UNKNOWN, why=NOBODY)
-        return self.judge_token(caller.token, question)
+        return self.judge_token(caller.token, question_of(call))
+
+    def judge_node(self, call: Call) -> Judgement:
+        """Say what the node itself gets for a call."""
+        if not self.book.is_fed(call.group, call.resource):
+            return ALLOWED
+        # A token's owner was told of these: what is kept may not be the node's.
+        return self._remembered(NODE, question_of(call), ALWAYS, user=NODE)
 
     def judge_token(self, token: bytes, question: Question) -> Judgement:
         """Say what a token's owner gets for a question."""

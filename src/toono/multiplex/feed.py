@@ -10,10 +10,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from toono.cache.watch import lasting
+from toono.cache.watch import MIN_WATCH_SECONDS, lasting
 from toono.codec.base import Codec, Event, ListParts, Object
+from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
+from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
@@ -22,6 +24,7 @@ from toono.runtime.clock import Clock
 
 TICK_SECONDS = 1.0
 BOOKMARK_SECONDS = 60.0
+RESTORED = "too old resource version: the cloud was restored from a backup"
 RELISTED = "too old resource version: the shared list was made anew"
 Seen = tuple[str, str, str, str]
 """A view's question: namespace, label and field selector, media type."""
@@ -36,14 +39,19 @@ class Feed(Following):
         ask: Ask,
         *,
         clock: Clock,
-        resumes: Callable[[], bool],
+        kept: Callable[[int], bool],
+        least_watch: float = MIN_WATCH_SECONDS,
+        epoch: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(question, ask, clock=clock)
         self.state = State()
         self.state.told.append(self._tell)
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
-        self._resumes = resumes
+        self._kept = kept
+        self._least_watch = least_watch
+        self._now = epoch
+        self._epoch = 0
         self._views: dict[Seen, tuple[View, dict[SharedStream, None]]] = {}
         self.cut = Counter[str]()
         """Readers ended before their time, by reason."""
@@ -53,11 +61,22 @@ class Feed(Following):
         """How many watch now."""
         return sum(len(streams) for _, streams in self._views.values())
 
+    @property
+    def views(self) -> int:
+        """How many questions are watched now, in how many forms."""
+        return len(self._views)
+
+    @property
+    def is_current(self) -> bool:
+        """The cloud was not found to be restored since its list was read."""
+        return self._epoch == self._now()
+
     # -- the cloud's side --------------------------------------------------------
 
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         self._end_all(RELISTED)
         self.state.replace(codec, parts)
+        self._epoch = self._now()
 
     def missing(self) -> None:
         self.ready.clear()
@@ -75,11 +94,22 @@ class Feed(Following):
             self.ready.clear()
 
     def resumes(self) -> bool:
-        return self._resumes()
+        return self._kept(self.state.version)
+
+    def is_kept(self, version: str) -> bool:
+        return self._kept(parse_version(version) or 0)
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():
-            frame = view.frame(change) if streams else None
+            try:
+                frame = view.frame(change)
+            except CodecError:
+                # What one reader asks cannot be told of this object: it comes back and
+                # is passed on. The others must not miss the change for it.
+                self.cut["unreadable"] += len(streams)
+                for stream in streams:
+                    stream.end()
+                continue
             if frame is not None:
                 for stream in streams:
                     stream.push(frame)
@@ -115,7 +145,7 @@ class Feed(Following):
         With `call.send_initial_events` a bookmark ends what is there.
         """
         seen = _seen(call, media_type)
-        view, streams = self._views.setdefault(seen, (_view(self.state, seen), {}))
+        view = self.view(call, media_type)
         first: list[bytes] = []
         if listed:
             first = view.added()
@@ -126,10 +156,12 @@ class Feed(Following):
             first = [frame for frame in frames if frame is not None]
         stream = SharedStream(
             first,
-            until=self._clock.monotonic() + lasting(call.timeout_seconds),
+            until=self._clock.monotonic()
+            + lasting(call.timeout_seconds, least=self._least_watch),
             bookmarks=call.allow_watch_bookmarks,
             left=lambda one: self._leave(seen, one),
         )
+        _, streams = self._views.setdefault(seen, (view, {}))
         streams[stream] = None
         return stream
 
@@ -148,6 +180,8 @@ class Feed(Following):
         next_bookmark = self._clock.monotonic() + BOOKMARK_SECONDS
         while True:
             await self._clock.sleep(TICK_SECONDS)
+            if not self.is_current:
+                self._end_all(RESTORED)
             now = self._clock.monotonic()
             marks = now >= next_bookmark and self.ready.is_set()
             if marks:

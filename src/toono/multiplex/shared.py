@@ -83,6 +83,7 @@ class Shared:
             and not call.continue_token
             and call.method == "GET"
             and call.component != OWN
+            and not _is_of_a_node(call)
             and (not call.accept or not call.accept[0].as_kind)
             and _is_of_cache(call)
         )
@@ -93,6 +94,8 @@ class Shared:
         feed.begin()
         if not await _within(READY_SECONDS, feed.ready) or feed.refused:
             return None
+        if not feed.is_current:
+            return None  # what is shared is of before the cloud was restored
         media_type = _media_type(call, feed)
         if media_type is None or not await self._is_level(call, feed):
             return None
@@ -143,6 +146,14 @@ class Shared:
 
 OWN = "toono"
 """The component that feeds: it cannot drink of itself."""
+
+
+def _is_of_a_node(call: Call) -> bool:
+    """Say whether these are a node's pods: a kubelet kills what its list lacks.
+
+    Only what passes is looked at by who holds sudden losses back (`autonomy.guard`).
+    """
+    return call.resource == "pods" and "spec.nodeName" in call.field_selector
 
 
 def _is_of_cache(call: Call) -> bool:

@@ -17,8 +17,11 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from toono.autonomy.drill import Drill
+from toono.cache.received import media_type_of
+from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (
     RejectedRequestError,
@@ -28,7 +31,8 @@ from toono.errors import (
 )
 from toono.filters.learning import is_status_write
 from toono.filters.stage import Stage, readable
-from toono.identity.rights import Rights, Verdict
+from toono.identity.rights import Rights, Verdict, question_of
+from toono.identity.rows import Question
 from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
@@ -50,7 +54,16 @@ log = logging.getLogger(__name__)
 SHARE_SECONDS = 600.0
 """How long a token's owner reads what is shared without the API server being asked."""
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
+HTML = "text/html"
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
+
+
+class Hear(Protocol):
+    """Has the API server asked what a token's owner may."""
+
+    async def __call__(
+        self, caller: Caller, question: Question, *, since: float
+    ) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +81,8 @@ class Chain:
     node_name: str
     filters: Stage
     shared: Shared | None = None
+    hear: Hear | None = None
+    """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
     drill: Drill | None = None
     unchanged: Callable[[Call], bool] = lambda _: False
@@ -104,7 +119,7 @@ class Chain:
         """Return the answer as this reader may see it: as it is, for almost all."""
         chosen = await self.filters.choose(call)
         if chosen is not None:
-            readable(request)
+            readable(request, watch=call.verb == "watch")
         if is_status_write(call) and await self.rights.is_node(call.caller):
             await self.filters.hear(call, request)
         route, response = await self._admit(call, request)
@@ -127,7 +142,7 @@ class Chain:
         return await self._answer(call, request)
 
     async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        unchanged = self.unchanged(call) and await self.rights.is_node(call.caller)
+        unchanged = self.unchanged(call) and await self._is_told_as_node(call)
         online = self.upstream.online and not self.is_drilled(call)
         route = self._route(call, online=online, unchanged=unchanged)
         if route is Route.FORWARD:
@@ -157,8 +172,17 @@ class Chain:
         try:
             return "local", await self.local(call)
         except RequestError as exc:
+            if unchanged:  # and cannot be read: the API server is there to be asked
+                return "forward", await self._forward(call, request, None)
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
+
+    async def _is_told_as_node(self, call: Call) -> bool:
+        """Say whether the node itself asks, and may have what is kept."""
+        if not await self.rights.is_node(call.caller):
+            return False
+        judgement = await self.rights.judge(call.caller, call)
+        return judgement.verdict is Verdict.ALLOWED
 
     async def _share(self, call: Call) -> Response | None:
         """Answer from what all readers share; None where this one asks for itself.
@@ -169,7 +193,17 @@ class Chain:
         if self.shared is None or not self.shared.takes(call):
             return None
         caller, heard = call.caller, self.rights.heard_lately
-        if heard(caller, call, SHARE_SECONDS) or await self.rights.is_node(caller):
+        if await self.rights.is_node(caller):
+            response = await self.shared.answer(call)
+            if response is not None:
+                # What is shared was read with the node's right just now: it holds
+                # when the link is cut, as if this question had been passed on.
+                self.rights.learn(caller, call, 200, node=True)
+            return response
+        if self.hear is not None and not heard(caller, call, SHARE_SECONDS):
+            since = self.clock.wall() - SHARE_SECONDS
+            await self.hear(caller, question_of(call), since=since)
+        if heard(caller, call, SHARE_SECONDS):
             return await self.shared.answer(call)
         return None
 
@@ -191,7 +225,7 @@ class Chain:
         response = await self.forward(call, request, credential)
         if credential.is_node:
             self.alone.after(call, sent, response)
-        if response.status < 400 or says_status(response):
+        if tells_of_rights(response):
             node = credential.is_node
             self.rights.learn(caller, call, response.status, node=node)
         return response
@@ -248,9 +282,24 @@ class Counted:
             over()
 
 
-def says_status(response: Response) -> bool:
-    """Say whether an error is the API server's own, and not some proxy's page."""
-    return isinstance(response.content, bytes) and b"Status" in response.content
+def tells_of_rights(response: Response) -> bool:
+    """Say whether an answer is the API server's own, and not some proxy's page.
+
+    An error counts as a v1 Status alone. No API server answers in HTML: whoever does
+    stands in the way, and neither its yes nor its no is anybody's right.
+    """
+    fields = {name.lower(): value for name, value in response.headers}
+    media_type = media_type_of(fields)
+    if media_type == HTML:
+        return False
+    if response.status < 400:
+        return True
+    content = response.content
+    assert isinstance(content, bytes), "an answer of the upstream is whole or a stream"
+    if media_type == cbor.MEDIA_TYPE:
+        return b"Status" in content  # read by nobody here
+    codec = for_media_type(media_type)
+    return codec is not None and codec.read_status(content) is not None
 
 
 def refusal(

@@ -17,7 +17,7 @@ from toono.cache.answer import Absent, Answers, Found, Unacceptable, Unknown
 from toono.cache.documents import Documents, is_document
 from toono.cache.forms import TABLE
 from toono.cache.scope import Scope
-from toono.cache.watch import HeldWatch, Newer, lasting
+from toono.cache.watch import MIN_WATCH_SECONDS, HeldWatch, Newer, lasting
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import CannotTranscodeError, CodecError, RequestError
@@ -76,7 +76,9 @@ class Local:
         discovered: Discovered = nothing_discovered,
         newer: Newer | None = None,
         over: Callable[[Call, asyncio.Event], asyncio.Event] = lambda _, back: back,
+        least_watch: float = MIN_WATCH_SECONDS,
     ) -> None:
+        self._least_watch = least_watch
         self._answers = answers
         self._documents = documents
         self._upstream = upstream
@@ -188,7 +190,7 @@ class Local:
         bookmark = None
         if call.allow_watch_bookmarks and level:
             bookmark = written.bookmark(version, end=False)
-        seconds = lasting(call.timeout_seconds)
+        seconds = lasting(call.timeout_seconds, least=self._least_watch)
         return self._stream(call, scope, written, first, bookmark, seconds=seconds)
 
     async def _rendering(self, call: Call, scope: Scope) -> Rendering:

@@ -141,7 +141,7 @@ def refuse_file_system(magic: int, path: Path, allow_tmpfs: bool) -> None:
     if magic in _VOLATILE and not allow_tmpfs:
         raise StoreUnavailableError(
             f"{path} lies on {_VOLATILE[magic]}, which is empty after a reboot: point "
-            "--disk-cache-path to a local disk, or allow it on purpose"
+            "--disk-cache-path to a local disk"
         )
 
 

@@ -13,6 +13,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from toono.runtime.clock import SystemClock
 
+_USAGES = {
+    "client auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "server auth": ExtendedKeyUsageOID.SERVER_AUTH,
+}
 DAY = datetime.timedelta(days=1)
 
 
@@ -57,6 +61,34 @@ class Authority:
     def user(self, name: str, *groups: str, days: int = 30) -> Pair:
         """Issue a user's client certificate; its groups are organizations."""
         return self._client(f"user-{name}", name, groups, days=days)
+
+    def sign(
+        self,
+        request: x509.CertificateSigningRequest,
+        *,
+        usage: str,
+        now: float,
+        seconds: float,
+    ) -> bytes:
+        """Return a certificate (PEM) for a request: its key, subject and names."""
+        moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+        ends = moment + datetime.timedelta(seconds=seconds)
+        allowed = x509.ExtendedKeyUsage([_USAGES[usage]])
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(request.subject)
+            .issuer_name(self._name)
+            .public_key(request.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(moment - datetime.timedelta(minutes=5))
+            .not_valid_after(ends)
+            .add_extension(allowed, critical=False)
+        )
+        for one in request.extensions:
+            if isinstance(one.value, x509.SubjectAlternativeName):
+                builder = builder.add_extension(one.value, critical=one.critical)
+        signed = builder.sign(self._key, hashes.SHA256())
+        return signed.public_bytes(serialization.Encoding.PEM)
 
     def _client(
         self, stem: str, name: str, groups: tuple[str, ...], *, days: int

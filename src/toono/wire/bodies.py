@@ -6,7 +6,7 @@ What could be framed in two ways fails the body, and no byte after it is believe
 
 from collections.abc import Callable
 
-from toono.errors import RejectedRequestError
+from toono.errors import RejectedRequestError, WireError, WireTimeoutError
 from toono.wire.chunked import ChunkReader
 from toono.wire.pace import Pace
 from toono.wire.streams import Incoming
@@ -66,3 +66,11 @@ class RequestBody:
             return False
         least = int(rate * seconds)
         return self._pace.is_slow(self._received, now=now, least=least, seconds=seconds)
+
+
+def of_client(failure: WireError) -> RejectedRequestError:
+    """Return what a request's own body did wrong, so that no server is suspected."""
+    if isinstance(failure, RejectedRequestError):
+        return failure
+    code = 408 if isinstance(failure, WireTimeoutError) else 400
+    return RejectedRequestError(code, str(failure))

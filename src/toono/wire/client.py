@@ -17,12 +17,11 @@ from toono.errors import (
     BadResponseError,
     BodyCutError,
     LinkLostError,
-    RejectedRequestError,
     UnreachableError,
     WireError,
-    WireTimeoutError,
 )
 from toono.runtime.tasks import spawn
+from toono.wire.bodies import of_client
 from toono.wire.heads import request_bytes
 from toono.wire.messages import Answer, Body, Headers, Interim
 from toono.wire.response import ResponseReader, Upgraded
@@ -59,6 +58,8 @@ class Origin:
         """Called when a connection breaks within an answer: a sign, no verdict."""
         self._idle: dict[Hashable, deque[Link]] = {}
         self._open: set[Link] = set()
+        self.generation = 0
+        """Grows when what connections show has changed: older ones are not kept."""
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
@@ -112,11 +113,12 @@ class Origin:
     def close(self) -> None:
         """Close every connection."""
         for link in list(self._open):
-            link.fail(LinkLostError("the hub stops"))
+            link.fail(LinkLostError("the hub lets go of the link"))
         self._idle.clear()
 
     def close_idle(self) -> None:
-        """Close the connections that nobody uses (a credential has changed)."""
+        """Close what nobody uses, and the rest as it ends (a credential has changed)."""
+        self.generation += 1
         for links in self._idle.values():
             for link in links:
                 link.drop()
@@ -136,6 +138,9 @@ class Origin:
 
     def put_back(self, link: "Link") -> None:
         """Keep a connection whose answer has ended for the next request."""
+        if link.generation != self.generation:
+            link.drop()
+            return
         links = self._idle.setdefault(link.credential, deque())
         links.append(link)
         if len(links) > MAX_IDLE:
@@ -181,6 +186,7 @@ class Link(asyncio.Protocol):
     def __init__(self, origin: Origin, credential: Hashable) -> None:
         self._origin = origin
         self.credential = credential
+        self.generation = origin.generation
         self._transport: asyncio.Transport | None = None
         self._gate = Gate()
         self._reader: ResponseReader | None = None
@@ -275,7 +281,7 @@ class Link(asyncio.Protocol):
             return  # what the server said before it left is in the head
         except WireError as exc:
             if not head.done():
-                head.set_exception(_of_client(exc))
+                head.set_exception(of_client(exc))
             return
         if chunked:
             transport.write(b"0\r\n\r\n")
@@ -389,11 +395,3 @@ class Link(asyncio.Protocol):
         if self.is_waiting:
             assert self._head is not None
             self._head.set_result(reader.answer)
-
-
-def _of_client(failure: WireError) -> RejectedRequestError:
-    """Return what a request's own body did wrong, so that no server is suspected."""
-    if isinstance(failure, RejectedRequestError):
-        return failure
-    code = 408 if isinstance(failure, WireTimeoutError) else 400
-    return RejectedRequestError(code, str(failure))

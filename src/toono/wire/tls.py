@@ -27,6 +27,8 @@ class ClientFiles:
     ca: Path
     certificate: Path | None = None
     key: Path | None = None
+    awaited: bool = False
+    """The certificate may not be there yet: until it is, none is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,10 @@ class Contexts:
         self._context = make_context(files)
         self._looked_at = clock.monotonic()
         self.changes = 0
+
+    def look_again(self) -> None:
+        """The files have changed, by who says so: the next `current` looks at them."""
+        self._looked_at = float("-inf")
 
     def current(self) -> ssl.SSLContext:
         """Return the context of the files as they are, looked at once a second."""
@@ -86,11 +92,23 @@ def make_context(files: ClientFiles | ServerFiles) -> ssl.SSLContext:
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cafile=files.ca)
-        if files.certificate is not None:
+        if files.certificate is not None and _is_there(files):
             context.load_cert_chain(files.certificate, files.key)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _is_there(files: ClientFiles) -> bool:
+    """Whether to load the certificate; only one that is awaited may be unusable."""
+    if not files.awaited or files.certificate is None:
+        return True
+    try:
+        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trial.load_cert_chain(files.certificate, files.key)
+    except (OSError, ssl.SSLError):
+        return False
+    return True
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> bytes | None:

@@ -22,6 +22,7 @@ def ask(
     method: str = "GET",
     accept=b"",
     note: str = "",
+    **fields: bytes,
 ) -> Response:
     admin = Admin(
         checks={"listeners": lambda: True, "cache": lambda: ready},
@@ -36,7 +37,8 @@ def ask(
         method=method,
         target=target.encode(),
         headers=[],
-        fields={b"accept": accept} if accept else {},
+        fields={name.encode(): value for name, value in fields.items()}
+        | ({b"accept": accept} if accept else {}),
         body=BytesBody(),
         peer=PEER,
     )
@@ -65,6 +67,13 @@ def test_an_action_is_a_post_to_its_path_and_nothing_else() -> None:
     assert ask("/v1/act").status == 404
     assert ask("/v1/agents", method="POST").status == 405
     assert ask("/v1/act", method="PUT").status == 405
+
+
+def test_no_page_in_a_browser_may_act() -> None:
+    """It needs no answer, and its browser may be the node's own root."""
+    page = ask("/v1/act", method="POST", origin=b"http://127.0.0.1:10267")
+    assert (page.status, b"browser" in page.content) == (403, True)
+    assert ask("/livez", origin=b"null").status == 200
 
 
 def test_alive_does_not_hang_on_ready() -> None:

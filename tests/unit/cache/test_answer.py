@@ -26,6 +26,12 @@ POD_A = "/api/v1/namespaces/default/pods/a"
 NODE = "/api/v1/nodes/edge-1"
 
 
+def service_list(version: int) -> bytes:
+    meta = {"resourceVersion": str(version)}
+    head = {"kind": "ServiceList", "apiVersion": "v1", "metadata": meta}
+    return encode(head | {"items": []})
+
+
 def test_a_narrower_question_is_answered_from_one_that_contains_it() -> None:
     async def scenario() -> None:
         cache = Cache()
@@ -45,6 +51,25 @@ def test_a_narrower_question_is_answered_from_one_that_contains_it() -> None:
         assert await cache.list(named) == (20, ["b"])
         placed = PODS + "?fieldSelector=spec.nodeName%3Dedge-2"
         assert await cache.list(placed) == (20, [])
+
+    run(scenario)
+
+
+def test_a_kubelet_s_pods_are_what_it_was_told_itself() -> None:
+    """Another's list may be newer and lack them: no guard has asked about that one."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        await cache.take(mine, pod_list(20, pod("a", 5), pod("b", 6)))
+        for target in (mine, PODS):
+            await cache.take(target, pod_list(30), agent="agent/v1")
+        assert await cache.list(mine) == (20, ["a", "b"])
+        assert await cache.list(mine, agent="agent/v1") == (30, [])
+        services = "/api/v1/services"
+        await cache.take(services, service_list(20))
+        await cache.take(services, service_list(30), agent="agent/v1")
+        assert await cache.list(services) == (30, [])
 
     run(scenario)
 

@@ -104,6 +104,16 @@ def test_what_is_called_text_is_given_to_who_asks_for_json() -> None:
     asyncio.run(scenario())
 
 
+def test_a_captive_portal_s_page_is_no_document() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        await scene.take("/apis", b"<html>", content_type=b"text/html; charset=utf-8")
+        assert await scene.find("/apis") is None
+        assert await scene.find("/apis", "*/*") is None
+
+    asyncio.run(scenario())
+
+
 def test_documents_outlive_a_restart() -> None:
     async def scenario() -> None:
         scene = Scene()

@@ -63,6 +63,28 @@ class FullDisk(TreeDisk):
         super().write(descriptor, content)
 
 
+def test_what_the_hub_shares_lies_with_those_who_read_it_too(tmp_path) -> None:
+    """YurtHub knows no sharing: it looks for services under the kubelet's name."""
+
+    async def scenario() -> None:
+        cache = Copied(tmp_path)
+        services = "/api/v1/services"
+        own = {"agent": "toono/1"}
+        await cache.take(services, pod_list(7, pod("web", 5)), **own)
+        shared = "toono/services.v1.core/default/web"
+        assert await cache.copy() == [shared]
+        await cache.take(MINE, pod_list(8, pod("a", 5)), agent="kubelet/v1")
+        found = await cache.copy()
+        assert found == [A, "kubelet/services.v1.core/default/web", shared]
+        await cache.take(services + "?labelSelector=a", pod_list(9), **own)
+        await cache.take(services, pod_list(10), **own)
+        assert await cache.copy() == [A]
+        again = await rebuilt(tmp_path)
+        assert await again.list(MINE) == (8, ["a"])
+
+    run(scenario)
+
+
 def test_each_object_of_a_list_becomes_a_file_with_its_kind(tmp_path) -> None:
     async def scenario() -> None:
         cache = Copied(tmp_path)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+import datetime
 import socket
 
+import pytest
 from click.testing import CliRunner
 
-from toono.cli.check import command
+from toono.cli.check import _kubelet, _lasts, command
+from toono.config.options import load
 from toono.testing.certificates import Authority
 
 
@@ -43,7 +46,10 @@ def test_a_port_in_use_is_named(tmp_path) -> None:
         arguments = [*files(tmp_path), f"--proxy-port={port}"]
         result = CliRunner().invoke(command, ["--server-addr=127.0.0.1:1", *arguments])
     assert result.exit_code == 1
-    assert f"--proxy-port: 127.0.0.1:{port}" in result.output
+    said = (
+        f"--proxy-port: 127.0.0.1:{port} cannot be listened on: address already in use"
+    )
+    assert f"{said}\n" in result.output
 
 
 def test_a_cache_of_yurthub_s_is_noticed(tmp_path) -> None:
@@ -63,3 +69,48 @@ def test_a_copy_of_our_own_is_no_cache_of_yurthub_s(tmp_path) -> None:
         command, ["--server-addr=127.0.0.1:1", *files(tmp_path)]
     )
     assert "YurtHub wrote" not in result.output
+
+
+def test_the_end_of_the_client_certificate_is_told(tmp_path) -> None:
+    arguments = ["--server-addr=127.0.0.1:1", *files(tmp_path)]
+    result = CliRunner().invoke(command, arguments)
+    assert "ok       " + str(tmp_path / "pki" / "node-edge-7.crt") in result.output
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "text"),
+    [
+        (-1, "ok", "29 days"),
+        (20, "note", "renews it while the link is up"),
+        (31, "missing", "must join again"),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_noted(tmp_path, days, level, text) -> None:
+    node = Authority(tmp_path).node("edge-7", days=30 if days >= 0 else 29)
+    moment = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=max(days, 0))
+    found = _lasts(node.certificate, now=moment.timestamp() - 60.0)
+    assert found.level == level
+    assert text in found.text
+
+
+@pytest.mark.parametrize(
+    ("content", "level", "text"),
+    [
+        (None, "note", "toono node-setup --print"),
+        ("clusters: 1\n", "note", "names no server"),
+        ("http://127.0.0.1:10261", "ok", "leads to the hub"),
+        ("https://10.0.0.1:6443", "missing", "leads to https://10.0.0.1:6443, the hub"),
+    ],
+)
+def test_where_the_kubelet_goes_is_told(tmp_path, content, level, text) -> None:
+    path = tmp_path / "kubelet.conf"
+    if content is not None:
+        path.write_text(
+            "contexts: [{name: d, context: {cluster: d}}]\n"
+            f"clusters: [{{name: d, cluster: {{server: '{content}'}}}}]\n"
+            if content.startswith("http")
+            else content
+        )
+    found = _kubelet(path, load({}, {}))
+    assert found.level == level
+    assert text in found.text

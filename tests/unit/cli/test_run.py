@@ -2,8 +2,10 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from toono.cli.run import settings_of
+from toono import __version__
+from toono.cli.run import command, settings_of
 from toono.config.options import load
 from toono.errors import OptionError
 from toono.testing.certificates import Authority
@@ -74,3 +76,15 @@ def test_what_an_operator_says_of_identities_arrives(tmp_path) -> None:
         (user, "services"),
         (user, "endpointslices.discovery.k8s.io"),
     }
+
+
+def test_a_watch_s_least_life_reaches_the_hub(tmp_path) -> None:
+    assert settings_of(flags(tmp_path)).least_watch == 1800.0
+    settings = settings_of(flags(tmp_path, **{"min-request-timeout": "10m"}))
+    assert settings.least_watch == 600.0
+
+
+def test_run_says_its_version_as_yurthub_does() -> None:
+    result = CliRunner().invoke(command, ["--version"])
+    assert result.output == f"toono {__version__}\n"
+    assert "--version" in CliRunner().invoke(command, ["--help"]).output

@@ -46,6 +46,30 @@ def test_a_bad_file_is_an_error_that_names_it(tmp_path, text: str) -> None:
         load({}, {}, file=file)
 
 
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (b"nodeName: [a\nproxyPort: 1\n", r"config.yaml is no YAML: line 2, column 10"),
+        (b"nodeName: \xff\n", "config.yaml is no YAML: .*0xff"),
+        (b"nodeName: \x07\n", "config.yaml is no YAML: "),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_one_line_with_the_place(
+    tmp_path, content: bytes, where: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_bytes(content)
+    with pytest.raises(OptionError, match=where) as caught:
+        load({}, {}, file=file)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_directory_of_drop_ins_that_is_named_must_be_there(tmp_path) -> None:
+    assert load({}, {}, drop_ins=tmp_path).sources == {}
+    with pytest.raises(OptionError, match="--config-dir: .*conf.d is no directory"):
+        load({}, {}, drop_ins=tmp_path / "conf.d")
+
+
 def test_a_missing_file_is_named(tmp_path) -> None:
     with pytest.raises(OptionError, match="nothing.yaml"):
         load({}, {}, file=tmp_path / "nothing.yaml")
@@ -72,6 +96,7 @@ def test_a_missing_file_is_named(tmp_path) -> None:
         ("offline-readers", "coredns=Services"),
         ("serving-key-file", "/a/tls.key"),
         ("proxy-secure-port", "65536"),
+        ("min-request-timeout", "0s"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_by_its_option(name, value) -> None:
@@ -88,8 +113,16 @@ def test_durations_are_go_s(text: str, seconds: float) -> None:
 
 
 def test_what_comes_later_is_taken_and_told() -> None:
-    options = load({"node-ip": "192.0.2.1", "lb-mode": "rr"}, {})
-    assert [flag.name for flag in options.later] == ["node-ip"]
+    options = load({"multiplexer-port": "1", "lb-mode": "rr"}, {})
+    assert [flag.name for flag in options.later] == ["multiplexer-port"]
+    (line,) = options.unheeded
+    assert line.startswith("--multiplexer-port is taken and works with")
+
+
+def test_a_mode_that_changes_nothing_is_told() -> None:
+    assert load({"working-mode": "edge"}, {}).unheeded == []
+    (line,) = load({"working-mode": "cloud"}, {}).unheeded
+    assert line.startswith("--working-mode=cloud")
 
 
 @pytest.mark.parametrize(

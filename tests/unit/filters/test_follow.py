@@ -171,6 +171,18 @@ def test_cut_off_and_never_kept_is_not_known() -> None:
     play(story)
 
 
+def test_cut_off_what_a_pool_tells_later_is_known() -> None:
+    async def story(scene: Scene) -> None:
+        await wanted(scene)
+        assert scene.followed.tried
+        scene.cloud.cached[PATH] = found("Service", "9", service("web", "near"))
+        scene.followed.hurry()
+        await scene.settle()
+        assert scene.values == {"web": "near"}
+
+    play(story)
+
+
 def test_what_is_no_list_changes_nothing() -> None:
     async def story(scene: Scene) -> None:
         scene.cloud.add(

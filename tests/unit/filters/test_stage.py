@@ -16,7 +16,7 @@ from toono.filters.base import Door
 from toono.filters.inputs import Inputs, Surroundings
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import SiftedWatch
-from toono.filters.stage import NOT_KNOWN, Chosen, Stage, readable
+from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable
 from toono.kube.request import Call, Caller, parse
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.memory import MemoryStore
@@ -229,6 +229,16 @@ def test_what_was_never_known_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     play(story)
 
 
+def test_cut_off_nobody_waits_for_what_was_never_known() -> None:
+    async def story(scene: Scene) -> None:
+        scene.inputs.online = lambda: False
+        with pytest.raises(RequestError):
+            async with asyncio.timeout(STEP_SECONDS * 20):
+                await scene.stage.choose(call(PROXY, SLICES))
+
+    play(story)
+
+
 def gone(content: bytes) -> bool:
     codec = for_media_type(JSON)
     assert codec is not None
@@ -363,8 +373,23 @@ def test_nothing_is_asked_for_that_cannot_be_filtered(
         body=BytesBody(),
         peer=Peer(connection=1, local=("", 0), remote=("", 0)),
     )
-    readable(request)
+    readable(request, watch=False)
     assert request.headers[1][1] == (given if wanted is None else wanted)
+
+
+@pytest.mark.parametrize(("watch", "coding"), [(True, b"identity"), (False, b"gzip")])
+def test_a_watch_that_is_filtered_comes_as_it_is(watch: bool, coding: bytes) -> None:
+    """Frames cannot be cut out of gzip; a list is unpacked whole."""
+    request = Request(
+        method="GET",
+        target=b"/",
+        headers=[(b"Accept-Encoding", b"gzip")],
+        fields={},
+        body=BytesBody(),
+        peer=Peer(connection=1, local=("", 0), remote=("", 0)),
+    )
+    readable(request, watch=watch)
+    assert request.headers == [(b"Accept-Encoding", coding)]
 
 
 POD = PodKey("default", "web-0", "a9e6b466")

@@ -279,3 +279,81 @@ def test_what_waits_is_bounded_and_holds_no_more_tokens() -> None:
         await settle()
 
     asyncio.run(run())
+
+
+# -- asked now, for who may share an answer ----------------------------------------
+
+LIST = Question("list", "", "pods", "", "shop", "", "spec.nodeName=edge-1")
+
+
+async def warm(scene: Scene) -> None:
+    """Let the key set be known, by somebody else's token."""
+    await scene.learn(scene.token("other"))
+    scene.asked.clear()
+
+
+def lists(scene: Scene) -> int:
+    return sum(spec["verb"] == "list" for path, spec in scene.asked if path == REVIEW)
+
+
+def test_many_who_ask_at_once_cost_one_question_and_are_all_answered() -> None:
+    async def scenario(scene: Scene) -> None:
+        await warm(scene)
+        callers = [scene.caller(scene.token(seconds=90_000 + n)) for n in range(5)]
+        await asyncio.gather(
+            *(scene.ahead.hear(one, LIST, since=NOW - 600) for one in callers)
+        )
+        assert lists(scene) == 1
+        for one in callers:
+            assert await scene.judge(one.token, PODS) is Verdict.ALLOWED
+        await scene.ahead.idle()
+        # The other ways to read are asked ahead, as after any answer.
+        assert await scene.judge(callers[0].token, PODS + "?watch=1") is Verdict.ALLOWED
+        await scene.ahead.hear(callers[0], LIST, since=NOW - 600)
+        assert lists(scene) == 1
+
+    play(scenario)
+
+
+def test_a_no_is_not_asked_again_until_it_is_old() -> None:
+    async def scenario(scene: Scene) -> None:
+        await warm(scene)
+        scene.review = {"allowed": False}
+        caller = scene.caller(scene.token())
+        for expected in (1, 1):
+            await scene.ahead.hear(caller, LIST, since=scene.clock.wall() - 600)
+            assert lists(scene) == expected
+        await scene.clock.advance(700)
+        await scene.ahead.hear(caller, LIST, since=scene.clock.wall() - 600)
+        assert lists(scene) == 2
+
+    play(scenario)
+
+
+def test_who_cannot_be_judged_and_a_broken_link_leave_everything_open() -> None:
+    async def scenario(scene: Scene) -> None:
+        known = scene.caller(scene.token())
+        await scene.ahead.hear(known, LIST, since=0)
+        assert scene.asked == [], "the key set is not known yet"
+        await warm(scene)
+        for odd in (
+            scene.caller(b""),
+            scene.caller(b"opaque"),
+            Caller(
+                connection=1,
+                local=("", 0),
+                remote=("", 0),
+                token=known.token,
+                impersonates=True,
+            ),
+        ):
+            await scene.ahead.hear(odd, LIST, since=0)
+        assert scene.asked == []
+        scene.fails = True
+        await scene.ahead.hear(known, LIST, since=0)
+        assert await scene.judge(known.token, PODS) is Verdict.UNKNOWN
+        scene.fails = False
+        await scene.ahead.hear(known, LIST, since=0)
+        assert await scene.judge(known.token, PODS) is Verdict.ALLOWED
+
+    play(scenario)

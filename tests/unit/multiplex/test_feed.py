@@ -4,6 +4,9 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 
+import pytest
+
+from toono.errors import CodecError
 from toono.filters.follow import Question
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.feed import BOOKMARK_SECONDS, Feed
@@ -24,11 +27,14 @@ async def nowhere(target: str, accept: str, *, cached: bool) -> Response:
 class Scene:
     def __init__(self) -> None:
         self.clock = VirtualClock()
+        self.epoch = 0
         self.feed = Feed(
             Question("/api/v1/services"),
             nowhere,
             clock=self.clock,
-            resumes=lambda: True,
+            kept=lambda _: True,
+            least_watch=100.0,
+            epoch=lambda: self.epoch,
         )
         self.list(9, service("web", 5, x="1"), service("api", 6))
         self.feed.watching(live=True)
@@ -131,6 +137,18 @@ def test_one_stuck_reader_is_cut_and_harms_nobody() -> None:
     play(story)
 
 
+def test_a_reader_that_names_no_time_has_one_to_two_times_the_least() -> None:
+    async def story(scene: Scene) -> None:
+        reading = asyncio.ensure_future(scene.watch().read())
+        await settle()
+        await scene.clock.advance(99.0)
+        assert not reading.done()
+        await scene.clock.advance(102.0)
+        assert await reading == b""
+
+    play(story)
+
+
 def test_time_ends_a_reader_and_bookmarks_tell_the_version() -> None:
     async def story(scene: Scene) -> None:
         marked = scene.watch("allowWatchBookmarks=true&timeoutSeconds=90")
@@ -167,5 +185,45 @@ def test_it_is_ready_while_the_cloud_s_stream_is_open_or_refused() -> None:
         assert scene.feed.ready.is_set()
         scene.feed.missing()
         assert not scene.feed.ready.is_set()
+
+    play(story)
+
+
+def test_a_question_that_cannot_be_answered_harms_no_other_reader() -> None:
+    async def story(scene: Scene) -> None:
+        bad = scene.watch("fieldSelector=spec.made-up%3D1")
+        good = scene.watch()
+        scene.say(frame_of("ADDED", service("new", 10)))
+        assert await heard(good) == [("ADDED", "new", "10")]
+        assert await bad.read() == b""  # it comes back, and asks the cloud itself
+        bad.close()
+        assert scene.feed.readers == 1
+        scene.say(frame_of("DELETED", service("new", 11)))
+        assert await heard(good) == [("DELETED", "new", "11")]
+
+    play(story)
+
+
+def test_a_watch_that_cannot_begin_leaves_nothing_behind() -> None:
+    async def story(scene: Scene) -> None:
+        scene.say(frame_of("ADDED", service("new", 10)))
+        for how in ({"listed": True}, {}):
+            with pytest.raises(CodecError):
+                scene.watch("fieldSelector=spec.made-up%3D1", **how)
+        assert not scene.feed.views
+
+    play(story)
+
+
+def test_a_cloud_that_was_restored_ends_the_readers_until_it_is_listed() -> None:
+    async def story(scene: Scene) -> None:
+        stream = scene.watch()
+        scene.epoch = 1
+        assert not scene.feed.is_current
+        await scene.clock.advance(1.0)
+        (frame,) = CODEC.frames().feed(await stream.read())
+        assert CODEC.read_event(frame).status_code == 410
+        scene.list(3)
+        assert scene.feed.is_current
 
     play(story)

@@ -30,9 +30,7 @@ async def nowhere(target: str, accept: str, *, cached: bool) -> Response:
 
 
 def opened(*, live: bool = True) -> tuple[Shared, Feed]:
-    feed = Feed(
-        Question(SERVICES), nowhere, clock=VirtualClock(), resumes=lambda: False
-    )
+    feed = Feed(Question(SERVICES), nowhere, clock=VirtualClock(), kept=lambda _: False)
     if live:
         parts = CODEC.split_list(list_body(9, service("web", 5)))
         feed.listed(CODEC, parts, cached=False)
@@ -54,6 +52,16 @@ def test_resources_by_name() -> None:
     assert DEFAULTS[0].path == SERVICES
     for text in ("services", "v1/services", "a/b/c/d", "/v1/", "//services"):
         assert Resource.of(text) is None
+
+
+def test_a_node_s_pods_are_never_shared() -> None:
+    """A list that lacks them must come by who asks a second time."""
+    pods = Resource("", "v1", "pods")
+    shared = Shared({pods: opened()[1]}, [])
+    assert shared.takes(call("resourceVersion=0", pods.path))
+    for query in ("resourceVersion=0", "watch=true&resourceVersion=7"):
+        query += "&fieldSelector=spec.nodeName%3Dedge-1"
+        assert not shared.takes(call(query, pods.path))
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class Scene:
         self.observed: list[tuple] = []
         self.learned: list[tuple] = []
         self.judgement: Judgement | None = None
+        self.lately = False
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
@@ -84,6 +85,9 @@ class Scene:
 
     async def is_node(self, caller: Caller) -> bool:
         return self.node
+
+    def heard_lately(self, caller: Caller, call, seconds: float) -> bool:
+        return self.lately
 
     async def judge(self, caller: Caller, call) -> Judgement:
         return self.judgement or (ALLOWED if self.node else UNKNOWN)
@@ -288,16 +292,87 @@ def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
     scene = Scene()
     scene.serve()
     assert scene.learned == [(200, True)]
-    refused = Response(status=403, content=b'{"kind":"Status","code":403}')
+    refused = said(403, "application/json", STATUS)
     scene = Scene(node=False, forward=refused)
     scene.serve(request(authorization="Bearer abc"))
     assert scene.learned == [(403, False)]
 
 
-def test_a_proxy_s_page_says_nothing_of_rights() -> None:
-    scene = Scene(forward=Response(status=403, content=b"<html>pay for the wifi"))
-    assert scene.serve().status == 403
-    assert scene.learned == []
+STATUS = b'{"kind":"Status","apiVersion":"v1","code":403}'
+
+
+def said(status: int, media_type: str, content: bytes) -> Response:
+    headers = [(b"Content-Type", media_type.encode())]
+    return Response(status=status, headers=headers, content=content)
+
+
+@pytest.mark.parametrize(
+    ("answer", "learned"),
+    [
+        (said(403, "text/html; charset=utf-8", b"<html>pay for the wifi"), False),
+        (said(401, "text/html", b"<h1>Status: 401</h1>"), False),
+        (said(403, "text/plain", b"Status 403"), False),
+        (said(403, "application/json", b'{"error":"Status"}'), False),
+        (said(200, "text/html", b"<html>pay for the wifi"), False),
+        (said(403, "application/json", STATUS), True),
+        (said(403, "application/cbor", b"\xd9\xd9\xf7\xa1DkindFStatus"), True),
+        (said(403, "application/cbor", b"\xd9\xd9\xf7\xa0"), False),
+        (Response(status=304), True),
+        (said(200, "application/json", b"{}"), True),
+    ],
+)
+def test_only_the_api_server_s_own_word_tells_of_rights(answer, learned) -> None:
+    for node, fields in ((True, {}), (False, {"authorization": "Bearer abc"})):
+        scene = Scene(node=node, forward=answer)
+        assert scene.serve(request(**fields)).status == answer.status
+        assert bool(scene.learned) is learned
+
+
+class SharedScene:
+    """What is shared, where it takes everything."""
+
+    def __init__(self, answer: Response | None) -> None:
+        self._answer = answer
+
+    def takes(self, call) -> bool:
+        return True
+
+    async def answer(self, call) -> Response | None:
+        return self._answer
+
+
+def test_a_shared_answer_to_the_node_tells_of_its_right_as_the_cloud_would() -> None:
+    for answer, learned in ((Response(status=200), (200, True)), (None, (200, True))):
+        scene = Scene()
+        scene.chain.shared = SharedScene(answer)
+        scene.serve()
+        assert scene.learned == [learned]
+        assert [one[0] for one in scene.asked] == ([] if answer else ["forward"])
+
+
+def test_a_shared_answer_to_a_token_tells_nothing_of_rights() -> None:
+    for lately, route in ((True, "shared"), (False, "forward")):
+        scene = Scene(node=False)
+        scene.lately = lately
+        scene.chain.shared = SharedScene(Response(status=200))
+        scene.serve(request(authorization="Bearer abc"))
+        assert [one for one, _ in scene.observed] == [route]
+        assert scene.learned == ([] if lately else [(200, False)])
+
+
+def test_what_did_not_change_is_kept_only_for_whom_it_is_known_to_be() -> None:
+    scene = Scene()
+    scene.chain.unchanged = lambda _: True
+    assert scene.serve().content == b"cache"
+    scene.judgement = UNKNOWN
+    assert scene.serve().content == b"cloud"
+
+
+def test_what_did_not_change_and_cannot_be_read_is_asked_of_the_cloud() -> None:
+    scene = Scene(local=RequestError(503, "ServiceUnavailable", "damaged"))
+    scene.chain.unchanged = lambda _: True
+    assert scene.serve().content == b"cloud"
+    assert scene.learned == [(200, True)]
 
 
 @pytest.mark.parametrize(

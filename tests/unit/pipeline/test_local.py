@@ -29,6 +29,7 @@ from toono.wire.messages import Response
 PODS = "/api/v1/pods"
 POD = "/api/v1/namespaces/default/pods/a"
 JSON = "application/json"
+LEAST = 200.0
 
 
 class Scene:
@@ -48,6 +49,7 @@ class Scene:
             self.in_flight,
             self.clock,
             self.back,
+            least_watch=LEAST,
         )
 
     async def ask(self, target: str, *, method="GET", accept=JSON, source="127.0.0.1"):
@@ -334,6 +336,19 @@ def test_bookmarks_come_at_our_version_and_never_below_the_client_s(
         assert not reading.done()
         await scene.clock.advance(1.0)
         assert frames(await reading) == marks
+
+    play(scenario)
+
+
+def test_a_watch_that_names_no_time_lasts_one_to_two_times_the_least() -> None:
+    async def scenario() -> None:
+        scene = await known()
+        response = await scene.ask(PODS + "?watch=true&resourceVersion=9")
+        reading = asyncio.create_task(whole(response.body))
+        await scene.clock.advance(LEAST - 1.0)
+        assert not reading.done()
+        await scene.clock.advance(LEAST + 1.0)
+        assert frames(await reading) == []
 
     play(scenario)
 

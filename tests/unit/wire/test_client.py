@@ -439,3 +439,30 @@ def test_an_answer_that_breaks_off_is_a_sign() -> None:
             assert signs == ["broken"]
 
     play(scenario)
+
+
+def test_a_connection_of_an_old_credential_is_not_kept_after_its_answer() -> None:
+    async def scenario() -> None:
+        numbers, hold = [], asyncio.Event()
+
+        async def handler(request) -> Response:
+            numbers.append(request.peer.connection)
+            if len(numbers) == 1:
+                await hold.wait()
+            return Response(status=200, content=b"x")
+
+        server, origin = await served(handler)
+        first = asyncio.ensure_future(get(origin))
+        while not numbers:
+            await asyncio.sleep(0)
+        origin.close_idle()
+        hold.set()
+        assert await whole(await first) == b"x"
+        await whole(await get(origin))
+        await whole(await get(origin))
+        assert numbers[1] != numbers[0]
+        assert numbers[2] == numbers[1]
+        origin.close()
+        await server.aclose()
+
+    asyncio.run(scenario())

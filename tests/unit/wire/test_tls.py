@@ -376,3 +376,22 @@ def test_no_environment_and_no_system_root_is_believed(
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_awaited_certificate_is_shown_once_it_is_there(tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    pem = tmp_path / "current.pem"
+    files = ClientFiles(ca=authority.file, certificate=pem, key=pem, awaited=True)
+    contexts = Contexts(files, clock=VirtualClock())
+    first = contexts.current()
+    pem.write_text("junk")
+    contexts.look_again()
+    assert contexts.current() is not first
+    node = authority.node("edge-1")
+    pem.write_bytes(node.certificate.read_bytes() + node.key.read_bytes())
+    contexts.look_again()
+    assert contexts.current() is not first
+    assert contexts.changes == 2
+    strict = ClientFiles(ca=authority.file, certificate=tmp_path / "x", key=pem)
+    with pytest.raises(OSError, match="No such file"):
+        make_context(strict)

@@ -24,6 +24,7 @@ from toono.testing.apiserver.rbac import (
     NodeRights,
     User,
 )
+from toono.testing.apiserver.signing import with_requester
 from toono.testing.apiserver.storage import Storage
 from toono.testing.apiserver.tokens import (
     CONFIGURATION_PATH,
@@ -151,6 +152,9 @@ class Access:
     ) -> Response | None:
         if request.method != "POST":
             return None
+        if place.plural == "certificatesigningrequests":
+            await self._name_requester(request, user)
+            return None
         wants_token = (place.plural, place.subresource) == ("serviceaccounts", "token")
         if not (wants_token or place.plural in (*_ACCESS, "tokenreviews")):
             return None
@@ -162,6 +166,15 @@ class Access:
         if place.plural == "tokenreviews":
             return self._token_review(content)
         return self._access_review(user, place, content)
+
+    async def _name_requester(self, request: Request, user: User) -> None:
+        """Write into a signing request who makes it."""
+        raw = await body_of(request.body)
+        if request.fields.get(b"content-type", b"").startswith(b"application/json"):
+            content = json.loads(raw)
+            told = with_requester(content, name=user.name, groups=user.groups)
+            raw = json.dumps(told).encode()
+        request.body = BytesBody(raw)
 
     def _access_review(self, user: User, place: Place, content: JSON) -> Response:
         spec = content.get("spec", {})

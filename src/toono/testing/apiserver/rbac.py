@@ -111,6 +111,20 @@ ASK_OF_SELF = Rule(
 )
 
 
+def _role_key(kind: str, meta: JSON) -> tuple[str, str, str]:
+    return kind, meta.get("namespace", ""), meta["name"]
+
+
+def _rule(told: JSON) -> Rule:
+    return Rule(
+        verbs=tuple(told["verbs"]),
+        groups=tuple(told.get("apiGroups", ())),
+        resources=tuple(told.get("resources", ())),
+        names=tuple(told.get("resourceNames", ())),
+        paths=tuple(told.get("nonResourceURLs", ())),
+    )
+
+
 @dataclass(slots=True)
 class RBAC:
     """The bindings of one cluster; begins with those that every cluster has."""
@@ -131,6 +145,24 @@ class RBAC:
     def grant(self, subject: str, rule: Rule, *, namespace: str = "") -> None:
         """Bind a rule to a user's or a group's name."""
         self.bindings.append(_Binding(subject, rule, namespace))
+
+    def apply(self, documents: Iterable[JSON]) -> None:
+        """Bind what roles and bindings of rbac.authorization.k8s.io/v1 say."""
+        found = list(documents)
+        roles = {
+            _role_key(one["kind"], one["metadata"]): one["rules"]
+            for one in found
+            if not one["kind"].endswith("Binding")
+        }
+        for one in found:
+            if not one["kind"].endswith("Binding"):
+                continue
+            named, meta = one["roleRef"], one["metadata"]
+            namespace = meta.get("namespace", "")
+            place = namespace if named["kind"] == "Role" else ""
+            for rule in roles[named["kind"], place, named["name"]]:
+                for subject in one["subjects"]:
+                    self.grant(subject["name"], _rule(rule), namespace=namespace)
 
     def revoke(self, subject: str) -> None:
         """Take every binding of a subject away."""

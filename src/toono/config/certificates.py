@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What options say of the certificates that the hub keeps itself."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from toono.certs.files import Root
+from toono.certs.names import distinct
+from toono.config.options import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateSettings:
+    """Which certificates are kept, and where."""
+
+    root: Root
+    client: bool = False
+    """The node's own, as a bootstrap by token began; else it is the kubelet's."""
+    serving: bool = False
+    """What pods are shown, as no --serving-cert-file was given."""
+    bootstrap: Path | None = None
+    """The kubeconfig with the token that asks for the first one."""
+    organizations: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    """What pods may call, beside the address of the service kubernetes."""
+
+
+def certificates_of(options: Options) -> CertificateSettings:
+    """Return which certificates the hub is to keep.
+
+    One for pods is asked for where pods can come: on this node's loopback none can,
+    and a request that helps nobody only waits for an operator.
+    """
+    root = Root(Path(options.text("root-dir")))
+    named = options.text("bootstrap-file")
+    addresses = distinct(
+        (
+            options.text("dummy-if-ip"),
+            options.text("bind-address"),
+            options.text("bind-proxy-address"),
+            options.text("node-ip"),
+        )
+    )
+    return CertificateSettings(
+        root=root,
+        client=options.text("bootstrap-mode") == "token",
+        serving=not options.text("serving-cert-file")
+        and is_door(options.text("bind-proxy-address")),
+        bootstrap=Path(named) if named else root.bootstrap,
+        organizations=options.words("hub-cert-organizations"),
+        addresses=addresses,
+    )
+
+
+def is_door(host: str) -> bool:
+    """Say whether pods can connect to an address: each has a loopback of its own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not (address.is_loopback or address.is_unspecified)
