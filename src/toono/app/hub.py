@@ -226,8 +226,8 @@ class Hub:
             self.back,
             discovered=self.discovering.document,
             newer=self._newer,
-            over=self.drill.over,
             least_watch=settings.least_watch,
+            over=self.drill.over,
         )
         return Chain(
             drill=self.drill,

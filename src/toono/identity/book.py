@@ -217,7 +217,9 @@ class Book:
         if known is None:
             known = self._by_identity[identity] = Verdicts()
             if len(self._by_identity) > MAX_IDENTITIES:
-                self.forget(next(iter(self._by_identity)))
+                # Never the node: what it was told is the oldest after a restart.
+                old = (one for one in self._by_identity if one != rows.NODE)
+                self.forget(next(old))
         else:
             self._by_identity.move_to_end(identity)
         return known

@@ -75,8 +75,8 @@ class Local:
         *,
         discovered: Discovered = nothing_discovered,
         newer: Newer | None = None,
-        over: Callable[[Call, asyncio.Event], asyncio.Event] = lambda _, back: back,
         least_watch: float = MIN_WATCH_SECONDS,
+        over: Callable[[Call, asyncio.Event], asyncio.Event] = lambda _, back: back,
     ) -> None:
         self._least_watch = least_watch
         self._answers = answers

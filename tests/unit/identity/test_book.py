@@ -143,6 +143,23 @@ def test_the_identity_that_was_longest_silent_goes_first() -> None:
     play(scenario)
 
 
+def test_the_node_is_never_pushed_out_by_those_with_tokens() -> None:
+    """Its rights are written once and keep their time: they are the oldest of all."""
+
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        book.put(rows.NODE, ALL, allowed=True, at=1.0, lasts=True)
+        for number in range(1, book_module.MAX_IDENTITIES):
+            book.put(f"pod-{number}", ALL, allowed=True, at=float(number + 1))
+        again = await reopened(store)
+        for number in range(3):
+            again.put(f"new-{number}", ALL, allowed=True, at=9_999.0)
+        assert again.identities == book_module.MAX_IDENTITIES
+        assert allowed(again, ALL, rows.NODE) is True
+        assert allowed(again, ALL, "pod-1") is None
+
+    play(scenario)
+
+
 def test_a_right_without_a_selector_holds_with_any_and_not_the_other_way() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         own = ALL._replace(selector="spec.nodeName=edge-1")
