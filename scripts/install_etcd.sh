@@ -14,7 +14,7 @@ good() {
     "$bin/etcdctl" version >/dev/null 2>&1 || return 1
     local version
     version=$("$bin/etcd" --version 2>/dev/null | sed -n 's/^etcd Version: //p')
-    [ -n "$version" ] && [ "$(printf '3.5.16\n%s\n' "$version" | sort -V | head -1)" = 3.5.16 ]
+    [ -n "$version" ] && [ "$(printf '3.5.16\n%s\n' "$version" | sort -V | sed -n 1p)" = 3.5.16 ]
 }
 
 from_debian() {
@@ -30,7 +30,7 @@ from_debian() {
         sed -n '1,/^$/p' /etc/apt/sources.list.d/debian.sources |
             sed -e "s/^Suites:.*/Suites: $next/" >"$work/next.sources"
     else
-        grep -E "^deb .*$VERSION_CODENAME main" /etc/apt/sources.list | head -1 |
+        grep -E "^deb .*$VERSION_CODENAME main" /etc/apt/sources.list | sed -n 1p |
             sed -e "s/$VERSION_CODENAME/$next/" >"$work/next.list"
     fi
     local options=(-qq -o "Dir::Etc::SourceList=/dev/null" -o "Dir::Etc::SourceParts=$work"
@@ -65,4 +65,4 @@ if ! good; then
     from_debian && good || { echo "install_etcd: not from Debian; building with Go" >&2; from_go; }
     good || { echo "install_etcd: no etcd >= 3.5.16 could be had" >&2; exit 1; }
 fi
-"$bin/etcd" --version | head -1
+"$bin/etcd" --version | sed -n 1p

@@ -25,7 +25,7 @@ if [ -f "$directory/debian.sources" ]; then
     sed -n '1,/^$/p' "$directory/debian.sources" |
         sed -e "s/^Suites:.*/Suites: $next/" | $sudo tee "$directory/toono-next.sources" >/dev/null
 else
-    grep -E "^deb .*$VERSION_CODENAME main" /etc/apt/sources.list | head -1 |
+    grep -E "^deb .*$VERSION_CODENAME main" /etc/apt/sources.list | sed -n 1p |
         sed -e "s/$VERSION_CODENAME/$next/" | $sudo tee "$directory/toono-next.list" >/dev/null
 fi
 printf 'Package: *\nPin: release n=%s\nPin-Priority: 100\n' "$next" |
