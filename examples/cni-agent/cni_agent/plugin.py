@@ -11,6 +11,7 @@ import base64
 import ipaddress
 import json
 import os
+import re
 import ssl
 import sys
 import urllib.error
@@ -102,12 +103,19 @@ def _do(environment: Mapping[str, str], config: JSON, version: str) -> JSON | No
 def _addresses(config: JSON) -> Addresses:
     try:
         range_ = ipaddress.ip_network(config["range"])
-        directory = Path(config["state"]) / str(config["name"])
+        directory = Path(config["state"]) / _name(config["name"])
     except (KeyError, TypeError, ValueError) as exc:
         raise CNIError(INVALID, "name, range or state cannot be used", repr(exc)) from (
             exc
         )
     return Addresses(directory, range_)
+
+
+def _name(name: str) -> str:
+    """Return a network's name (section 1): it names a directory here."""
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", name):
+        raise ValueError(f"the name {name!r}")
+    return name
 
 
 def _add(
@@ -146,7 +154,7 @@ def _check(addresses: Addresses, owner: str, config: JSON) -> None:
     result = config.get("prevResult")
     if not isinstance(result, dict):
         raise CNIError(INVALID, "CHECK has no prevResult")
-    told = [one["address"].partition("/")[0] for one in result.get("ips", [])]
+    told = [str(one.get("address")).split("/")[0] for one in result.get("ips", [])]
     held = addresses.of(owner)
     if held not in told:
         raise CNIError(NOT_AS_IT_WAS, f"{owner} has {held or 'no address'}, not {told}")
@@ -163,7 +171,10 @@ def _pod(environment: Mapping[str, str], config: JSON) -> JSON:
     if not name:
         return {}
     namespace = named.get("K8S_POD_NAMESPACE", "default")
-    return get(Path(config["kubernetes"]["kubeconfig"]), namespace, name)
+    try:
+        return get(Path(config["kubernetes"]["kubeconfig"]), namespace, name)
+    except (KeyError, IndexError, TypeError, ValueError) as exc:
+        raise CNIError(INVALID, "the kubeconfig cannot be used", repr(exc)) from exc
 
 
 def get(kubeconfig: Path, namespace: str, name: str) -> JSON:

@@ -3,7 +3,6 @@
 
 import asyncio
 import logging
-import os
 import ssl
 
 from toono.app.settings import HubSettings
@@ -12,6 +11,7 @@ from toono.certs.serving import serving_context, warn_of_problems
 from toono.errors import OptionError
 from toono.runtime.clock import Clock
 from toono.wire.server import Server
+from toono.wire.sockets import why_not_bound
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +32,9 @@ async def listen(
     except OSError as exc:
         raise OptionError(
             option,
-            f"{host}:{port} cannot be listened on: {_reason(exc)}",
+            f"{host}:{port} cannot be listened on: {why_not_bound(exc)}",
             "stop what uses it, or choose another port",
         ) from exc
-
-
-def _reason(exc: OSError) -> str:
-    """Return the system's words; asyncio's own repeat the address."""
-    code = exc.errno or 0
-    if code > 0:  # a resolver's codes are negative
-        return os.strerror(code).lower()
-    return str(exc.strerror or exc)
 
 
 async def listen_to_node(server: Server, settings: HubSettings) -> list[Listening]:

@@ -48,6 +48,7 @@ def toono() -> None:
     Examples:
       toono demo                     see what it does, in half a minute
       toono check                    what is missing on this machine
+      toono node-setup --print       the service, and how the kubelet comes to it
       toono run                      serve this node
       toono cache ls                 what is remembered
       toono spool ls                 what waits to be sent

@@ -16,9 +16,28 @@ TIMEOUT = 5.0
 
 
 @click.command()
-@click.option("--bind-address", default="127.0.0.1", envvar="TOONO_BIND_ADDRESS")
-@click.option("--serve-port", default=10267, envvar="TOONO_SERVE_PORT")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--bind-address",
+    default="127.0.0.1",
+    envvar="TOONO_BIND_ADDRESS",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
+@click.option(
+    "--serve-port",
+    default=10267,
+    envvar="TOONO_SERVE_PORT",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
+@click.option(
+    "-o",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How it is printed.",
+    show_default=True,
+)
 def command(bind_address: str, serve_port: int, output: str) -> None:
     """List who asked and is not kept, with the line to add.
 

@@ -34,7 +34,13 @@ WIDE = (*COLUMNS, "VERBS", "CATEGORIES")
 
 
 @click.command()
-@click.option("--server", default=DEFAULT, show_default=True, envvar="TOONO_SERVER")
+@click.option(
+    "--server",
+    default=DEFAULT,
+    show_default=True,
+    envvar="TOONO_SERVER",
+    help="A hub, or any plain HTTP URL of an API server.",
+)
 @click.option(
     "--disk-cache-path",
     type=click.Path(path_type=Path),
@@ -45,7 +51,12 @@ WIDE = (*COLUMNS, "VERBS", "CATEGORIES")
 )
 @click.option("--api-group", help='Only this group; "" is the core group.')
 @click.option(
-    "-o", "output", type=click.Choice(["text", "wide", "json"]), default="text"
+    "-o",
+    "output",
+    type=click.Choice(["text", "wide", "json"]),
+    default="text",
+    help="How it is printed.",
+    show_default=True,
 )
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds.")
 def command(

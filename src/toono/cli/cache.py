@@ -28,9 +28,15 @@ PATH = click.option(
     default=DEFAULT,
     show_default=True,
     envvar="TOONO_DISK_CACHE_PATH",
+    help="Of the hub's cache.",
 )
 OUTPUT = click.option(
-    "-o", "output", type=click.Choice(["text", "json"]), default="text"
+    "-o",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How it is printed.",
+    show_default=True,
 )
 
 

@@ -18,6 +18,7 @@ from toono.config.node import Identity, identify, server_in
 from toono.config.options import Options
 from toono.errors import ToonoError
 from toono.runtime.clock import SystemClock
+from toono.wire.sockets import why_not_bound
 from toono.wire.tls import make_context
 
 CONNECT_SECONDS = 3.0
@@ -157,20 +158,13 @@ def _directory(path: Path) -> Iterator[Finding]:
             )
 
 
-def _words(exc: OSError) -> str:
-    """Return the system's words alone: Python's own repeat the address."""
-    code = exc.errno or 0
-    if code > 0:  # a resolver's codes are negative
-        return os.strerror(code).lower()
-    return str(exc.strerror or exc)
-
-
 def _port(option: str, host: str, port: int) -> Finding:
     listen: Callable[..., socket.socket] = socket.create_server
     try:
         listen((host, port)).close()
     except OSError as exc:
         return Finding(
-            "missing", f"{option}: {host}:{port} cannot be listened on: {_words(exc)}"
+            "missing",
+            f"{option}: {host}:{port} cannot be listened on: {why_not_bound(exc)}",
         )
     return Finding("ok", f"{option}: {host}:{port} is free")

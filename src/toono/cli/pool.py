@@ -40,9 +40,28 @@ def command() -> None:
 
 
 @command.command("status")
-@click.option("--bind-address", default="127.0.0.1", envvar="TOONO_BIND_ADDRESS")
-@click.option("--serve-port", default=10267, envvar="TOONO_SERVE_PORT")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--bind-address",
+    default="127.0.0.1",
+    envvar="TOONO_BIND_ADDRESS",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
+@click.option(
+    "--serve-port",
+    default=10267,
+    envvar="TOONO_SERVE_PORT",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
+@click.option(
+    "-o",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How it is printed.",
+    show_default=True,
+)
 def status(bind_address: str, serve_port: int, output: str) -> None:
     """Show role, leader, reach of etcd and versions; exit 1 where something fails.
 

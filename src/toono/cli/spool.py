@@ -88,8 +88,20 @@ def show(disk_cache_path: Path, serial: int) -> None:
 
 @command.command("drop")
 @PATH
-@click.option("--bind-address", default="127.0.0.1", envvar="TOONO_BIND_ADDRESS")
-@click.option("--serve-port", default=10267, envvar="TOONO_SERVE_PORT")
+@click.option(
+    "--bind-address",
+    default="127.0.0.1",
+    envvar="TOONO_BIND_ADDRESS",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
+@click.option(
+    "--serve-port",
+    default=10267,
+    envvar="TOONO_SERVE_PORT",
+    show_default=True,
+    help="Of the hub's own endpoints.",
+)
 @click.option("--all", "everything", is_flag=True, help="drop all that waits")
 @click.argument("serials", type=int, nargs=-1)
 def drop(

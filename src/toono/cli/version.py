@@ -10,7 +10,14 @@ from toono import __version__
 
 
 @click.command()
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "-o",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How it is printed.",
+    show_default=True,
+)
 def command(output: str) -> None:
     """Say which toono this is.
 

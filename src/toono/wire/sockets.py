@@ -6,6 +6,7 @@ and gives up on bytes that it does not acknowledge (TCP_USER_TIMEOUT, RFC 5482).
 """
 
 import asyncio
+import os
 import socket
 
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 5, 3
@@ -41,3 +42,10 @@ def _tcp(transport: asyncio.BaseTransport) -> socket.socket | None:
     if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
         return None
     return raw
+
+
+def why_not_bound(exc: OSError) -> str:
+    """Return the system's words alone: Python's own repeat the address."""
+    if exc.errno is None or exc.errno <= 0:  # a resolver's codes are negative
+        return exc.strerror or str(exc)
+    return os.strerror(exc.errno).lower()

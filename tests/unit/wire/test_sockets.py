@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import errno
 import socket
 
 import pytest
@@ -9,6 +10,7 @@ from toono.wire.sockets import (
     KEEPALIVE_IDLE,
     KEEPALIVE_INTERVAL,
     watch_over,
+    why_not_bound,
 )
 
 
@@ -36,3 +38,15 @@ def test_what_is_no_tcp_is_left_alone(family: int | None) -> None:
     if raw is not None:
         assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
         raw.close()
+
+
+@pytest.mark.parametrize(
+    ("exc", "said"),
+    [
+        (OSError(errno.EADDRINUSE, "on ('::', 1): in use"), "address already in use"),
+        (socket.gaierror(socket.EAI_NONAME, "unknown name"), "unknown name"),
+        (OSError("no number"), "no number"),
+    ],
+)
+def test_why_a_listener_is_not_bound_is_said_without_its_address(exc, said) -> None:
+    assert why_not_bound(exc) == said
