@@ -24,7 +24,7 @@ StateDirectory=toono
 OOMScoreAdjust=-999
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=/etc/kubernetes/cache
+ReadWritePaths=/etc/kubernetes/cache /var/lib/yurthub
 MemoryMax=256M
 
 [Install]
@@ -50,7 +50,7 @@ Environment="KUBELET_KUBECONFIG_ARGS=--kubeconfig=/etc/toono/kubelet.conf"
 """
 STEPS = """\
 # 1. The hub as a service
-mkdir -p /etc/kubernetes/cache /etc/toono
+mkdir -p /etc/kubernetes/cache /etc/toono /var/lib/yurthub
 cat > /etc/systemd/system/toono.service <<'UNIT'
 {unit}UNIT
 systemctl daemon-reload && systemctl enable --now toono
