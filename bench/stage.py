@@ -112,6 +112,7 @@ class Stage:
             f"--client-cert-file={node.certificate}",
             f"--client-key-file={node.key}",
             f"--disk-cache-path={self.directory / 'cache'}",
+            "--enable-dummy-if=false",
             *("--proxy-port=0", "--serve-port=0", f"--node-uids={os.getuid()}"),
             *("--node-name=edge-1", "--log-level=error", *more),
             stream="stderr",

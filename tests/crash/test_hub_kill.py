@@ -106,6 +106,7 @@ class Rig:
             "--node-name=edge-1",
             f"--disk-cache-path={self.directory / 'cache'}",
             *(f"--proxy-port={self.port}", "--serve-port=0"),
+            "--enable-dummy-if=false",
             *(f"--node-uids={os.getuid()}", "--log-level=error"),
             stderr=asyncio.subprocess.PIPE,
         )

@@ -20,7 +20,7 @@ CHUNKS = 20
 """Each a test of its own, so that cores can share them."""
 
 
-@pytest.mark.timeout(600 if PROVE else 120)
+@pytest.mark.timeout(60 + STATES // 100)
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_no_crash_state_loses_or_mixes_batches(
     chunk: int, scratch: Path, record_property

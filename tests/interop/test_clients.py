@@ -81,6 +81,7 @@ class Stage:
                 f"--disk-cache-path={self.directory / 'cache'}",
                 "--proxy-port=0",
                 "--serve-port=0",
+                "--enable-dummy-if=false",
                 f"--node-uids={os.getuid()}",
                 "--cache-agents=*",
                 "--log-level=error",

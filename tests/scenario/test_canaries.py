@@ -76,6 +76,7 @@ class Hub:
             f"--disk-cache-path={self.directory / 'cache'}",
             *("--proxy-port=0", "--proxy-secure-port=0", "--cache-agents=*"),
             *("--heartbeat-interval-seconds=1", "--heartbeat-healthy-threshold=1"),
+            "--enable-dummy-if=false",
             *(f"--serve-port={self.status_port}", f"--node-uids={os.getuid()}"),
             *("--log-level=debug", f"--log-format={self.form}", "--yurthub-metrics"),
             cwd=self.directory,

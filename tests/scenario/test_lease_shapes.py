@@ -84,6 +84,7 @@ class Node:
                 f"--client-cert-file={node.certificate}",
                 f"--client-key-file={node.key}",
                 f"--disk-cache-path={self.directory / 'cache'}",
+                "--enable-dummy-if=false",
                 *("--proxy-port=0", "--serve-port=0", "--proxy-secure-port=0"),
                 *("--node-name=edge-1", f"--node-uids={os.getuid()}"),
                 *("--log-format=json", *options),

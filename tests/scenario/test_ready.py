@@ -198,6 +198,22 @@ def test_only_the_kubelet_is_cut_off_and_ctrl_c_gives_the_link_back(tmp_path) ->
     asyncio.run(scenario())
 
 
+def test_every_watch_ends_cleanly_where_everybody_is_cut_off(tmp_path) -> None:
+    async def scenario() -> None:
+        async with a_hub(tmp_path) as (_, hub):
+            kept, first = await watching(hub, "kubelet/v1.34.0")
+            passed_on, second = await watching(hub, "cilium-agent/1.15")
+            await page(hub, "/v1/drill/start", method="POST", content='{"seconds":60}')
+            async with asyncio.timeout(2):
+                assert (await kept.read()).endswith(b"0\r\n\r\n")
+                assert (await passed_on.read()).endswith(b"0\r\n\r\n")
+            assert all(one.origin.open <= 1 for one in hub.upstream.servers)
+            first.close()
+            second.close()
+
+    asyncio.run(scenario())
+
+
 def test_a_drill_ends_at_its_time_though_who_asked_is_killed(tmp_path) -> None:
     async def scenario() -> None:
         async with a_hub(tmp_path) as (_, hub):

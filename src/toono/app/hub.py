@@ -21,6 +21,7 @@ from toono.app.board import Board
 from toono.app.certificates import open_certificates
 from toono.app.discovery import open_discovery
 from toono.app.drill import open_drill
+from toono.app.dummy import open_dummy
 from toono.app.filters import open_filters
 from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
@@ -96,7 +97,9 @@ class Hub:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        settings, clock, board = self._settings, self._clock, self.board
+        clock, board, stack = self._clock, self.board, self._stack
+        settings = open_dummy(self._settings, board, clock=clock, stack=stack)
+        self._settings = settings
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
         open_tree(settings, board, storage, clock=clock, stack=self._stack)

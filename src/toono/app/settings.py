@@ -16,6 +16,7 @@ from toono.filters.inputs import Surroundings
 from toono.identity.rights import RightsSettings
 from toono.multiplex.shared import Resource
 from toono.upstream.health import HealthSettings
+from toono.wire.dummy import DummyLink
 from toono.wire.tls import ClientFiles, ServerFiles
 
 LEADER = "leader-yurthub"
@@ -41,6 +42,8 @@ class HubSettings:
     rights: RightsSettings = field(default_factory=RightsSettings)
     serving: ServerFiles | None = None
     """The certificate of the TLS listeners; None: there are none."""
+    dummy: DummyLink | None = None
+    """The interface that pods call; None: they call `listen_tls` as it is."""
     certificates: CertificateSettings | None = None
     """Those that the hub keeps itself; None: all are somebody else's."""
     listen_tls: tuple[tuple[str, int], ...] = ()

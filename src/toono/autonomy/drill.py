@@ -107,10 +107,10 @@ class Drill:
         log.warning(
             "a drill begins", extra={"seconds": seconds, "only": sorted(only) or "all"}
         )
-        self.changed(not only)
         for body in list(self._watches):
             if self.cuts(body.call):
                 body.cut()
+        self.changed(not only)  # last: who reads hears of an end, not of a broken link
         return True
 
     def end(self) -> None:

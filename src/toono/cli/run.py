@@ -14,7 +14,7 @@ from toono.app import Hub, HubSettings
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
-from toono.config.certificates import certificates_of
+from toono.config.certificates import certificates_of, dummy_of
 from toono.config.filter_options import filters_off, shared_of, surroundings_of
 from toono.config.join import join
 from toono.config.node import Identity, identify
@@ -87,6 +87,7 @@ def settings_of(options: Options) -> HubSettings:
         cache_path=Path(options.text("disk-cache-path")),
         listen=((address, int(options.number("proxy-port"))),),
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
+        dummy=dummy_of(options),
         certificates=certificates_of(options),
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),

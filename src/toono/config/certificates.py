@@ -8,6 +8,11 @@ from pathlib import Path
 from toono.certs.files import Root
 from toono.certs.names import distinct
 from toono.config.options import Options
+from toono.errors import OptionError
+from toono.wire.dummy import DummyLink
+
+DUMMY_ADDRESS = "169.254.2.1"
+"""YurtHub's, for IPv4; of an IPv6 cluster it is fd00::2:1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +37,12 @@ def certificates_of(options: Options) -> CertificateSettings:
     One for pods is asked for where pods can come: on this node's loopback none can,
     and a request that helps nobody only waits for an operator.
     """
+    dummy = dummy_of(options)
     root = Root(Path(options.text("root-dir")))
     named = options.text("bootstrap-file")
     addresses = distinct(
         (
-            options.text("dummy-if-ip"),
+            dummy.address if dummy else "",
             options.text("bind-address"),
             options.text("bind-proxy-address"),
             options.text("node-ip"),
@@ -45,12 +51,35 @@ def certificates_of(options: Options) -> CertificateSettings:
     return CertificateSettings(
         root=root,
         client=options.text("bootstrap-mode") == "token",
-        serving=not options.text("serving-cert-file")
-        and is_door(options.text("bind-proxy-address")),
+        serving=not options.text("serving-cert-file") and pods_call(options) != "",
         bootstrap=Path(named) if named else root.bootstrap,
         organizations=options.words("hub-cert-organizations"),
         addresses=addresses,
     )
+
+
+def dummy_of(options: Options) -> DummyLink | None:
+    """Return the interface that pods call, None where it is not to be made.
+
+    OptionError for an address that is none: nothing could be made of it.
+    """
+    if not options.flag("enable-dummy-if"):
+        return None
+    text = options.text("dummy-if-ip") or DUMMY_ADDRESS
+    try:
+        address = str(ipaddress.ip_address(text))
+    except ValueError as exc:
+        raise OptionError("--dummy-if-ip", f"{text!r} is no address") from exc
+    return DummyLink(options.text("dummy-if-name"), address)
+
+
+def pods_call(options: Options) -> str:
+    """Return the address by which pods reach the hub; empty where they cannot."""
+    dummy = dummy_of(options)
+    host = options.text("bind-proxy-address")
+    if dummy is not None:
+        return dummy.address
+    return host if is_door(host) else ""
 
 
 def is_door(host: str) -> bool:

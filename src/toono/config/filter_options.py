@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What options say of the filters: which are off, and what they know of this node."""
 
-from toono.config.certificates import certificates_of, is_door
+from toono.config.certificates import certificates_of, pods_call
 from toono.config.options import Options
 from toono.errors import OptionError
 from toono.filters.approval import switched_off
@@ -27,8 +27,8 @@ def door_of(options: Options) -> Door | None:
     A pod has a loopback of its own, and trusts only a certificate: without one, or on
     this node's loopback, nothing may send it here.
     """
-    host = options.text("bind-proxy-address")
-    if not is_door(host):
+    host = pods_call(options)
+    if not host:
         return None
     kept = certificates_of(options)
     if kept.serving and not kept.root.current("yurthub-server").is_file():

@@ -22,7 +22,6 @@ class Flag(NamedTuple):
     comes: str = ""
 
 
-_IDENTITY = "certificates and identity"
 _HUBS = "a listener for other hubs"
 
 FLAGS: tuple[Flag, ...] = (
@@ -55,9 +54,15 @@ FLAGS: tuple[Flag, ...] = (
     Flag("serve-port", "integer", 10267, "of the hub's own endpoints", "Listeners"),
     Flag("proxy-secure-port", "integer", 10268, "for pods, over TLS", "Listeners"),
     Flag("multiplexer-port", "integer", 10269, "for hubs", "Listeners", _HUBS),
-    Flag("enable-dummy-if", "flag", True, "dummy interface", "Listeners", _IDENTITY),
-    Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners", _IDENTITY),
-    Flag("dummy-if-ip", "text", "", "its address", "Listeners", _IDENTITY),
+    Flag(
+        "enable-dummy-if",
+        "flag",
+        True,
+        "make an interface with an address that this node's pods call",
+        "Listeners",
+    ),
+    Flag("dummy-if-name", "text", "hub-dummy0", "its name", "Listeners"),
+    Flag("dummy-if-ip", "text", "", "its address. Default: 169.254.2.1", "Listeners"),
     Flag(
         "serving-cert-file",
         "text",

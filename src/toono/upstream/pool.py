@@ -244,8 +244,7 @@ class Upstream:
         self._held = held
         if held:
             for server in self.servers:
-                server.origin.abort_waiting(LinkLostError("a drill is on"))
-                server.origin.close_idle()
+                server.origin.close()
         self._notice()
 
     def _notice(self) -> None:

@@ -113,7 +113,7 @@ class Origin:
     def close(self) -> None:
         """Close every connection."""
         for link in list(self._open):
-            link.fail(LinkLostError("the hub stops"))
+            link.fail(LinkLostError("the hub lets go of the link"))
         self._idle.clear()
 
     def close_idle(self) -> None:

@@ -11,7 +11,7 @@ def test_a_hub_follows_what_its_cluster_serves(tmp_path) -> None:
     async def scenario() -> None:
         async with hubs(tmp_path) as (cloud, hub):
             await until(lambda: b"/apis" in cloud.asked)
-            assert [type(one) for one in hub.board.series] == [MapperSeries]
+            assert MapperSeries in [type(one) for one in hub.board.series]
             assert "discovering" in dict(hub.board.duties)
 
     play(scenario)

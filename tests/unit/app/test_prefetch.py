@@ -57,7 +57,7 @@ def test_what_only_another_was_told_is_asked_with_the_node_s_right(
             await until(lambda: hub.upstream.online)
             pod = get("/api/v1/services", agent="coredns/1")[:-2]
             await ask(hub, pod + b"Authorization: Bearer abc\r\n\r\n")
-            call, _ = _asking(need, "kubelet/v1")
+            call, _ = asking(need, "kubelet/v1")
             assert hub.rights.judge_node(call).verdict is Verdict.UNKNOWN
             duty = dict(hub.board.duties)["prefetch"].__self__
             duty._agent = "kubelet/v1"

@@ -36,6 +36,28 @@ def test_options_become_what_the_hub_needs(tmp_path) -> None:
     assert settings.status_listen == ("127.0.0.1", 10267)
 
 
+def test_with_an_address_for_pods_a_certificate_is_asked_for(tmp_path) -> None:
+    more = {"root-dir": str(tmp_path / "root"), "dummy-if-ip": "fd00::2:1"}
+    settings = settings_of(flags(tmp_path, **more))
+    assert settings.dummy is not None
+    assert (settings.dummy.name, settings.dummy.address) == ("hub-dummy0", "fd00::2:1")
+    assert settings.certificates is not None
+    assert settings.certificates.serving
+    assert settings.certificates.addresses == ("fd00::2:1", "127.0.0.1")
+    assert settings.serving is not None
+    kept = tmp_path / "root" / "pki" / "yurthub-server-current.pem"
+    assert settings.serving.certificate == kept
+    assert settings.surroundings.door is None  # until there is one
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert settings_of(flags(tmp_path, **more)).surroundings.door is not None
+
+
+def test_address_that_is_none_is_named(tmp_path) -> None:
+    with pytest.raises(OptionError, match="--dummy-if-ip"):
+        settings_of(flags(tmp_path, **{"dummy-if-ip": "hub"}))
+
+
 @pytest.mark.parametrize("missing", ["ca-file", "client-cert-file", "client-key-file"])
 def test_a_missing_file_is_named(tmp_path, missing: str) -> None:
     with pytest.raises(OptionError, match=f"--{missing}.*nowhere"):
@@ -49,7 +71,8 @@ def test_a_certificate_that_is_none_is_named(tmp_path) -> None:
 
 
 def test_pods_are_listened_to_only_with_a_certificate(tmp_path) -> None:
-    assert settings_of(flags(tmp_path)).serving is None
+    bare = {"enable-dummy-if": "false"}
+    assert settings_of(flags(tmp_path, **bare)).serving is None
     settings = settings_of(flags(tmp_path, **{"serving-cert-file": "/a/both.pem"}))
     assert settings.serving is not None
     assert settings.serving.key == settings.serving.certificate == Path("/a/both.pem")

@@ -15,7 +15,11 @@ def options(**given: str) -> Options:
     return load(flags, {})
 
 
-POD_FACING = {"bind_proxy_address": "169.254.2.1", "serving_cert_file": "/a/b.pem"}
+POD_FACING = {
+    "enable_dummy_if": "false",
+    "bind_proxy_address": "169.254.2.1",
+    "serving_cert_file": "/a/b.pem",
+}
 
 
 def test_by_default_there_is_no_door_and_what_leads_to_it_is_off() -> None:
