@@ -404,18 +404,22 @@ def readme(text: str) -> str:
     """Return the README with the rows of the speed table that it shows, as they are."""
     before, _, rest = text.partition(SPEED_BEGINS)
     _, _, after = rest.partition(SPEED_ENDS)
-    shown = _table(("Work", "Measured", "Goal"), _speed_rows(SPEED.read_text()))
+    heads = ("Work", "toono", "YurtHub 1.5.1", "Goal")
+    shown = _table(heads, _speed_rows(SPEED.read_text()))
     return f"{before}{SPEED_BEGINS}\n{shown}{SPEED_ENDS}{after}"
 
 
-def _speed_rows(text: str) -> Iterator[tuple[str, str, str]]:
+def _speed_rows(text: str) -> Iterator[tuple[str, str, str, str]]:
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     names, *rows = table
     measured, goal = names.index("toono"), names.index("Goal")
+    other = names.index("YurtHub") if "YurtHub" in names else 0
     for row in rows:
         if row[measured] and not row[0].startswith("the same"):
-            yield row[0], row[measured], f"{row[goal]}: {row[goal + 1].split(': ')[-1]}"
+            verdict = f"{row[goal]}: {row[goal + 1].split(': ')[-1]}"
+            beside = row[other] if other and row[other] not in ("", "0") else "-"
+            yield row[0], row[measured], beside, verdict
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from toono.store.engine import Engine
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
-SESSIONS = 24
+SESSIONS = 72
 STATES = 200
 """Of each session: a fault must show within SESSIONS * STATES of them."""
 
@@ -298,6 +298,7 @@ def sought(plant: Plant, story: str, scratch: Path, patch: Patch) -> str:
     return ""
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("plant", FAULTS, ids=lambda plant: plant.__name__)
 def test_a_planted_fault_is_found(plant: Plant, scratch: Path, monkeypatch: Patch):
     assert sought(plant, FAULTS[plant], scratch, monkeypatch)
