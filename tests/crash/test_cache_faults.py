@@ -30,7 +30,7 @@ from toono.store.engine import Engine
 
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
-SESSIONS = 72
+SESSIONS = 24
 STATES = 200
 """Of each session: a fault must show within SESSIONS * STATES of them."""
 
@@ -243,19 +243,6 @@ def client_told_before_the_commit(patch: Patch) -> None:
     patch.setattr(Keeper, "keep", keep_and_tell)
 
 
-def versions_that_wait_belied_by_another_scope(patch: Patch) -> None:
-    patch.setattr(Scopes, "_is_belied", lambda self, scope: False)
-    patch.setattr(Keeper, "flush", _flush_without_company)
-
-
-_flush = Keeper.flush
-
-
-def _flush_without_company(self: Keeper, *, but: Scope | None = None) -> None:
-    if but is None:
-        _flush(self)
-
-
 FAULTS: dict[Plant, str] = {
     scope_row_in_its_own_transaction: "ordinary",
     version_before_rows: "ordinary",
@@ -277,7 +264,6 @@ FAULTS: dict[Plant, str] = {
     removal_not_synced: "ordinary",
     client_told_before_the_commit: "ordinary",
     barrier_passed_before_the_commit: "ordinary",
-    versions_that_wait_belied_by_another_scope: "overlapping",
 }
 
 
