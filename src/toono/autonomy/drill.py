@@ -49,9 +49,10 @@ class Tally:
             self.refused[one] += 1
 
     def _name(self, component: str) -> str:
-        known = component in self.answered or component in self.failed
+        if component in self.answered or component in self.failed:
+            return component
         full = len(self.answered) + len(self.failed) >= MAX_COMPONENTS
-        return component if known or not full else OTHER
+        return OTHER if full else component
 
     def rate(self, component: str) -> float | None:
         """Return the share that was answered; None where nothing was asked."""
@@ -81,7 +82,7 @@ class Drill:
     @property
     def is_on(self) -> bool:
         """Some component is cut off now."""
-        return self._clock.monotonic() < self._ends_at
+        return self._ends_at != 0.0 and self._clock.monotonic() < self._ends_at
 
     def cuts_component(self, component: str) -> bool:
         """Say whether a component is cut off now."""
@@ -135,7 +136,7 @@ class Drill:
 
     def note(self, call: Call, code: int) -> None:
         """Count one answer: of the drill, or of the time before."""
-        tally = self._tally if self.cuts(call) else self._before
+        tally = self._tally if self._ends_at and self.cuts(call) else self._before
         tally.note(call, code)
 
     def track(self, call: Call, body: Body) -> "CutBody":

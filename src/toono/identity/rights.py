@@ -271,15 +271,19 @@ class Rights:
 
     # -- the node --------------------------------------------------------------------
 
+    def knows_node(self, caller: Caller) -> bool | None:
+        """Say whether `caller` is the node, None where that is still to be looked up."""
+        if caller.token or caller.impersonates:
+            return False
+        return self._known.get(caller.connection)
+
     async def is_node(self, caller: Caller) -> bool:
         """Say whether `caller` is the node itself; any doubt is a no.
 
         Looked up once a connection: a socket that is handed to another process
         keeps the word of the one that opened it, as a file would.
         """
-        if caller.token or caller.impersonates:
-            return False
-        known = self._known.get(caller.connection)
+        known = self.knows_node(caller)
         if known is not None:
             return known
         verdict = False
@@ -324,7 +328,7 @@ def question_of(call: Call) -> Question:
     if not call.resource:
         return Question(call.verb, "", "", "", "", call.path)
     name = call.name or call.pinned_name
-    fields = call.field_selector
+    labels, fields = call.label_selector, call.field_selector
     if call.pinned_name and fields == f"metadata.name={name}":
         fields = ""  # the name says it all
     return Question(
@@ -334,7 +338,7 @@ def question_of(call: Call) -> Question:
         call.subresource,
         call.namespace,
         name,
-        "&".join(filter(None, (call.label_selector, fields))),
+        f"{labels}&{fields}" if labels and fields else labels or fields,
     )
 
 

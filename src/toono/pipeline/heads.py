@@ -6,6 +6,7 @@ RFC 9111 (Age; Warning as the Kubernetes API uses it, KEP-1693).
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from toono.wire.messages import Headers
 
@@ -61,6 +62,19 @@ def downstream_headers(headers: Headers, cache_status: tuple[bytes, bytes]) -> H
     kept.append(VIA)
     kept.append(cache_status)
     return kept
+
+
+def media_type(headers: Headers) -> str:
+    """Return the bare media type of an answer, lower-case; "" where it has none."""
+    for line in headers:
+        if line[0].lower() == b"content-type":
+            return _bare(line[1])
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _bare(value: bytes) -> str:
+    return value.decode("latin-1").partition(";")[0].strip().lower()
 
 
 def warning(since: float) -> tuple[bytes, bytes]:

@@ -73,9 +73,6 @@ class ResponseReader:
         self.is_over = False
         self.keep_alive = False
         self.ends_with_connection = False
-        self._begin()
-
-    def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._headers: Headers = []
         self._fields: dict[bytes, bytes] = {}
@@ -88,28 +85,33 @@ class ResponseReader:
         Bytes after the answer's end do not change it, however they are cut into
         pieces, but its connection is not one to keep.
         """
-        try:
-            self._feed(piece)
-        except BadResponseError:
-            if not self.is_over:
-                raise
-            self.keep_alive = False
-
-    def _feed(self, piece: bytes) -> None:
         self._silent_bytes += len(piece)
         try:
             self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as exc:
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as exc:
+            self._judge(exc, piece)
+        if self._silent_bytes > MAX_HEAD_BYTES:
+            self._spoil(
+                BadResponseError("a head, a trailer or an extension without end")
+            )
+
+    def _judge(self, exc: Exception, piece: bytes) -> None:
+        """Say what it means that the parser stops."""
+        cause = exc.__context__
+        if isinstance(exc, httptools.HttpParserUpgrade):
             if self._status == 101 and self.answer is not None:
                 raise Upgraded(piece[exc.args[0] :]) from exc
-            raise BadResponseError("an upgrade that nobody asked for") from exc
-        except httptools.HttpParserError as exc:
-            cause = exc.__context__
-            if isinstance(cause, BadResponseError):
-                raise cause from None
-            raise BadResponseError(f"no HTTP answer: {exc}") from exc
-        if self._silent_bytes > MAX_HEAD_BYTES:
-            raise BadResponseError("a head, a trailer or an extension without end")
+            self._spoil(BadResponseError("an upgrade that nobody asked for"))
+        elif isinstance(cause, BadResponseError):
+            self._spoil(cause)
+        else:
+            self._spoil(BadResponseError(f"no HTTP answer: {exc}"))
+
+    def _spoil(self, failure: BadResponseError) -> None:
+        """Fail the answer, or after its end its connection alone."""
+        if not self.is_over:
+            raise failure from None
+        self.keep_alive = False
 
     def finish(self) -> None:
         """The connection ended where the body has no other end."""

@@ -6,6 +6,7 @@ import pytest
 
 from toono.autonomy.writes import WriteTable
 from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
+from toono.filters.approval import Approval
 from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
 from toono.kube.request import Caller
@@ -63,6 +64,7 @@ class Scene:
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
+        self.approval = Approval()
         self.alone = AloneScene(self.asked)
         self.chain = Chain(
             upstream=self,
@@ -82,6 +84,9 @@ class Scene:
 
     def choose_local(self, chosen, call) -> None:
         return chosen
+
+    def knows_node(self, caller: Caller) -> bool | None:
+        return None
 
     async def is_node(self, caller: Caller) -> bool:
         return self.node
