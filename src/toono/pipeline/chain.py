@@ -153,9 +153,10 @@ class Chain:
         if call.subresource == "status" and node and is_status_write(call):
             await self.filters.hear(call, request)
         lease = self.lease
-        if lease is not None and node:
+        if lease is not None and node and call.user_agent not in lease.agents:
             lease.hear(call)  # a pod's name says nothing of the node's kubelet
-        if lease is not None and node and lease.concerns(call):
+        renews = call.resource == "leases" and node and lease is not None
+        if renews and lease is not None and lease.concerns(call):
             route, response = await lease(call, request, self._answer_node)
         else:
             route, response = await self._answer(call, request, node)
@@ -176,13 +177,18 @@ class Chain:
     async def _answer(
         self, call: Call, request: Request, node: bool
     ) -> tuple[str, Response]:
-        unchanged = node and self.unchanged(call) and await self._may(call)
-        online = self.upstream.online and not self.is_drilled(call)
+        unchanged = call.resource == "nodes" and node and self.unchanged(call)
+        unchanged = unchanged and await self._may(call)
+        drill = self.drill
+        drilled = drill is not None and drill.is_on and drill.cuts(call)
+        online = self.upstream.online and not drilled
         route = choose_route(call, self._facts[online, unchanged])
         if route is Route.FORWARD:
-            shared = await self._share(call, node) if self._is_shared(call) else None
-            if shared is not None:
-                return "shared", shared
+            taken = self.shared
+            if taken is not None and call.verb != "get" and taken.takes(call):
+                shared = await self._share(call, node)
+                if shared is not None:
+                    return "shared", shared
             sent = None
             if call.verb in WRITES:
                 sent = await self.alone.before(call, request)
@@ -224,11 +230,6 @@ class Chain:
         judgement = await self.rights.judge(call.caller, call)
         return judgement.verdict is Verdict.ALLOWED
 
-    def _is_shared(self, call: Call) -> bool:
-        return (
-            self.shared is not None and call.verb != "get" and self.shared.takes(call)
-        )
-
     async def _share(self, call: Call, node: bool) -> Response | None:
         """Answer from what all readers share; None where this one asks for itself.
 
@@ -263,10 +264,6 @@ class Chain:
         if (call.verb in READS or caller.token) and tells_of_rights(response):
             self.rights.learn(caller, call, response.status, node=node)
         return response
-
-    def is_drilled(self, call: Call) -> bool:
-        """Say whether who asks is cut off for practice."""
-        return self.drill is not None and self.drill.is_on and self.drill.cuts(call)
 
     def _leave_at_end(
         self, call: Call, route: str, response: Response, body: Body
@@ -357,12 +354,12 @@ def refuse(code: int, message: str) -> tuple[Headers, bytes]:
 def caller_of(request: Request) -> Caller:
     """Return who sent a request, as plain values."""
     peer, fields = request.peer, request.fields
-    authorization = fields.get(b"authorization", b"")
+    authorization = fields.get(b"authorization")
     return Caller(
         connection=peer.connection,
         local=peer.local,
         remote=peer.remote,
-        token=authorization.partition(b" ")[2].strip(),
+        token=authorization.partition(b" ")[2].strip() if authorization else b"",
         certificate=peer.certificate or b"",
         impersonates=request.impersonates,
     )

@@ -311,11 +311,13 @@ class Link(asyncio.Protocol):
     def _after(self) -> None:
         reader, head = self._reader, self._head
         assert reader is not None
+        assert self._transport is not None
         if reader.answer is not None and head is not None and not head.done():
             head.set_result(reader.answer)
         if reader.is_over:
             self._reader = None
-            if reader.keep_alive and self._sent and self.is_alive:
+            alive = self._failure is None and not self._transport.is_closing()
+            if alive and reader.keep_alive and self._sent:
                 self._origin.put_back(self)
             else:
                 self.drop()

@@ -280,6 +280,7 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
 def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> None:
     class Lease:
         heard = 0
+        agents = frozenset({"kubelet/v1.34"})
 
         def hear(self, _) -> None:
             self.heard += 1
@@ -290,6 +291,8 @@ def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> Non
     scene, lease = Scene(node=node), Lease()
     scene.chain.lease = lease
     assert scene.serve(request(user_agent="k3s/v1.34")).status == 200
+    assert lease.heard == node
+    scene.serve(request(user_agent="kubelet/v1.34"))  # was looked at before
     assert lease.heard == node
 
 
@@ -368,15 +371,17 @@ def test_a_shared_answer_to_a_token_tells_nothing_of_rights() -> None:
 def test_what_did_not_change_is_kept_only_for_whom_it_is_known_to_be() -> None:
     scene = Scene()
     scene.chain.unchanged = lambda _: True
-    assert scene.serve().content == b"cache"
+    own = "/api/v1/nodes/edge-1?resourceVersion=0"
+    assert scene.serve(request(own)).content == b"cache"
     scene.judgement = UNKNOWN
-    assert scene.serve().content == b"cloud"
+    assert scene.serve(request(own)).content == b"cloud"
 
 
 def test_what_did_not_change_and_cannot_be_read_is_asked_of_the_cloud() -> None:
     scene = Scene(local=RequestError(503, "ServiceUnavailable", "damaged"))
     scene.chain.unchanged = lambda _: True
-    assert scene.serve().content == b"cloud"
+    assert scene.serve(request("/api/v1/nodes/edge-1")).content == b"cloud"
+    assert scene.asked[0] == ("local", "get")
     assert scene.learned == [(200, True)]
 
 
