@@ -39,8 +39,10 @@ class Tally:
 
     def note(self, call: Call, code: int) -> None:
         """Count one answer."""
-        name = self._name(call.component)
-        if code < 500 and code != NOT_ACCEPTABLE:
+        name, good = call.component, code < 500 and code != NOT_ACCEPTABLE
+        if not good or name not in self.answered:
+            name = self._name(name)
+        if good:
             self.answered[name] += 1
             return
         self.failed[name] += 1

@@ -222,7 +222,8 @@ class Rights:
         if caller.impersonates:
             return
         if node:
-            self._put(NODE, call, code)
+            if says_something(call, code):
+                self._put(NODE, call, code)
             return
         if not caller.token:
             return
@@ -248,14 +249,13 @@ class Rights:
             self.learned(caller, question_of(call), checked)
 
     def _put(self, identity: str, call: Call, code: int) -> None:
-        if says_something(call, code):
-            self.book.put(
-                identity,
-                question_of(call),
-                allowed=code != 403,
-                at=self._clock.wall(),
-                lasts=identity == NODE,
-            )
+        self.book.put(
+            identity,
+            question_of(call),
+            allowed=code != 403,
+            at=self._clock.wall(),
+            lasts=identity == NODE,
+        )
 
     def _refuse(self, token: bytes) -> None:
         """A 401: this token is worth nothing any more; its owner may have another.

@@ -178,7 +178,8 @@ class Chain:
         self, call: Call, request: Request, node: bool
     ) -> tuple[str, Response]:
         unchanged = call.resource == "nodes" and node and self.unchanged(call)
-        unchanged = unchanged and await self._may(call)
+        if unchanged:
+            unchanged = self.rights.judge_node(call).verdict is Verdict.ALLOWED
         drill = self.drill
         drilled = drill is not None and drill.is_on and drill.cuts(call)
         online = self.upstream.online and not drilled
@@ -210,7 +211,10 @@ class Chain:
         self, call: Call, request: Request, node: bool, *, unchanged: bool
     ) -> tuple[str, Response]:
         """Answer from what is kept."""
-        judgement = await self.rights.judge(call.caller, call)
+        if node:
+            judgement = self.rights.judge_node(call)
+        else:
+            judgement = await self.rights.judge(call.caller, call)
         if judgement.verdict is not Verdict.ALLOWED:
             raise not_allowed(call, judgement)
         if call.problem is not None:
@@ -224,11 +228,6 @@ class Chain:
                 return "forward", await self._forward(call, request, node, None)
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
-
-    async def _may(self, call: Call) -> bool:
-        """Say whether who asks may have what is kept."""
-        judgement = await self.rights.judge(call.caller, call)
-        return judgement.verdict is Verdict.ALLOWED
 
     async def _share(self, call: Call, node: bool) -> Response | None:
         """Answer from what all readers share; None where this one asks for itself.

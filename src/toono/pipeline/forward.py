@@ -141,7 +141,11 @@ class Forward:
         length = answer.body.length
         if guard is not None or (length is not None and length <= SMALL_BYTES):
             try:
-                content = await self._content(call, answer, guard)
+                passed = answer.body
+                whole = passed.whole() if isinstance(passed, Incoming) else None
+                content = await read_all(passed) if whole is None else whole
+                if guard is not None:
+                    await self._check_pods(guard, call, answer, content)
             except (BodyCutError, WireTimeoutError) as exc:
                 if again or not _is_replayable(request):
                     text = "the link broke within the answer"
@@ -152,26 +156,14 @@ class Forward:
                 if kept is not None:
                     await self.barrier.wait(kept)
             return _response(answer, content=content, stored=recording is not None)
-        passed = answer.body
+        streamed = answer.body
         if recording is not None:
-            passed = RecordedBody(passed, recording, answer, self.barrier)
-        return _response(answer, body=passed, stored=recording is not None)
+            streamed = RecordedBody(streamed, recording, answer, self.barrier)
+        return _response(answer, body=streamed, stored=recording is not None)
 
     def _reads(self, call: Call, credential: Credential) -> bool:
         policy = self._recorder.policy
         return may_keep(call, credential) and policy.allows(call)
-
-    async def _content(
-        self, call: Call, answer: Answer, guard: PodGuard | None
-    ) -> bytes:
-        """Return a whole answer that is to be believed."""
-        body = answer.body
-        content = body.whole() if isinstance(body, Incoming) else None
-        if content is None:
-            content = await read_all(body)
-        if guard is not None:
-            await self._check_pods(guard, call, answer, content)
-        return content
 
     def _guard_of(self, call: Call, credential: Credential) -> PodGuard | None:
         guard = self._guard

@@ -227,7 +227,9 @@ class Connection(asyncio.Protocol):
         self._searched, self._skipped = 0, False
         if self._buffer:
             self._head_at = self._server.clock.monotonic()
-        while (raw := self._take_head()) is None:
+        while not self._buffer or (raw := self._take_head()) is None:
+            if self._failure is not None:
+                raise self._failure
             if self._eof or (self._ending and not self._buffer):
                 return None
             self.is_idle = not self._buffer
@@ -262,8 +264,6 @@ class Connection(asyncio.Protocol):
         if self._failure is not None:
             raise self._failure
         buffer = self._buffer
-        if not buffer:
-            return None
         if not self._skipped and buffer.startswith(b"\r\n"):
             buffer = self._buffer = buffer[2:]  # RFC 9112, 2.2: one before a head
             self._skipped = True

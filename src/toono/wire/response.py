@@ -33,7 +33,6 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_fields",
-        "_head_bytes",
         "_headers",
         "_interim",
         "_method",
@@ -66,7 +65,6 @@ class ResponseReader:
         self._on_close = on_close
         self._tell = interim
         self._interim = 0
-        self._head_bytes = 0
         self._silent_bytes = 0
         self.answer: Answer | None = None
         self._body: Incoming | None = None
@@ -132,13 +130,11 @@ class ResponseReader:
             raise BadResponseError("bytes after the answer")
 
     def on_status(self, reason: bytes) -> None:
-        self._head_bytes += len(reason)
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.answer is not None:
             return  # a trailer: no field of the head, nor of ours to pass on
-        self._head_bytes += len(name) + len(value) + 4
         lower = name.lower()
         if lower in self._fields:
             self._fields[lower] += b", " + value
@@ -147,7 +143,7 @@ class ResponseReader:
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._silent_bytes > MAX_HEAD_BYTES and self._size() > MAX_HEAD_BYTES:
             raise BadResponseError("the head of an answer is too long")
         self._status = self._parser.get_status_code()
         if not 100 <= self._status <= 599 or _CONTROL.search(self._reason):
@@ -164,6 +160,10 @@ class ResponseReader:
         if self._status == 101 and not self._is_ours():
             raise BadResponseError("a 101 that answers no upgrade of ours")
         self._start_body()
+
+    def _size(self) -> int:
+        """Return the bytes of a head; a body may have come in one piece with it."""
+        return len(self._reason) + sum(len(n) + len(v) + 4 for n, v in self._headers)
 
     def _is_ours(self) -> bool:
         """Say whether a 101 takes up what was asked, and nothing else."""

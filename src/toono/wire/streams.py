@@ -65,7 +65,8 @@ class Incoming:
         if self._size > HIGH_BYTES and not self._paused:
             self._paused = True
             self._pause(True)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def finish(self) -> None:
         """The last piece was fed: from here on the connection is not ours to hold."""
@@ -73,7 +74,8 @@ class Incoming:
         if self._paused:
             self._paused = False
             self._pause(False)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, failure: WireError) -> None:
         """The body will never be whole; the reader hears it after what is here."""

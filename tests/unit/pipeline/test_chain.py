@@ -94,6 +94,9 @@ class Scene:
     def heard_lately(self, caller: Caller, call, seconds: float) -> bool:
         return self.lately
 
+    def judge_node(self, call) -> Judgement:
+        return self.judgement or ALLOWED
+
     async def judge(self, caller: Caller, call) -> Judgement:
         return self.judgement or (ALLOWED if self.node else UNKNOWN)
 
