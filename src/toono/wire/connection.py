@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTimeoutError
@@ -206,8 +207,7 @@ class Connection(asyncio.Protocol):
 
     async def _converse(self) -> None:
         while True:
-            request = await self._next_request()
-            if request is None:
+            if (request := await self._next_request()) is None:
                 return
             response = await self._server.handler(request)
             close = self._is_last(request, response)
@@ -270,13 +270,12 @@ class Connection(asyncio.Protocol):
         if not buffer[:1].isalpha() and buffer not in (b"", b"\r"):
             raise RejectedRequestError(400, "this is no HTTP request")
         end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
-        size = len(buffer)
-        if end > MAX_HEAD_BYTES or (end < 0 and size > MAX_HEAD_BYTES + 3):
+        if end > MAX_HEAD_BYTES or (end < 0 and len(buffer) > MAX_HEAD_BYTES + 3):
             raise RejectedRequestError(431, "the request's head is too long")
         if end >= 0:
             self._buffer = buffer[end + 4 :]
             return buffer[:end]
-        self._searched = size
+        self._searched = len(buffer)
         return None
 
     def _wake(self) -> None:
@@ -287,10 +286,7 @@ class Connection(asyncio.Protocol):
 
     def _open_body(self, length: int | None, *, expects: bool) -> Incoming:
         transport = self._transport
-
-        def proceed() -> None:
-            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
+        proceed = partial(transport.write, b"HTTP/1.1 100 Continue\r\n\r\n")
         body = RequestBody(
             length, pause=self._pause, started=proceed if expects else None
         )
