@@ -94,6 +94,13 @@ class Recorder:
             return frozenset()
         return frozenset(scope.rows)
 
+    def known_uids(self, call: Call) -> list[str]:
+        """Return the uid of each of those objects, "" where one has none."""
+        scope = self.scopes.find(question_of(call, expected_form(call)))
+        if scope is None or not scope.loaded:
+            return []
+        return [row.uid for row in scope.rows.values()]
+
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
         return self._chains.pop((question, token), None)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
+from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
 from toono.cache.record import Kept, Recorder, Recording
@@ -28,6 +29,7 @@ from toono.identity.rights import keeps_for_token
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.guarded import GuardedBody, read_ahead
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
@@ -124,18 +126,22 @@ class Forward:
             return await self._watch(call, credential, answer)
         guard = self._guard_of(call, credential) if answer.status == 200 else None
         small = answer.body.length is not None and answer.body.length <= SMALL_BYTES
+        body = answer.body
         if small or guard is not None:
             try:
-                content = await read_all(answer.body)
-                if guard is not None:
-                    await self._check_pods(guard, call, answer, content)
-                return await self._small(recording, answer, content)
+                first, over = await read_ahead(body, SMALL_BYTES)
+                if over:
+                    content = b"".join(first)
+                    if guard is not None:
+                        await self._check_pods(guard, call, answer, content)
+                    return await self._small(recording, answer, content)
             except (BodyCutError, WireTimeoutError) as exc:
                 if again or not _is_replayable(request):
                     text = "the link broke within the answer"
                     raise UpstreamError(text) from exc
-            return await self._forward(call, request, credential, again=True)
-        body = answer.body
+                return await self._forward(call, request, credential, again=True)
+            assert guard is not None
+            body = self._guarded(guard, call, answer, first)
         if recording is not None:
             body = RecordedBody(body, recording, answer, self.barrier)
         return _response(answer, body=body, stored=recording is not None)
@@ -175,6 +181,19 @@ class Forward:
         if guard is None or not credential.is_node or not guard.concerns(call):
             return None
         return guard
+
+    def _guarded(
+        self, guard: PodGuard, call: Call, answer: Answer, first: list[bytes]
+    ) -> Body:
+        known = self._recorder.known_uids(call)
+        sightings = Sightings(
+            known,
+            known=len(known),
+            media_type=media_type_of(answer.fields),
+            coding=answer.fields.get(b"content-encoding", b"").strip().lower(),
+        )
+        judge = partial(self._check_pods, guard, call, answer)
+        return GuardedBody(answer.body, first, sightings, judge)
 
     async def _check_pods(
         self, guard: PodGuard, call: Call, answer: Answer, content: bytes
