@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+import uuid
 
 import uvloop
 
@@ -28,7 +29,7 @@ def pod(name: str, version: int) -> dict:
         "metadata": {
             "name": name,
             "namespace": "default",
-            "uid": f"uid-{name}",
+            "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
             "resourceVersion": str(version),
             "labels": {"app": "web", "tier": "front"},
             "annotations": {"note": "x" * 1200},

@@ -21,12 +21,13 @@ from toono.filters.addresses import CorrectedAddresses
 from toono.filters.approval import DEFAULTS, Approval
 from toono.filters.base import Filter
 from toono.filters.fields import FORMS
+from toono.filters.held import SMALL_BYTES, HeldBody, Room, Seat, take
 from toono.filters.inputs import Inputs
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import Sieve, SiftedWatch
 from toono.kube import status
 from toono.kube.request import Call
-from toono.wire.messages import Body, Headers, Request, Response
+from toono.wire.messages import Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,6 @@ READY_SECONDS = 5.0
 """How long a question waits for what its filters need to know."""
 STEP_SECONDS = 0.05
 """After each of these: is there hope? Cut off, with nothing kept, there is none."""
-MAX_BYTES = 128 * 1024 * 1024
-"""Of an answer that is filtered: it is read whole."""
 THREAD_BYTES = 64 * 1024
 MAX_CLIENTS = 4096
 NOT_KNOWN = "what the filters of this question need was never known on this node"
@@ -90,6 +89,7 @@ class Stage:
             self._at[ADDRESSES] = 1
         self._listed: OrderedDict[Asked, Filtered] = OrderedDict()
         self._open: dict[SiftedWatch, Chosen] = {}
+        self.room = Room()
         self.ended = 0
 
     @property
@@ -164,19 +164,35 @@ class Stage:
         codec = _codec_of(fields)
         if call.verb == "watch":
             return self._watch(chosen, call, response, codec)
-        content = await _content(response)
-        if not content:  # HEAD
+        seat = self.room.seat()
+        try:
+            return await self._whole(chosen, call, response, codec, fields, seat)
+        except BaseException:
+            seat.leave()
+            raise
+
+    async def _whole(
+        self,
+        chosen: Chosen,
+        call: Call,
+        response: Response,
+        codec: Codec,
+        fields: Mapping[bytes, bytes],
+        seat: Seat,
+    ) -> Response:
+        pieces, marked = await take(response, chosen.sieve, seat)
+        if not pieces or pieces == [b""]:  # HEAD
             return response
         if call.verb == "list":
             self._note(chosen, call)
-        try:
-            return await self._sifted(chosen, call, response, codec, content, fields)
-        except CodecError as exc:
-            log.warning(
-                "an answer that cannot be read is not given unfiltered",
-                extra={"path": call.path, "err": str(exc)},
-            )
-            raise RequestError(502, "BadGateway", f"toono: {exc}") from exc
+        if marked or fields.get(b"content-encoding", b"identity") != b"identity":
+            pieces = [await self._sifted(chosen, call, response, codec, pieces, fields)]
+        if sum(map(len, pieces)) > SMALL_BYTES:
+            response.body, response.content = HeldBody(pieces, seat.leave), b""
+        else:
+            response.body, response.content = None, b"".join(pieces)
+            seat.leave()
+        return response
 
     async def _sifted(
         self,
@@ -184,9 +200,11 @@ class Stage:
         call: Call,
         response: Response,
         codec: Codec,
-        content: bytes,
+        pieces: list[bytes],
         fields: Mapping[bytes, bytes],
-    ) -> Response:
+    ) -> bytes:
+        """Return what is left of an answer; the same bytes where nothing changes."""
+        content = b"".join(pieces)
         sieve = chosen.sieve
         sift = sieve.listed if call.verb == "list" else sieve.single
 
@@ -194,15 +212,21 @@ class Stage:
             plain = unpacked(content, fields)
             return plain, sift(codec.media_type, plain)
 
-        if len(content) > THREAD_BYTES:
-            plain, after = await asyncio.to_thread(make)
-        else:
-            plain, after = make()
-        response.body = None
-        response.content = content if after is plain else after
-        if after is not plain:
-            response.headers = _without(response.headers)
-        return response
+        try:
+            if len(content) > THREAD_BYTES:
+                plain, after = await asyncio.to_thread(make)
+            else:
+                plain, after = make()
+        except CodecError as exc:
+            log.warning(
+                "an answer that cannot be read is not given unfiltered",
+                extra={"path": call.path, "err": str(exc)},
+            )
+            raise RequestError(502, "BadGateway", f"toono: {exc}") from exc
+        if after is plain:
+            return content
+        response.headers = _without(response.headers)
+        return after
 
     def _watch(
         self, chosen: Chosen, call: Call, response: Response, codec: Codec
@@ -347,21 +371,3 @@ def _asked(call: Call) -> Asked:
 
 def _without(headers: Headers) -> Headers:
     return [line for line in headers if line[0].lower() not in _DROPPED_FIELDS]
-
-
-async def _content(response: Response) -> bytes:
-    """Return an answer's whole body; its end is still what a recording waits for."""
-    if response.body is None:
-        content = response.content
-        return content if isinstance(content, bytes) else b"".join(content)
-    body: Body = response.body
-    pieces, size = [], 0
-    try:
-        while piece := await body.read():
-            size += len(piece)
-            if size > MAX_BYTES:
-                raise RequestError(503, "ServiceUnavailable", "too large to filter")
-            pieces.append(piece)
-    finally:
-        body.close()
-    return b"".join(pieces)

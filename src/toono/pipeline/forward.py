@@ -185,9 +185,9 @@ class Forward:
     def _guarded(
         self, guard: PodGuard, call: Call, answer: Answer, first: list[bytes]
     ) -> Body:
-        known = self._recorder.known_uids(call)
+        known = self._recorder.known(call)
         sightings = Sightings(
-            known,
+            [row.uid for row in known.values()],
             known=len(known),
             media_type=media_type_of(answer.fields),
             coding=answer.fields.get(b"content-encoding", b"").strip().lower(),
@@ -199,7 +199,7 @@ class Forward:
         self, guard: PodGuard, call: Call, answer: Answer, content: bytes
     ) -> None:
         """Raise for a list that lacks pods of this node that the cloud has."""
-        known = self._recorder.known_names(call)
+        known = self._recorder.known(call)
         codec = for_media_type(media_type_of(answer.fields))
         if not known or codec is None:
             return
@@ -269,10 +269,10 @@ class RecordedBody:
                 return held
         self._over = True
         pieces, self._pieces = self._pieces, []
-        if self._recording is not None:
-            kept = await self._recording.finish(
-                self._status, self._fields, b"".join(pieces)
-            )
+        recording = self._recording
+        if recording is not None and not recording.is_echo(self._status):
+            content = b"".join(pieces)
+            kept = await recording.finish(self._status, self._fields, content)
             await self._barrier.wait(kept)
         return self._held
 

@@ -76,7 +76,8 @@ class GuardedBody:
 
 async def read_ahead(body: Body, least: int) -> tuple[list[bytes], bool]:
     """Return the first pieces of a body, of `least` bytes, and whether that is all."""
-    pieces, size = [], 0
+    pieces: list[bytes] = []
+    size = 0
     while size <= least:
         piece = await body.read()
         if not piece:

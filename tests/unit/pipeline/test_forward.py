@@ -401,7 +401,13 @@ def test_the_last_piece_of_a_list_that_removes_waits_for_the_disk() -> None:
             return held
 
         found.body._recording = type(
-            "R", (), {"finish": staticmethod(slow), "feed": staticmethod(len)}
+            "R",
+            (),
+            {
+                "finish": staticmethod(slow),
+                "feed": staticmethod(len),
+                "is_echo": staticmethod(lambda _: False),
+            },
         )
         assert await found.body.read() == body[:90_000]
         last = asyncio.create_task(found.body.read())
