@@ -232,6 +232,7 @@ class Stage:
         self, chosen: Chosen, call: Call, response: Response, codec: Codec
     ) -> Response:
         assert response.body is not None
+        response.direct = None  # every frame goes through the sieve
         if self._is_stale(chosen, call):
             response.body.close()
             response.body = Once(_gone(codec))

@@ -160,6 +160,19 @@ def test_a_coding_is_undone_where_something_changes() -> None:
     play(story)
 
 
+def test_no_frame_goes_around_the_sieve() -> None:
+    async def story(scene: Scene) -> None:
+        stream = Stream()
+        response = stream.response()
+        response.direct = lambda _: None
+        watch = call(PROXY, f"{SERVICES}?watch=true&resourceVersion=9")
+        assert (await scene.answer(watch, response)).direct is None
+        assert response.body is not None
+        response.body.close()
+
+    play(story)
+
+
 def test_a_large_list_is_filtered_off_the_loop() -> None:
     async def story(scene: Scene) -> None:
         many = [service(f"web-{n}", note="x" * 500) for n in range(200)]
