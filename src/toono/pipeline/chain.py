@@ -43,6 +43,7 @@ from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
+from toono.pipeline.relists import Relists
 from toono.pipeline.replies import not_allowed
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
@@ -81,6 +82,7 @@ class Chain:
     node_name: str
     filters: Stage
     shared: Shared | None = None
+    relists: Relists | None = None
     hear: Hear | None = None
     """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
@@ -149,6 +151,8 @@ class Chain:
             shared = await self._share(call)
             if shared is not None:
                 return "shared", shared
+            if call.verb == "list" and self.relists is not None:
+                await self.relists.turn(call)
             sent = await self.alone.before(call, request)
             try:
                 return "forward", await self._forward(call, request, sent)

@@ -8,7 +8,6 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
-from toono.identity.rights import is_loopback
 from toono.kube import status
 from toono.kube.request import Call
 
@@ -45,6 +44,8 @@ def too_many() -> RequestError:
     return status.refuse(status.too_many_requests(TOO_MANY, seconds))
 
 
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+"""How loopback addresses begin; no other IPv6 address of a node begins with ::1."""
 Client = tuple[str, str]
 """(component, source address)"""
 Waiting = tuple[asyncio.Future[None], Call, Client]
@@ -99,10 +100,9 @@ class InFlight:
                 return
 
     def _enter_watch(self, client: Client) -> None:
-        limit = _share(self._limits.watch, client[0])
+        limit = _share(self._limits.watch, client)
         # A kubelet holds one for each secret and config map of up to 110 pods.
-        kubelet = client[0] == "kubelet" and is_loopback(client[1])
-        own = limit if kubelet else self._limits.client_watch
+        own = limit if is_kubelet(client) else self._limits.client_watch
         if self.watching >= limit or self._watchers[client] >= own:
             raise too_many()
         self.watching += 1
@@ -110,7 +110,7 @@ class InFlight:
 
     def _has_room(self, call: Call, client: Client) -> bool:
         read = is_read(call)
-        limit = _share(self._limits.read if read else self._limits.write, client[0])
+        limit = _share(self._limits.read if read else self._limits.write, client)
         busy = self.reading if read else self.writing
         return busy < limit and self._clients[client] < self._limits.client
 
@@ -136,9 +136,18 @@ class InFlight:
             self._waiting.remove(waiting)
 
 
-def _share(limit: int, component: str) -> int:
-    """Return how much of a limit a component may fill."""
-    return limit if component == "kubelet" else int(limit * (1 - KUBELET_SHARE))
+def _share(limit: int, client: Client) -> int:
+    """Return how much of a limit a client may fill."""
+    return limit if is_kubelet(client) else int(limit * (1 - KUBELET_SHARE))
+
+
+def is_kubelet(client: Client) -> bool:
+    """Say whether a client is the node's kubelet, as far as a limit can tell.
+
+    It comes by loopback: a pod that takes its name has an address of its own. This is
+    asked for every request, of the text that a socket gives.
+    """
+    return client[0] == "kubelet" and client[1].startswith(LOOPBACK)
 
 
 def client_of(call: Call) -> Client:
