@@ -56,7 +56,9 @@ class Scene:
         around = Surroundings(
             node_name="edge-1", door=Door("169.254.2.1", 10268), pool="hangzhou"
         )
-        self.inputs = Inputs(around, self.cloud, clock=VirtualClock())
+        self.inputs = Inputs(
+            around, self.cloud, clock=VirtualClock(), kept=lambda *_: True
+        )
         self.stage = Stage(Approval(off), self.inputs, anew=anew)
         self.inputs.changed = self.stage.inputs_changed
 
@@ -442,7 +444,12 @@ async def say(known: PodAddresses, address: str) -> None:
 
 
 def stage_with(known: PodAddresses) -> Stage:
-    inputs = Inputs(Surroundings(node_name="edge-1"), Cloud(), clock=VirtualClock())
+    inputs = Inputs(
+        Surroundings(node_name="edge-1"),
+        Cloud(),
+        clock=VirtualClock(),
+        kept=lambda *_: True,
+    )
     return Stage(Approval(), inputs, anew=False, addresses=known)
 
 
