@@ -13,6 +13,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from toono.cache.received import unpacked
 from toono.codec.base import Codec
 from toono.codec.registry import for_media_type
@@ -41,6 +43,8 @@ NOT_KNOWN = "what the filters of this question need was never known on this node
 CHANGED = "what this list was filtered by has changed: list again"
 ADDRESSES = "addresses"
 CORRECTED = ("endpointslices", "endpoints")
+NO_TABLE = "what is filtered for this client is not given as a Table alone"
+_AS_TABLE = "as=Table"
 _READABLE = ("*/*", "application/*", *FORMS)
 _DROPPED_FIELDS = (b"content-encoding", b"content-length", b"etag")
 
@@ -326,16 +330,35 @@ class Once:
 
 
 def readable(request: Request, *, watch: bool) -> None:
-    """Ask the cloud for nothing that could not be filtered: no CBOR, and of a watch
-    no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
+    """Ask the cloud for nothing that could not be filtered: no CBOR, no Table, and of a
+    watch no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
     for at, (name, value) in enumerate(request.headers):
         field = name.lower()
-        if field == b"accept" and b"cbor" in value:
+        if field == b"accept" and (b"cbor" in value or _AS_TABLE.encode() in value):
             clauses = value.decode("latin-1").split(",")
-            kept = [one for one in clauses if _media_type(one) in _READABLE]
+            kept = [one for one in clauses if _can_be_filtered(one)]
             request.headers[at] = (name, ",".join(kept).strip().encode("latin-1"))
         elif field == b"accept-encoding" and watch:
             request.headers[at] = (name, b"identity")
+
+
+def whole(call: Call) -> Call:
+    """Return a call without Tables among what it takes; RequestError 406 without more.
+
+    A row has cells and metadata. What a filter would change or drop is told by the rest
+    of its object, so a row cannot be judged, and unjudged it is not for its reader.
+    """
+    kept = tuple(form for form in call.accept if form.as_kind != "Table")
+    if len(kept) == len(call.accept):
+        return call
+    if not kept:
+        raise RequestError(406, "NotAcceptable", NO_TABLE)
+    return msgspec.structs.replace(call, accept=kept)
+
+
+def _can_be_filtered(clause: str) -> bool:
+    parameters = [one.strip() for one in clause.split(";")[1:]]
+    return _media_type(clause) in _READABLE and _AS_TABLE not in parameters
 
 
 def _media_type(clause: str) -> str:

@@ -30,7 +30,7 @@ from toono.errors import (
     UnreachableError,
 )
 from toono.filters.learning import is_status_write
-from toono.filters.stage import Stage, readable
+from toono.filters.stage import Stage, readable, whole
 from toono.identity.rights import Rights, Verdict, question_of
 from toono.identity.rows import Question
 from toono.kube import accept, status
@@ -121,6 +121,7 @@ class Chain:
         """Return the answer as this reader may see it: as it is, for almost all."""
         chosen = await self.filters.choose(call)
         if chosen is not None:
+            call = whole(call)
             readable(request, watch=call.verb == "watch")
         if is_status_write(call) and await self.rights.is_node(call.caller):
             await self.filters.hear(call, request)

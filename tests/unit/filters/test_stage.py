@@ -16,7 +16,7 @@ from toono.filters.base import Door
 from toono.filters.inputs import Inputs, Surroundings
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import SiftedWatch
-from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable
+from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable, whole
 from toono.kube.request import Call, Caller, parse
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.memory import MemoryStore
@@ -413,6 +413,35 @@ def test_a_watch_that_is_filtered_comes_as_it_is(watch: bool, coding: bytes) -> 
     )
     readable(request, watch=watch)
     assert request.headers == [(b"Accept-Encoding", coding)]
+
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def taking(accept: str) -> Call:
+    who = Caller(connection=1, local=("", 0), remote=("127.0.0.1", 5))
+    return parse("GET", SERVICES.encode(), {b"accept": accept.encode()}, who)
+
+
+def test_whole_objects_are_asked_where_rows_of_a_table_could_not_be_judged() -> None:
+    request = Request(
+        method="GET",
+        target=b"/",
+        headers=[(b"Accept", f"{TABLE}, application/json".encode())],
+        fields={},
+        body=BytesBody(),
+        peer=Peer(connection=1, local=("", 0), remote=("", 0)),
+    )
+    readable(request, watch=False)
+    assert request.headers == [(b"Accept", b"application/json")]
+    (form,) = whole(taking(f"{TABLE},application/json")).accept
+    assert (form.media_type, form.as_kind) == (JSON, "")
+    plain = taking("application/json")
+    assert whole(plain) is plain
+    assert whole(taking("")).accept == ()
+    with pytest.raises(RequestError) as raised:
+        whole(taking(TABLE))
+    assert raised.value.code == 406
 
 
 POD = PodKey("default", "web-0", "a9e6b466")
