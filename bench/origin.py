@@ -128,8 +128,20 @@ class Events:
         return
 
 
+SEEN = {"watches": 0, "lists": 0, "requests": 0, "accepted": 0}
+COUNTS = b"/bench/counts"
+
+
 async def handle(request: Request) -> Response:
     target = request.target
+    SEEN["accepted"] = max(SEEN["accepted"], request.peer.connection)
+    if target == COUNTS:
+        return Response(status=200, headers=JSON, content=encode(SEEN))
+    SEEN["requests"] += 1
+    if b"watch=true" in target:
+        SEEN["watches"] += 1
+    elif b"resourceVersion=" in target:
+        SEEN["lists"] += 1
     if b"watch=true" in target or b"watch=1" in target:
         pods = target.startswith(b"/api/v1/pods")
         return Response(status=200, headers=JSON, body=Events(2000 if pods else 0))
