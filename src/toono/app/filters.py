@@ -3,9 +3,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from toono.app.agents import Agents
 from toono.app.board import Board
+from toono.app.kept import is_kept
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
 from toono.config.live_filters import LiveFilters
@@ -33,7 +35,12 @@ async def open_filters(
     around = replace(settings.surroundings, node_name=settings.node_name)
     live = LiveFilters(storage.store, off=settings.filters_off, door=around.door)
     await live.open()
-    inputs = Inputs(around, own_questions(forward, local), clock=clock)
+    inputs = Inputs(
+        around,
+        own_questions(forward, local),
+        clock=clock,
+        kept=partial(is_kept, storage),
+    )
     inputs.online = online
     addresses = None
     if settings.correct_addresses:

@@ -30,6 +30,7 @@ from toono.app.listening import Listening, PodsDoor, listen, listen_to_node
 from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.ready import open_ready
+from toono.app.relists import open_relists
 from toono.app.settings import HubSettings
 from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
@@ -263,6 +264,7 @@ class Hub:
                 clock=clock,
             ),
             in_flight=in_flight,
+            relists=open_relists(self.board, clock=clock),
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,

@@ -158,6 +158,10 @@ class DocumentRecording:
     def feed(self, piece: bytes) -> None:
         """See a piece pass; a document is told from others by its ETag."""
 
+    def is_echo(self, status: int) -> bool:
+        """Say whether what was fed is known: of a document only its whole tells."""
+        return False
+
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
     ) -> None:

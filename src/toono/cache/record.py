@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
 from toono.cache.forms import (
     Columns,
@@ -35,6 +36,7 @@ from toono.cache.scope import (
     Change,
     Question,
     Reading,
+    Row,
     RowKey,
     Scope,
     accept_absence,
@@ -87,12 +89,10 @@ class Recorder:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
 
-    def known_names(self, call: Call) -> frozenset[RowKey]:
-        """Return which objects the last complete answer to a list or watch named."""
+    def known(self, call: Call) -> Mapping[RowKey, Row]:
+        """Return what the last complete answer to a list or watch named."""
         scope = self.scopes.find(question_of(call, expected_form(call)))
-        if scope is None or not scope.loaded:
-            return frozenset()
-        return frozenset(scope.rows)
+        return {} if scope is None or not scope.loaded else scope.rows
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
@@ -140,6 +140,13 @@ class Recording:
         if self._fingerprint is None:
             self._fingerprint = Fingerprint()
         self._fingerprint.feed(piece)
+
+    def is_echo(self, status: int) -> bool:
+        """Say whether what was fed is the last list again: it need not be finished."""
+        fed = self._fingerprint
+        if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
+            return False
+        return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes

@@ -15,7 +15,6 @@ from toono.codec.base import Codec, Event, ListParts, Object
 from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
-from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
@@ -43,12 +42,11 @@ class Feed(Following):
         least_watch: float = MIN_WATCH_SECONDS,
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
-        super().__init__(question, ask, clock=clock)
+        super().__init__(question, ask, clock=clock, kept=kept)
         self.state = State()
         self.state.told.append(self._tell)
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
-        self._kept = kept
         self._least_watch = least_watch
         self._now = epoch
         self._epoch = 0
@@ -90,9 +88,6 @@ class Feed(Following):
 
     def resumes(self) -> bool:
         return self._kept(self.state.version)
-
-    def is_kept(self, version: str) -> bool:
-        return self._kept(parse_version(version) or 0)
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():

@@ -116,6 +116,7 @@ class Shared:
         watched = feed.view(call, media_type).codec.watch_media_type
         response = self._response(watched, content=b"")
         response.body, response.patience = stream, PATIENCE
+        response.direct = stream.attach
         return response
 
     async def _is_level(self, call: Call, feed: Feed) -> bool:
