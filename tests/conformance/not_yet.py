@@ -5,16 +5,8 @@ A test fails as soon as one of them is answered as recorded: then its line goes.
 """
 
 OPENAPI = "tells fields and their types, not what they are for, nor options"
-IDENTITY = "knows no callers: no tokens, rights or reviews"
 
 NOT_YET: dict[str, str] = {
     "openapi-v3-index": OPENAPI,
     "openapi-v3-crontabs": OPENAPI,
-    "list-secrets-forbidden": IDENTITY,
-    "list-pods-unauthorized": IDENTITY,
-    "list-pods-anonymous": IDENTITY,
-    "create-token": IDENTITY,
-    "create-subjectaccessreview": IDENTITY,
-    "create-selfsubjectaccessreview": IDENTITY,
-    "create-selfsubjectreview": IDENTITY,
 }
