@@ -269,6 +269,13 @@ ADDED = [("ADDED", "a"), ("ADDED", "b")]
         ("&resourceVersion=0", ADDED, "held"),
         ("&resourceVersion=9", [], "held"),
         ("&resourceVersion=12", [], "held"),
+        ("&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", [], "held"),
+        (
+            "&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+            "&resourceVersion=0",
+            [],
+            "held",
+        ),
         ("&resourceVersion=8", [("ERROR", "")], "over"),
         (
             "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
