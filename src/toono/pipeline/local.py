@@ -191,7 +191,7 @@ class Local:
             first = await _made(
                 lambda: written.added(found.items, version), found.items
             )
-            if call.send_initial_events:
+            if call.allow_watch_bookmarks:
                 first.append(written.bookmark(version, end=True))
         elif 0 < start < scope.version:
             text = f"too old resource version: {start} ({scope.version})"

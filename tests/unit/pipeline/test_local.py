@@ -267,6 +267,12 @@ ADDED = [("ADDED", "a"), ("ADDED", "b")]
     [
         ("", ADDED, "held"),
         ("&resourceVersion=0", ADDED, "held"),
+        ("&allowWatchBookmarks=true", [*ADDED, ("BOOKMARK", "9")], "held"),
+        (
+            "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+            ADDED,
+            "held",
+        ),
         ("&resourceVersion=9", [], "held"),
         ("&resourceVersion=12", [], "held"),
         ("&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", [], "held"),
