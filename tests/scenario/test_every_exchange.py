@@ -354,3 +354,29 @@ def test_a_status_that_was_read_is_its_object(tmp_path) -> None:
         await context.__aexit__(None, None, None)
 
     asyncio.run(scenario())
+
+
+TABLES = WIRE["list-pods-json"], WIRE["list-pods-table"]
+
+
+@pytest.mark.parametrize("seen", TABLES, ids=["made", "seen"])
+def test_a_table_s_event_is_at_its_object_s_version(seen: Recorded, tmp_path) -> None:
+    """Who is cut off among them goes on from the last one heard, and misses none."""
+
+    async def scenario() -> None:
+        context, hub = await hub_that_saw(tmp_path, seen)
+        reader, writer = await begin(hub, asked("/api/v1/pods?watch=true", TABLE))
+        await reader.readuntil(b"\r\n\r\n")
+        heard = b""
+        while heard.count(b"ADDED") < 3 or not heard.endswith(b"\n"):
+            heard += await reader.read(65536)
+        writer.close()
+        events = [json.loads(line) for line in heard.splitlines() if b"ADDED" in line]
+        assert len(events) == 3
+        for table in (event["object"] for event in events):
+            (row,) = table["rows"]
+            own = row["object"]["metadata"]["resourceVersion"]
+            assert table["metadata"]["resourceVersion"] == own
+        await context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())

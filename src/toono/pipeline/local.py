@@ -188,9 +188,12 @@ class Local:
         if call.send_initial_events or told:
             if call.send_initial_events:
                 self._check_version(call, scope)
-            first = await _made(
-                lambda: written.added(found.items, version), found.items
-            )
+            rows = scope.rows  # one may have gone while its bytes were read
+            own = [
+                rows[key].resource_version if key in rows else version
+                for key in found.keys
+            ]
+            first = await _made(lambda: written.added(found.items, own), found.items)
             if call.allow_watch_bookmarks:
                 first.append(written.bookmark(version, end=True))
         elif 0 < start < scope.version:
