@@ -213,15 +213,13 @@ def _watch_causes(options: ListOptions, asks_initial_events: bool) -> list[_Caus
     if asks_initial_events and match != _NOT_OLDER:
         why = f"sendInitialEvents requires setting resourceVersionMatch to {_NOT_OLDER}"
         causes.append(_forbidden(_MATCH, why))
-    if not match:
-        return causes
-    if not asks_initial_events:
+    if match and not asks_initial_events:
         why = (
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents "
             "is provided"
         )
         causes.append(_forbidden(_MATCH, why))
-    if match != _NOT_OLDER:
+    if match and match != _NOT_OLDER:
         causes.append(_unsupported(match, _NOT_OLDER))
     if options.continue_token:
         causes.append(_forbidden(_MATCH, _NO_CONTINUE))

@@ -177,6 +177,10 @@ MATCH = "resourceVersionMatch"
             [("sendInitialEvents", "Forbidden", "forbidden for list")],
         ),
         (
+            "watch=1&continue=x",
+            [(MATCH, "Forbidden", "forbidden when continue is provided")],
+        ),
+        (
             "watch=1&sendInitialEvents=true",
             [(MATCH, "Forbidden", "requires setting resourceVersionMatch")],
         ),
