@@ -132,14 +132,14 @@ class Feed(Following):
     ) -> SharedStream:
         """Open a reader's watch: from what is there where `listed`, else `after`.
 
-        With `call.send_initial_events` a bookmark ends what is there.
+        Who takes bookmarks gets one that ends what is there, as from an API server.
         """
         seen = _seen(call, media_type)
         view = self.view(call, media_type)
         first: list[bytes] = []
         if listed:
             first = view.added()
-            if call.send_initial_events:
+            if call.allow_watch_bookmarks:
                 first.append(view.bookmark(end=True))
         elif after is not None:
             frames = map(view.frame, self.state.since(after))

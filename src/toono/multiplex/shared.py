@@ -81,6 +81,7 @@ class Shared:
             and not call.unknown_options
             and call.problem is None
             and not call.continue_token
+            and not call.no_initial_events
             and call.method == "GET"
             and call.component != OWN
             and not _is_of_a_node(call)
