@@ -33,14 +33,14 @@ ip("link", "set", "lo", "up")
 """
 
 
-def in_own_network(code: str) -> list[str]:
+def in_own_network(code: str, *words: object) -> list[str]:
     """Run code as root of a new network namespace; return the lines it prints."""
     command = ["unshare", "--net", "--map-root-user", "--user"]
     allowed = subprocess.run([*command, "ip", "link"], capture_output=True, check=False)
     if allowed.returncode != 0:
         pytest.skip("NOT RUN: no network namespace, or no ip(8), on this machine")
     done = subprocess.run(
-        [*command, sys.executable, "-c", LOOK + code],
+        [*command, sys.executable, "-c", LOOK + code, *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -180,3 +180,101 @@ except OptionError as exc:
 """
     )
     assert "CAP_NET_ADMIN" in told[0]
+
+
+HUB = """
+import asyncio, os, signal
+from pathlib import Path
+from tests.rig import get, hub_over, status_of, until
+from toono.app import dummy
+
+dummy.LOOK_SECONDS = 0.05
+directory = Path(sys.argv[1])
+
+def running(**settings):
+    chosen = {"dummy": link()} | settings
+    return hub_over([("127.0.0.1", 9)], directory, **chosen)
+
+def asking():
+    return get("/api/v1/pods").replace(b"Connection: close", b"X-More: yes")
+
+async def answered(reader, writer):
+    writer.write(asking())
+    async with asyncio.timeout(30):
+        head = await reader.readuntil(b"\\r\\n\\r\\n")
+        length = head.lower().split(b"content-length: ")[1].split(b"\\r\\n")[0]
+        await reader.readexactly(int(length))
+    return status_of(head)
+
+async def opened(place):
+    async with asyncio.timeout(30):
+        return await asyncio.open_connection(*place)
+"""
+
+
+def test_interface_taken_from_a_running_hub_is_back_and_no_connection_drops(tmp_path):
+    told = in_own_network(
+        HUB
+        + """
+async def go():
+    async with running() as hub:
+        await until(lambda: len(hub.addresses) == 2, 30)
+        kept = [await opened(place) for place in hub.addresses]
+        print([await answered(*one) for one in kept])
+        for words in (("link", "del"), ("addr", "flush", "dev")):
+            ip(*words, "hub-dummy0")
+            assert not is_local("169.254.2.1")
+            await until(lambda: is_local("169.254.2.1"), 30)
+            print([await answered(*one) for one in kept])
+            print(await answered(*await opened(hub.addresses[1])))
+        assert len(hub.addresses) == 2
+    print("hub-dummy0" in names())
+asyncio.run(go())
+""",
+        tmp_path,
+    )
+    assert told == ["[503, 503]", *["[503, 503]", "503"] * 2, "False"]
+
+
+def test_hub_takes_over_what_a_killed_one_left_and_removes_it(tmp_path):
+    told = in_own_network(
+        HUB
+        + """
+async def killed():
+    async with running() as hub:
+        await until(lambda: len(hub.addresses) == 2, 30)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def again():
+    async with running() as hub:
+        print(len(hub.addresses), hub.board.notes["dummy-interface"]() or "well")
+
+child = os.fork()
+if not child:
+    asyncio.run(killed())
+os.waitpid(child, 0)
+print("hub-dummy0" in names())
+asyncio.run(again())
+print("hub-dummy0" in names())
+""",
+        tmp_path,
+    )
+    assert told == ["True", "2 well", "False"]
+
+
+def test_hub_whose_interface_is_taken_serves_the_node_and_says_it(tmp_path):
+    told = in_own_network(
+        HUB
+        + """
+async def go():
+    ip("addr", "add", "169.254.2.1/32", "dev", "lo")
+    async with running() as hub:
+        await until(lambda: hub.board.notes["dummy-interface"](), 30)
+        print(hub.board.notes["dummy-interface"]())
+        print(await answered(*await opened(hub.addresses[0])), len(hub.addresses))
+asyncio.run(go())
+""",
+        tmp_path,
+    )
+    assert "--dummy-if-ip: 169.254.2.1 is another interface's" in told[0]
+    assert told[1] == "503 1"

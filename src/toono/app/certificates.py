@@ -82,8 +82,12 @@ def open_certificates(
     clock: Clock,
     contexts: Collection[Contexts],
     serving_changed: Callable[[], Awaitable[None]],
+    needed: Callable[[], bool] = lambda: True,
 ) -> Certificates:
-    """Keep what is chosen, from start to drain; nothing waits for it."""
+    """Keep what is chosen, from start to drain; nothing waits for it.
+
+    A serving certificate is asked for where it is `needed`: where pods can call.
+    """
     found = Certificates()
     if chosen.client:
         found.keepers.append(
@@ -92,7 +96,11 @@ def open_certificates(
     if chosen.serving:
         cloud = Cloud(upstream)
         names = ServingNames(settings.node_name, chosen.addresses, cloud)
-        kept = Kept(stem="yurthub-server", wanted=names.wanted, changed=serving_changed)
+
+        def wanted() -> Wanted | None:
+            return names.wanted() if needed() else None
+
+        kept = Kept(stem="yurthub-server", wanted=wanted, changed=serving_changed)
         keeper = Keeper(chosen.root, kept, _asked_of(cloud), clock=clock)
         names.changed = keeper.hurry
         found.hurried.append(names.hurry)
