@@ -96,11 +96,12 @@ def open_certificates(
     if chosen.serving:
         cloud = Cloud(upstream)
         names = ServingNames(settings.node_name, chosen.addresses, cloud)
-
-        def wanted() -> Wanted | None:
-            return names.wanted() if needed() else None
-
-        kept = Kept(stem="yurthub-server", wanted=wanted, changed=serving_changed)
+        kept = Kept(
+            stem="yurthub-server",
+            wanted=names.wanted,
+            changed=serving_changed,
+            needed=needed,
+        )
         keeper = Keeper(chosen.root, kept, _asked_of(cloud), clock=clock)
         names.changed = keeper.hurry
         found.hurried.append(names.hurry)
