@@ -40,9 +40,7 @@ def in_order(mode: str) -> list[Recorded]:
 
 
 @asynccontextmanager
-async def hub_over(
-    addresses, directory: Path, *, clock=None, owner=None, **settings
-):
+async def hub_over(addresses, directory: Path, *, clock=None, owner=None, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""
     defaults = {
         "tls": None,

@@ -28,6 +28,7 @@ from toono.identity.rights import keeps_for_token
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.begun import begin
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
@@ -149,11 +150,12 @@ class Forward:
         upgrade = request.fields.get(b"upgrade", b"")
         if upgrade and upgrade.lower() not in UPGRADES:
             upgrade = b""  # any server may ignore it (RFC 9110, 7.8)
+        body = None if request.body.length == 0 else await begin(request.body)
         return await self._upstream.send(
             request.method,
             request.target,
             heads.upstream_headers(request.headers, plain=plain),
-            None if request.body.length == 0 else request.body,
+            body,
             credential=credential,
             upgrade=upgrade.decode("latin-1"),
             interim=request.interim,
