@@ -31,7 +31,7 @@ class Admin:
 
     `notes` are what is wrong and no reason to take the hub out of use: text where
     something is, shown by verbose readiness. `pages` are answered as JSON; `tables`
-    stand on the status page. `actions` answer a POST, and decide for themselves
+    stand on the status page. `actions` answer a POST or PUT, and decide for themselves
     who may ask for it.
     """
 
@@ -57,8 +57,8 @@ class Admin:
     async def serve(self, request: Request) -> Response:
         """Answer one request."""
         path, _, query = request.target.decode("latin-1").partition("?")
-        if request.method == "POST" and path in self._actions:
-            if b"origin" in request.fields:  # a browser says so of every page's POST
+        if request.method in ("POST", "PUT") and path in self._actions:
+            if b"origin" in request.fields:  # a browser says so of what a page sends
                 return Response(status=403, headers=TEXT, content=NO_PAGES)
             return await self._actions[path](request)
         if request.method not in ("GET", "HEAD"):

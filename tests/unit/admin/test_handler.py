@@ -66,7 +66,8 @@ def test_an_action_is_a_post_to_its_path_and_nothing_else() -> None:
     assert (done.status, done.content) == (202, b"POST")
     assert ask("/v1/act").status == 404
     assert ask("/v1/agents", method="POST").status == 405
-    assert ask("/v1/act", method="PUT").status == 405
+    assert ask("/v1/act", method="PUT").status == 202  # as YurtHub takes /v1/token
+    assert ask("/v1/act", method="DELETE").status == 405
 
 
 def test_no_page_in_a_browser_may_act() -> None:
