@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A request's chunked body, begun before its head goes on.
+"""Bodies in chunks of which the beginning is known before their head goes on.
 
-Chunks that could be framed in two ways are refused; a server should not even hear of
-such a request, and most come at once. One that streams slowly goes on with what it has.
+A request's chunks that could be framed in two ways are refused; a server should not even
+hear of such a request, and most come at once. A refusal in chunks teaches what its
+caller may read once it is whole. One that streams slowly goes on with what it has.
 """
 
 import asyncio
 
-from toono.errors import WireError
+from toono.errors import UpstreamError, WireError
 from toono.wire.bodies import of_client
-from toono.wire.messages import Body
+from toono.wire.messages import Body, BytesBody
 
 AHEAD_SECONDS = 0.05
-"""For what follows the first piece."""
+"""For what follows a request's first piece."""
+REFUSAL_SECONDS = 2.0
+"""For a refusal: the API server writes it at once."""
 AHEAD_BYTES = 64 * 1024
 
 
@@ -46,15 +49,37 @@ async def begin(body: Body) -> Body:
         raise of_client(exc) from exc
 
 
+async def gathered(body: Body) -> Body:
+    """Return a refusal's body, of known length where it is whole and small."""
+    pieces: list[bytes] = []
+    try:
+        over = await _gather(body, pieces, REFUSAL_SECONDS)
+    except WireError as exc:
+        raise UpstreamError("the link broke within the answer") from exc
+    if over:
+        return BytesBody(b"".join(pieces))
+    return BegunBody(body, pieces, over=False)
+
+
 async def _begun(body: Body) -> Body:
     pieces = [await body.read()]
-    size = len(pieces[0])
+    if not pieces[0]:
+        return BegunBody(body, [], over=True)
+    over = await _gather(body, pieces, AHEAD_SECONDS)
+    return BegunBody(body, pieces, over=over)
+
+
+async def _gather(body: Body, pieces: list[bytes], seconds: float) -> bool:
+    """Read pieces for a while; say whether there are no more."""
+    size = sum(map(len, pieces))
     try:
-        async with asyncio.timeout(AHEAD_SECONDS):
-            while pieces[-1] and size < AHEAD_BYTES:
-                pieces.append(await body.read())
-                size += len(pieces[-1])
+        async with asyncio.timeout(seconds):
+            while size < AHEAD_BYTES:
+                piece = await body.read()
+                if not piece:
+                    return True
+                pieces.append(piece)
+                size += len(piece)
     except TimeoutError:
-        return BegunBody(body, pieces, over=False)
-    over = not pieces[-1]
-    return BegunBody(body, pieces[:-1] if over else pieces, over=over)
+        pass
+    return False

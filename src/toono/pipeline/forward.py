@@ -28,11 +28,13 @@ from toono.identity.rights import keeps_for_token
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
-from toono.pipeline.begun import begin
+from toono.pipeline.begun import begin, gathered
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
 
+REFUSALS = (401, 403)
+"""They teach whose right has ended."""
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
 UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
@@ -151,7 +153,7 @@ class Forward:
         if upgrade and upgrade.lower() not in UPGRADES:
             upgrade = b""  # any server may ignore it (RFC 9110, 7.8)
         body = None if request.body.length == 0 else await begin(request.body)
-        return await self._upstream.send(
+        answer = await self._upstream.send(
             request.method,
             request.target,
             heads.upstream_headers(request.headers, plain=plain),
@@ -160,6 +162,9 @@ class Forward:
             upgrade=upgrade.decode("latin-1"),
             interim=request.interim,
         )
+        if answer.status in REFUSALS and answer.body.length is None:
+            answer.body = await gathered(answer.body)
+        return answer
 
     async def _small(
         self,

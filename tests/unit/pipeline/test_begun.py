@@ -3,9 +3,14 @@ import asyncio
 
 import pytest
 
-from toono.errors import RejectedRequestError, WireTimeoutError
+from toono.errors import (
+    BodyCutError,
+    RejectedRequestError,
+    UpstreamError,
+    WireTimeoutError,
+)
 from toono.pipeline import begun
-from toono.pipeline.begun import AHEAD_BYTES, begin
+from toono.pipeline.begun import AHEAD_BYTES, begin, gathered
 from toono.wire.messages import BytesBody
 from toono.wire.streams import Incoming
 
@@ -96,5 +101,39 @@ def test_closing_closes_what_is_behind() -> None:
         found.close()
         assert body.unread == 0
         assert await found.read() == b""
+
+    asyncio.run(story())
+
+
+def test_refusal_that_is_whole_has_a_length() -> None:
+    async def story() -> None:
+        body = incoming(b"a", b"b")
+        body.finish()
+        found = await gathered(body)
+        assert (found.length, await rest(found)) == (2, [b"ab"])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("pieces", [(), (b"a",), (b"x" * AHEAD_BYTES,)])
+def test_refusal_that_goes_on_is_passed_on(monkeypatch, pieces) -> None:
+    async def story() -> None:
+        monkeypatch.setattr(begun, "REFUSAL_SECONDS", 0.001)
+        body = incoming(*pieces)
+        found = await gathered(body)
+        assert found.length is None
+        body.feed(b"more")
+        body.finish()
+        assert await rest(found) == [*pieces, b"more"]
+
+    asyncio.run(story())
+
+
+def test_refusal_that_breaks_off_is_the_link_s_fault() -> None:
+    async def story() -> None:
+        body = incoming(b"a")
+        body.fail(BodyCutError("cut"))
+        with pytest.raises(UpstreamError):
+            await gathered(body)
 
     asyncio.run(story())
