@@ -183,8 +183,10 @@ def test_the_node_s_certificate_is_the_node_over_tls_and_no_other_is(tmp_path) -
             (imposter, 403, "system:anonymous"),
             (masters, 403, "system:anonymous"),
         ):
+            before = len(seen)
             assert await scene.code(SECRET, pair=pair, agent="kubelet") == code
-            assert seen[-1].name == name
+            # The hub's own questions may come between.
+            assert name in {user.name for user in seen[before:]}
         await scene.cut()
         for pair, code in ((own, 200), (other, 503), (imposter, 503), (masters, 503)):
             assert await scene.code(SECRET, pair=pair, agent="kubelet") == code
