@@ -9,11 +9,10 @@ from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTime
 from toono.runtime.tasks import spawn
 from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
 from toono.wire.bodies import RequestBody
-from toono.wire.gate import MAX_HEAD_BYTES, read_head, read_near_head
+from toono.wire.gate import MAX_HEAD_BYTES, head_reader
 from toono.wire.heads import head_bytes, interim_bytes
 from toono.wire.messages import Body, BytesBody, Headers, Peer, Request, Response
 from toono.wire.pace import Pace
-from toono.wire.pages import is_loopback
 from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
 from toono.wire.tls import peer_certificate
@@ -50,7 +49,6 @@ class Connection(asyncio.Protocol):
         self._wanted: asyncio.Future[None] | None = None
         self._failure: RejectedRequestError | None = None
         self._gate = Gate()
-        self._read_head = read_head
         self._eof = False
         self._ending = False
         self._tunnel: Incoming | None = None
@@ -76,8 +74,7 @@ class Connection(asyncio.Protocol):
             certificate=peer_certificate(transport),
             tls=self._tls,
         )
-        if not self._tls and is_loopback(local[0]):
-            self._read_head = read_near_head
+        self._read_head = head_reader(local[0], tls=self._tls)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
         self._task = spawn(self._serve(), name=f"connection-{number}")
@@ -360,8 +357,7 @@ class Connection(asyncio.Protocol):
     async def _linger(self) -> None:
         """Let a client that still sends hear the answer before the end.
 
-        Closing with bytes unread resets the connection, and with it the answer
-        (RFC 9112, 9.6).
+        Closing with bytes unread resets it, and the answer with it (RFC 9112, 9.6).
         """
         transport = self._transport
         self._deaf = True

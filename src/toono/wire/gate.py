@@ -11,12 +11,13 @@ Sources: RFC 9110 5 (fields), 7.2 (Host), 7.6.1 (Connection), RFC 9112 2 (lines)
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from toono.errors import RejectedRequestError
 from toono.wire.messages import Headers
-from toono.wire.pages import WHY, is_from_page
+from toono.wire.pages import WHY, is_from_page, is_loopback
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 100
@@ -91,6 +92,11 @@ def read_head(raw: bytes) -> Head:
     if len(raw) <= MAX_KEPT_HEAD_BYTES and b"uthorization:" not in raw:
         return _read_kept(raw)
     return _read(raw)
+
+
+def head_reader(local: str, *, tls: bool) -> Callable[[bytes], Head]:
+    """Return what reads the heads of a connection to an address of this machine."""
+    return read_near_head if not tls and is_loopback(local) else read_head
 
 
 def read_near_head(raw: bytes) -> Head:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toono.errors import RejectedRequestError
 from toono.runtime.clock import SystemClock
 from toono.testing.clock import settle
-from toono.wire.gate import read_head, read_near_head
+from toono.wire.gate import head_reader, read_head, read_near_head
 from toono.wire.messages import Response
 from toono.wire.server import Server
 
@@ -297,3 +297,9 @@ def test_page_in_a_browser_is_refused_where_the_node_calls_and_a_token_is_its_ow
     owned = PAGE + b"\r\nAuthorization: Bearer abc"
     assert read_near_head(owned).method == "GET"
     assert read_near_head(PAGE.replace(b"evil.example", b"127.0.0.1")).method == "GET"
+
+
+def test_only_what_comes_over_loopback_in_the_clear_may_be_the_node_s():
+    assert head_reader("127.0.0.1", tls=False) is read_near_head
+    assert head_reader("127.0.0.1", tls=True) is read_head
+    assert head_reader("169.254.2.1", tls=False) is read_head
