@@ -24,7 +24,9 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
 from toono.cache.guests import GuestLimits
+from toono.certs.files import Root
 from toono.config import live
+from toono.config.certificates import CertificateSettings
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
 from toono.filters import held
@@ -204,6 +206,7 @@ async def scraped() -> list[Series]:
             status_listen=("127.0.0.1", 0),
             yurthub_metrics=True,
             pool=PoolSettings(endpoints=(("127.0.0.1", 1),), tls=None),
+            certificates=CertificateSettings(root=Root(Path(directory)), serving=True),
         )
         async with Hub(settings) as hub:
             await hub.back.wait()

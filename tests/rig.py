@@ -40,7 +40,7 @@ def in_order(mode: str) -> list[Recorded]:
 
 
 @asynccontextmanager
-async def hub_over(addresses, directory: Path, *, clock=None, **settings):
+async def hub_over(addresses, directory: Path, *, clock=None, owner=None, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""
     defaults = {
         "tls": None,
@@ -54,7 +54,7 @@ async def hub_over(addresses, directory: Path, *, clock=None, **settings):
         cache_path=directory,
         **(defaults | settings),
     )
-    async with Hub(chosen, clock=clock) as hub:
+    async with Hub(chosen, clock=clock, owner=owner) as hub:
         yield hub
 
 

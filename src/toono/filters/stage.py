@@ -289,6 +289,7 @@ class Stage:
                 name
                 for name in DEFAULTS
                 if before.added.get(name) != approval.added.get(name)
+                or (name in before.off) != (name in approval.off)
             }
         )
 

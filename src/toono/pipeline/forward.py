@@ -29,6 +29,7 @@ from toono.identity.rights import keeps_for_token
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.begun import begin, gathered
 from toono.pipeline.guarded import GuardedBody
 from toono.pipeline.reading import read_ahead
 from toono.runtime.clock import Clock
@@ -36,6 +37,8 @@ from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
 from toono.wire.streams import Incoming
 
+REFUSALS = (401, 403)
+"""They teach whose right has ended."""
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
 UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
@@ -127,11 +130,13 @@ class Forward:
             request.method,
             request.target,
             heads.upstream_headers(request.headers, plain=watches and reads),
-            None if request.body.length == 0 else request.body,
+            None if request.body.length == 0 else await begin(request.body),
             credential=credential,
             upgrade=_upgrade_of(request) if b"upgrade" in request.fields else "",
             interim=request.interim,
         )
+        if answer.status in REFUSALS and answer.body.length is None:
+            answer.body = await gathered(answer.body)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
             return Response(status=101, headers=headers, tunnel=answer.tunnel)

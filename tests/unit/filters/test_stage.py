@@ -360,6 +360,29 @@ def test_a_change_while_the_cloud_is_asked_ends_the_watch_too() -> None:
     play(story)
 
 
+def test_filter_that_is_switched_off_ends_what_it_filtered_and_on_again_counts() -> (
+    None
+):
+    async def story(scene: Scene) -> None:
+        one = call("kube-proxy/1", SERVICES)
+        off = Approval(frozenset({"discardcloudservice"}))
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) == []
+        scene.stage.approve(off)
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) != []
+        scene.stage.approve(Approval())
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) == []
+        late = call(
+            "kube-proxy/1", f"{SERVICES}?watch=true&resourceVersion=9", "10.0.0.9"
+        )
+        response, _ = await scene.watch(late)
+        assert gone(await text(response))
+
+    play(story)
+
+
 def test_other_rules_count_from_the_next_question_on() -> None:
     async def story(scene: Scene) -> None:
         one = call("agent/1", SERVICES)
