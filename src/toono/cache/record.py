@@ -10,7 +10,7 @@ Watch streams are in `record_watch`.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toono.cache.echo import Echoes, Fingerprint, mark_of
@@ -93,6 +93,12 @@ class Recorder:
         if scope is None or not scope.loaded:
             return frozenset()
         return frozenset(scope.rows)
+
+    def told_before(self, call: Call) -> Sequence[RowKey]:
+        """Return what the pages before named, of a call that continues a list."""
+        question = question_of(call, expected_form(call))
+        chain = self._chains.get((question, call.continue_token))
+        return [(item.namespace, item.name) for item in chain.items] if chain else ()
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""
