@@ -426,7 +426,7 @@ def test_the_error_of_an_expired_watch_is_the_recorded_one(
     name: str, media_type: str
 ) -> None:
     codec = codec_of(media_type)
-    gone = status.too_old_resource_version(5, 315)
+    gone = status.expired("too old resource version: 5 (315)")
     assert codec.write_error(codec.write_status(gone)) == recording(name).body
 
 

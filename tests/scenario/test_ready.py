@@ -55,6 +55,8 @@ async def toono(hub, *words: str) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"COLUMNS": "200"},
+        # A runner in the background is deaf to ctrl-c, and so would its children be.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 

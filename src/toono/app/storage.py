@@ -52,6 +52,7 @@ async def open_storage(
     scopes = Scopes(store, clock=clock)
     if isinstance(store, SQLiteStore):
         store.lost = scopes.write_anew
+        board.gauges.extend(_disk_gauges(store))
     await scopes.open()
     if isinstance(store, SQLiteStore) and store.opened.damaged:
         scopes.doubt()
@@ -125,6 +126,57 @@ def _table(scopes: Scopes, now: float) -> list[dict[str, object]]:
 
 def _heard(group: list[Scope]) -> float:
     return max(one.confirmed_at for one in group)
+
+
+def _disk_gauges(store: SQLiteStore) -> list[Gauge]:
+    counters = store.counters
+    return [
+        (
+            "toono_store_waiting_bytes",
+            "Bytes in memory alone, because they are not durable yet.",
+            lambda: float(store.waiting_bytes),
+        ),
+        (
+            "toono_store_commits",
+            "Transactions of the database since the start.",
+            lambda: float(counters.commits),
+        ),
+        (
+            "toono_store_syncs",
+            "Times that the database was made durable since the start.",
+            lambda: float(counters.syncs),
+        ),
+        (
+            "toono_store_barrier_stalls",
+            "Answers that waited for the disk as long as they may, and went on.",
+            lambda: float(counters.barrier_stalls),
+        ),
+        (
+            "toono_store_failures",
+            "Failures of the disk since the start.",
+            lambda: float(counters.failures),
+        ),
+        (
+            "toono_store_recoveries",
+            "Times that the disk worked again after a failure.",
+            lambda: float(counters.recoveries),
+        ),
+        (
+            "toono_store_drops",
+            "Batches refused because too many waited for the disk.",
+            lambda: float(counters.drops),
+        ),
+        (
+            "toono_store_losses",
+            "Times that rows may have been lost; what they were of is listed anew.",
+            lambda: float(counters.losses),
+        ),
+        (
+            "toono_store_quarantined",
+            "Databases set aside because they could not be read.",
+            lambda: float(counters.quarantined),
+        ),
+    ]
 
 
 def _gauges(scopes: Scopes) -> list[Gauge]:

@@ -99,11 +99,9 @@ class Keeper:
                 f"the request {self.pending} waits for approval:"
                 f" kubectl certificate approve {self.pending}"
             )
-        if self.problem:
-            return self.problem
-        if self.state in (State.EARLY, State.EXPIRED):
-            return f"{self.file} is {self.state.value}"
-        return ""
+        bad = self.state in (State.EARLY, State.EXPIRED)
+        worth = f"{self.file} is {self.state.value}" if bad else ""
+        return ": ".join(said for said in (worth, self.problem) if said)
 
     def renew(self) -> None:
         """Ask for a new one now, whatever the old one is worth."""

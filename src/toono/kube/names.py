@@ -5,7 +5,6 @@ Knows no request and no payload. Which kinds are built in stands in `kube.kinds`
 """
 
 import re
-from hashlib import blake2b
 from typing import NamedTuple
 
 
@@ -78,37 +77,6 @@ def _go_char(char: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-MAX_FILE_NAME_BYTES = 255
-"""NAME_MAX of every file system we write to."""
-_UNSAFE = re.compile(rb"[^A-Za-z0-9._:-]")
-_DIGEST_HEX = 32
-
-
-def file_name(name: str) -> str:
-    """Return a name of an object or part of a key as one safe file name.
-
-    Names that YurtHub writes unchanged (DNS names, RBAC names with colons) stay as
-    they are. Any other byte is %XX, so is a leading "_", "tmp_" or "." and an empty
-    name is "%": no two names meet in one file, none is "..", YurtHub's backup
-    ("tmp_x") or ours ("_internal"). Names too long for a directory entry end in a
-    hash; "A" and "a" stay apart.
-    """
-    safe = _UNSAFE.sub(_percent, name.encode("utf-8", "surrogatepass")).decode("ascii")
-    if not safe:
-        return "%"
-    if safe.startswith((".", "_", "tmp_")):
-        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
-    if len(safe) <= MAX_FILE_NAME_BYTES:
-        return safe
-    digest = blake2b(safe.encode(), digest_size=_DIGEST_HEX // 2).hexdigest()
-    # "%-" cannot come from an escape, so no short name looks like a long one.
-    return f"{safe[: MAX_FILE_NAME_BYTES - _DIGEST_HEX - 2]}%-{digest}"
-
-
-def _percent(match: re.Match[bytes]) -> bytes:
-    return b"%%%02X" % match[0][0]
 
 
 def is_path_segment(name: str) -> bool:

@@ -84,18 +84,6 @@ def not_found(group: str, resource: str, name: str) -> dict[str, object]:
     return failure(404, "NotFound", message, _details(group, resource, name))
 
 
-def no_such_resource() -> dict[str, object]:
-    """Return the answer for a resource that no group serves."""
-    message = "the server could not find the requested resource"
-    return failure(404, "NotFound", message, {})
-
-
-def method_not_allowed() -> dict[str, object]:
-    """Return the answer for a verb that a resource does not know."""
-    message = "the server does not allow this method on the requested resource"
-    return failure(405, "MethodNotAllowed", message, {})
-
-
 def not_acceptable() -> dict[str, object]:
     """Return the answer for a client that takes none of our forms."""
     return failure(406, "NotAcceptable", NOT_ACCEPTABLE)
@@ -121,21 +109,10 @@ def expired(message: str) -> dict[str, object]:
     return failure(410, "Expired", message)
 
 
-def too_old_resource_version(asked: int, oldest: int) -> dict[str, object]:
-    """Return the answer for a watch from a version that is not remembered."""
-    return expired(f"too old resource version: {asked} ({oldest})")
-
-
 def entity_too_large(limit: int) -> dict[str, object]:
     """Return the answer for a request whose body is longer than `limit` bytes."""
     message = f"Request entity too large: limit is {limit}"
     return failure(413, "RequestEntityTooLarge", message)
-
-
-def unsupported_media_type() -> dict[str, object]:
-    """Return the answer for a body of a form that nobody reads."""
-    message = "415: Unsupported Media Type"
-    return failure(415, "UnsupportedMediaType", message, {})
 
 
 def invalid_options(causes: list[dict[str, str]]) -> dict[str, object]:

@@ -62,11 +62,6 @@ class Feed(Following):
         return sum(len(streams) for _, streams in self._views.values())
 
     @property
-    def views(self) -> int:
-        """How many questions are watched now, in how many forms."""
-        return len(self._views)
-
-    @property
     def is_current(self) -> bool:
         """The cloud was not found to be restored since its list was read."""
         return self._epoch == self._now()

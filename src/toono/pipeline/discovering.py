@@ -81,6 +81,7 @@ class Discovering:
         self.mapper: RESTMapper | None = None
         """None until its files were read."""
         self._opened = asyncio.Event()
+        self._reached = asyncio.Event()
         self._seen: Snapshot | None = None
         self._sure: set[tuple[str, str, str]] = set()
         """Resources whose kind was compared with what `_seen` says of it."""
@@ -94,6 +95,7 @@ class Discovering:
             clock=self._clock,
         )
         self._opened.set()
+        await self._reached.wait()  # before, there is nobody to ask
         await self.mapper.run()
 
     async def aclose(self) -> None:
@@ -151,7 +153,10 @@ class Discovering:
 
     def mode_changed(self, online: bool) -> None:
         """The link was cut, or is back."""
-        if online and self.mapper is not None:
+        if not online:
+            return
+        self._reached.set()
+        if self.mapper is not None:
             self.mapper.observe.reconnect()
 
     # -- what is known ---------------------------------------------------------------

@@ -33,7 +33,6 @@ HIT = (b"Cache-Status", b"toono; hit")
 MISS = (b"Cache-Status", b"toono; detail=unknown")
 SPOOLED = (b"Cache-Status", b"toono; detail=spooled")
 UNAVAILABLE = (b"Proxy-Status", b"toono; error=destination_unavailable")
-CUT = (b"Proxy-Status", b"toono; error=connection_terminated")
 
 
 def upstream_headers(headers: Headers, *, plain: bool = False) -> Headers:

@@ -36,11 +36,6 @@ log = logging.getLogger(__name__)
 
 LEADER = b"leader-yurthub"
 """The component that pool-scope resources belong to, as YurtHub names it."""
-POOL_SCOPE = (
-    GroupResource("", "endpoints"),
-    GroupResource("discovery.k8s.io", "endpointslices"),
-)
-"""What a pool shares unless it is told otherwise (`--pool-scope-resources`)."""
 
 
 class Form(NamedTuple):

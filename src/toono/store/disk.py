@@ -53,17 +53,6 @@ class Disk:
             )
         )
 
-    def connect_frozen(self, path: Path) -> Connection:
-        """Open a database that nobody can write, as on a read-only file system."""
-        return _tolerant(
-            sqlite3.connect(
-                f"file:{quote(str(path))}?immutable=1",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        )
-
     def open(self, path: Path, flags: int) -> int:
         """Open a file that is no symlink; 0600 where it is made."""
         return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

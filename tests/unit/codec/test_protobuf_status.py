@@ -23,7 +23,7 @@ def there_and_back(one: dict[str, object]) -> dict[str, object]:
     [
         status.not_found("apps", "deployments", "d"),
         status.too_large_resource_version(9, 7),
-        status.no_such_resource(),
+        status.failure(404, "NotFound", "no such resource", {}),
         status.bad_request("no"),
         status.failure(500, "", "no"),
         status.invalid_options([{"reason": "A", "message": "no", "field": "x"}]),

@@ -210,7 +210,7 @@ def test_a_watch_that_cannot_begin_leaves_nothing_behind() -> None:
         for how in ({"listed": True}, {}):
             with pytest.raises(CodecError):
                 scene.watch("fieldSelector=spec.made-up%3D1", **how)
-        assert not scene.feed.views
+        assert not scene.feed.readers
 
     play(story)
 

@@ -84,15 +84,20 @@ def test_files_stand_below_the_cache_and_belong_to_the_ca(tmp_path) -> None:
 
 def test_it_asks_with_the_node_s_certificate_and_its_own_name(tmp_path) -> None:
     upstream = CutOff()
+    host = discovering(tmp_path, upstream)
 
     async def scenario(mapper) -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not upstream.asked, "nobody is asked before the link was there once"
+        host.mode_changed(True)
         while {b"/api", b"/apis"} - {target for _, target, _ in upstream.asked}:
             await asyncio.sleep(0)
         assert {method for method, _, _ in upstream.asked} == {"GET"}
         agents = {headers[b"User-Agent"] for _, _, headers in upstream.asked}
         assert agents == {b"toono"}
 
-    run(scenario, discovering(tmp_path, upstream))
+    run(scenario, host)
 
 
 def test_nothing_is_known_before_the_files_were_read(tmp_path) -> None:

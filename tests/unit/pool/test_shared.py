@@ -12,7 +12,6 @@ from toono.kube.names import GroupResource
 from toono.pool.keys import StorageKeys
 from toono.pool.shared import (
     LEADER,
-    POOL_SCOPE,
     Form,
     Names,
     Publisher,
@@ -111,7 +110,7 @@ def test_a_new_leader_takes_over_and_deletes_what_vanished_between(cluster):
         one = await leader(etcd, "one")
         pieces = [piece("a", 3), piece("b", 4)]
         await one.publish(SLICES, FORM, pieces, version=7, guards=())
-        two = await leader(etcd, "two", takes_over=POOL_SCOPE)
+        two = await leader(etcd, "two", takes_over=(SLICES,))
         assert len(two.keys()) == 2
         await two.publish(SLICES, FORM, [piece("b", 4)], version=12, guards=())
         found = await Reader(etcd, KEYS).newest(SLICES, than=0)
