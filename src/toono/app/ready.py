@@ -43,6 +43,8 @@ from toono.wire.messages import Request, Response
 
 PAGE = "/v1/ready"
 PREFETCH = "/v1/ready/prefetch"
+FIRST_SECONDS = 5.0
+"""A kubelet that starts with the hub comes first: to look reads all that it asks."""
 EVERY_SECONDS = 60.0
 
 
@@ -70,6 +72,7 @@ class Ready(Collector):
 
     async def run(self) -> None:
         """Look until cancelled."""
+        await self._clock.sleep(FIRST_SECONDS)
         while True:
             await self.look()
             await self._clock.sleep(EVERY_SECONDS)

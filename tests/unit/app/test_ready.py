@@ -9,6 +9,7 @@ from tests.rig import ask, body, get, hub_over, status_of
 from tests.scenario.test_ready import page
 from tests.unit.app.kit import hubs
 from tests.unit.wire.kit import play, until
+from toono.app import ready as ready_module
 from toono.app.certificates import CLIENT, SERVING
 from toono.app.ready import PAGE, PREFETCH, certificates_of
 from toono.app.settings import HubSettings
@@ -26,7 +27,11 @@ async def found(hub) -> list:
     return json.loads(body(answer))["findings"]
 
 
-def test_a_hub_looks_at_its_start_without_being_asked(tmp_path) -> None:
+def test_a_hub_looks_soon_after_its_start_without_being_asked(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(ready_module, "FIRST_SECONDS", 0.05)
+
     async def scenario() -> None:
         async with hub_over([], tmp_path, **STATUS) as hub:
             task = "toono_not_ready_for_cut"
