@@ -12,6 +12,7 @@ from tests.unit.pool.test_shared import leader as publishing
 from toono.pool import leader
 from toono.pool.leader import Role
 from toono.pool.shared import Reader
+from toono.store.etcd_client import Etcd
 from toono.store.etcd_cluster import EtcdSettings
 from toono.store.etcd_errors import EtcdUnavailableError
 
@@ -55,6 +56,10 @@ def test_one_member_cut_off_from_the_others_still_tells_what_it_has(tmp_path):
         etcd = cluster.client(settings=EtcdSettings(attempt=1, deadline=3))
         publisher = await publishing(etcd, "one")
         await publisher.publish(SLICES, FORM, [piece("a", 3)], version=7, guards=())
+        third = Etcd(cluster.endpoints[2:])
+        while await Reader(third, KEYS).newest(SLICES, than=6) is None:
+            await asyncio.sleep(0.01)  # two of three were enough for the write
+        third.close()
         for member in cluster.members[:2]:
             member.kill()
         reader = Reader(etcd, KEYS)

@@ -40,7 +40,9 @@ COMMANDS = [
     ("api-versions",),
     ("version",),
 ]
-AGE = re.compile(r"\b(?:\d+d)?(?:\d+h)?(?:\d+m)?\d+s\b|<unknown>")
+AGE = re.compile(r"\b(?:\d+[ydhms]){1,2}\b|<unknown>")
+GAP = re.compile(r"(?<=\S) {2,}")
+"""Between columns: as wide as the longest age."""
 
 
 @pytest.fixture
@@ -80,7 +82,8 @@ def fill(stage: Stage) -> None:
 def said(done: subprocess.CompletedProcess) -> tuple[int, str, str]:
     """Return what a person sees, ages and the note of being cut off put aside."""
     errors = [line for line in done.stderr.splitlines() if "cut off since" not in line]
-    return done.returncode, AGE.sub("AGE", done.stdout), "\n".join(errors)
+    shown = GAP.sub("  ", AGE.sub("AGE", done.stdout))
+    return done.returncode, shown, "\n".join(errors)
 
 
 def test_every_question_asked_online_is_answered_alike_cut_off(stage: Stage) -> None:

@@ -139,8 +139,8 @@ def test_what_was_seen_once_is_answered_in_each_form(seen, forms, tmp_path) -> N
             assert status_of(answer) == 200, (asked.accept, body(answer))
             assert content_type(answer) == content_type(asked.response)
             told, expected = body(answer), asked.body
-            if asked.accept == seen.accept:
-                assert told == expected
+            if asked.accept == seen.accept and kind_of(asked) != TABLE:
+                assert told == expected  # the ages in a Table go on
             else:
                 assert legible(told) == legible(expected), asked.accept
         await context.__aexit__(None, None, None)

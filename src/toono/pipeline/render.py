@@ -22,6 +22,7 @@ from toono.codec.printers.base import Printer
 from toono.codec.printers.registry import printer_of
 from toono.codec.registry import for_media_type
 from toono.codec.table import Kind, TableForm
+from toono.codec.table_ages import age_cell, aged
 from toono.codec.table_rows import metadata_of, without_object
 from toono.errors import CodecError
 from toono.kube.accept import Form, choose_form
@@ -79,7 +80,7 @@ def rendering(
         include = call.include_object or "Metadata"
         chosen = TableForm(version, cast(table.IncludeObject, include))
         if as_kind == TABLE:
-            return SeenRows(scope, chosen)
+            return SeenRows(scope, chosen, now, age_cell(scope.columns))
         printer = printer_of(scope.kind, scope.api_version, definition=definition)
         to_json = _converter(media_type, JSON, scope.kind, scope.api_version)
         return ComputedRows(scope, chosen, printer, to_json, now)
@@ -254,16 +255,20 @@ class ComputedRows:
 
 @dataclass(slots=True)
 class SeenRows:
-    """A Table that was seen online; its ages are those of that moment."""
+    """A Table that was seen online, its ages counted on."""
 
     scope: Scope
     form: TableForm
+    now: float
+    age_at: int | None
     content_type: str = JSON
     watch_content_type: str = JSON
 
     def _row(self, item: bytes) -> bytes:
         if self.form.include == "Object":
             raise CodecError("a Table that was seen does not hold whole objects")
+        if self.age_at is not None:
+            item = aged(item, self.age_at, now=self.now)
         return without_object(item) if self.form.include == "None" else item
 
     def single(self, item: bytes, version: str) -> bytes:
