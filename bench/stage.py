@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import toono
 from toono.testing.certificates import Authority
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -43,6 +44,17 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def compile_sources() -> None:
+    """Have bytecode of toono, as every installation by pip has it.
+
+    Without it a hub that starts compiles 350 modules first, where the environment
+    forbids to write what it compiled (PYTHONDONTWRITEBYTECODE, as images set it).
+    """
+    source = str(Path(toono.__file__).parent)
+    command = [sys.executable, "-m", "compileall", "-q", source]
+    subprocess.run(command, check=True)
 
 
 class Child:
@@ -82,6 +94,7 @@ class Stage:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(exist_ok=True)
+        compile_sources()
         self.authority = Authority(directory / "pki")
         pair = self.authority.server("127.0.0.1", "localhost")
         self.origin_arguments = (

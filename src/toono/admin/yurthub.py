@@ -35,9 +35,11 @@ class ListedInFlight(InFlight):
         super().__init__(limits)
         self.calls: Counter[Labels] = Counter()
 
-    async def enter(self, call: Call) -> None:
-        await super().enter(call)
+    def admit(self, call: Call) -> bool:
+        if not super().admit(call):
+            return False
         self.calls[labels_of(call)] += 1
+        return True
 
     def leave(self, call: Call) -> None:
         super().leave(call)

@@ -42,7 +42,7 @@ def open_prefetch(
 
     async def fetch(need: Need, agent: str) -> int:
         call, request = asking(need, agent)
-        if chain.is_drilled(call):
+        if chain.drill is not None and chain.drill.cuts(call):
             raise UpstreamError("a drill is on")
         try:
             async with asyncio.timeout(ASK_SECONDS):

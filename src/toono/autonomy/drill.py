@@ -39,8 +39,10 @@ class Tally:
 
     def note(self, call: Call, code: int) -> None:
         """Count one answer."""
-        name = self._name(call.component)
-        if code < 500 and code != NOT_ACCEPTABLE:
+        name, good = call.component, code < 500 and code != NOT_ACCEPTABLE
+        if not good or name not in self.answered:
+            name = self._name(name)
+        if good:
             self.answered[name] += 1
             return
         self.failed[name] += 1
@@ -49,9 +51,10 @@ class Tally:
             self.refused[one] += 1
 
     def _name(self, component: str) -> str:
-        known = component in self.answered or component in self.failed
+        if component in self.answered or component in self.failed:
+            return component
         full = len(self.answered) + len(self.failed) >= MAX_COMPONENTS
-        return component if known or not full else OTHER
+        return OTHER if full else component
 
     def rate(self, component: str) -> float | None:
         """Return the share that was answered; None where nothing was asked."""
@@ -81,7 +84,7 @@ class Drill:
     @property
     def is_on(self) -> bool:
         """Some component is cut off now."""
-        return self._clock.monotonic() < self._ends_at
+        return self._ends_at != 0.0 and self._clock.monotonic() < self._ends_at
 
     def cuts_component(self, component: str) -> bool:
         """Say whether a component is cut off now."""
@@ -135,7 +138,7 @@ class Drill:
 
     def note(self, call: Call, code: int) -> None:
         """Count one answer: of the drill, or of the time before."""
-        tally = self._tally if self.cuts(call) else self._before
+        tally = self._tally if self._ends_at and self.cuts(call) else self._before
         tally.note(call, code)
 
     def track(self, call: Call, body: Body) -> "CutBody":

@@ -19,6 +19,7 @@ from toono.autonomy.spooled import EVENT_GROUPS
 from toono.kube.request import Call
 
 SPOOL, REFUSE = "spool", "503"
+READS = frozenset({"get", "list", "watch"})
 PATCHES = frozenset(
     {"application/strategic-merge-patch+json", "application/merge-patch+json"}
 )
@@ -51,7 +52,7 @@ class WriteTable:
 
 def policy_of(call: Call, table: WriteTable) -> Policy:
     """Return what the table says of a call."""
-    if call.dry_run or not call.resource:
+    if call.verb in READS or call.dry_run or not call.resource:
         return Policy.REFUSE
     if is_event(call):
         return Policy.EVENT if table.events == SPOOL else Policy.REFUSE

@@ -107,12 +107,16 @@ class Answers:
         ]
         if not candidates:
             return Unknown(NEVER_ASKED)
-        newest = max(candidates, key=lambda scope: (*scope.age_order, _single(scope)))
+        newest = candidates[0]
+        if len(candidates) > 1:
+            newest = max(candidates, key=lambda one: (*one.age_order, _single(one)))
         if key not in newest.rows:
             if not newest.complete or self._is_own(call):
                 return Unknown(DAMAGED)
             return Absent(newest)
-        gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
+        gone = None
+        if len(candidates) > 1:
+            gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
         if gone is not None:
             return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
         holding = [
@@ -120,7 +124,9 @@ class Answers:
         ]
         if not holding:
             return _no_form(scope for scope in candidates if key in scope.rows)
-        scope = max(holding, key=lambda scope: scope.age_order)
+        scope = holding[0]
+        if len(holding) > 1:
+            scope = max(holding, key=lambda one: one.age_order)
         row = scope.rows[key]
         if row.data is not None:
             self.scopes.touch(scope, key)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from toono.cache.policy import NEVER, Policy
 from toono.kube.request import Call
 
+_READS = frozenset({"get", "list", "watch"})
+_NOT_ASKED = NEVER | {""}
 MAX_COMPONENTS = 256
 MAX_RESOURCES = 32
 
@@ -32,10 +34,10 @@ class Asked:
     def note(self, call: Call, policy: Policy, *, now: float) -> None:
         """Count one call that the API server answered."""
         if (
-            call.verb not in ("get", "list", "watch")
-            or call.resource in ("", *NEVER)
+            policy.admits(call)
             or call.component == ""
-            or policy.admits(call)
+            or call.resource in _NOT_ASKED
+            or call.verb not in _READS
         ):
             return
         asker = self._askers.get(call.component)

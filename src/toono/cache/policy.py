@@ -94,8 +94,11 @@ class Policy:
 
         `Edge-Cache: true` asks for it request by request, as in YurtHub v1.5.
         """
-        return call.component != "" and (
-            call.component in self.agents
+        component = call.component
+        if component == "":
+            return False
+        return (
+            component in self.agents
             or EVERYONE in self.agents
             or call.edge_cache
             or (
@@ -125,8 +128,9 @@ class Policy:
 
 
 def _keeps_form(call: Call) -> bool:
-    if any(form.drop for form in call.accept):
-        return False  # less than the object, where the server knows the word
+    for form in call.accept:
+        if form.drop:
+            return False  # less than the object, where the server knows the word
     as_kind = call.accept[0].as_kind if call.accept else ""
     if as_kind == TABLE:
         # A watch of Tables shows a person what changes; the list before it was kept.

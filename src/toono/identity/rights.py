@@ -226,7 +226,8 @@ class Rights:
         if caller.impersonates:
             return
         if node:
-            self._put(NODE, call, code)
+            if says_something(call, code):
+                self._put(NODE, call, code)
             return
         if not caller.token:
             return
@@ -252,14 +253,13 @@ class Rights:
             self.learned(caller, question_of(call), checked)
 
     def _put(self, identity: str, call: Call, code: int) -> None:
-        if says_something(call, code):
-            self.book.put(
-                identity,
-                question_of(call),
-                allowed=code != 403,
-                at=self._clock.wall(),
-                lasts=identity == NODE,
-            )
+        self.book.put(
+            identity,
+            question_of(call),
+            allowed=code != 403,
+            at=self._clock.wall(),
+            lasts=identity == NODE,
+        )
 
     def _refuse(self, token: bytes) -> None:
         """A 401: this token is worth nothing any more; its owner may have another.
@@ -275,15 +275,19 @@ class Rights:
 
     # -- the node --------------------------------------------------------------------
 
+    def knows_node(self, caller: Caller) -> bool | None:
+        """Say whether `caller` is the node, None where that is still to be looked up."""
+        if caller.token or caller.impersonates:
+            return False
+        return self._known.get(caller.connection)
+
     async def is_node(self, caller: Caller) -> bool:
         """Say whether `caller` is the node itself; any doubt is a no.
 
         Looked up once a connection: a socket that is handed to another process
         keeps the word of the one that opened it, as a file would.
         """
-        if caller.token or caller.impersonates:
-            return False
-        known = self._known.get(caller.connection)
+        known = self.knows_node(caller)
         if known is not None:
             return known
         verdict = False
@@ -329,7 +333,7 @@ def question_of(call: Call) -> Question:
     if not call.resource:
         return Question(call.verb, "", "", "", "", call.path)
     name = call.name or call.pinned_name
-    fields = call.field_selector
+    labels, fields = call.label_selector, call.field_selector
     if call.pinned_name and fields == f"metadata.name={name}":
         fields = ""  # the name says it all
     return Question(
@@ -339,7 +343,7 @@ def question_of(call: Call) -> Question:
         call.subresource,
         call.namespace,
         name,
-        "&".join(filter(None, (call.label_selector, fields))),
+        f"{labels}&{fields}" if labels and fields else labels or fields,
     )
 
 

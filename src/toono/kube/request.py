@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One request to the Kubernetes API as one immutable value, made once.
 
-Rules are those of the API server's RequestInfo. What the request line decides is
-worked out once for equal lines; callers differ, and are never part of it.
+Rules are those of the API server's RequestInfo. What the request line and a few fields
+decide is worked out once for equal ones; callers differ, and are never part of it.
 """
 
 from collections.abc import Mapping
@@ -92,7 +92,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     caller: Caller
 
 
-_MAX_CACHED_TARGET = 1024
+_MAX_CACHED = 2048
 _VERBS = {
     "GET": "get",
     "HEAD": "get",
@@ -111,25 +111,49 @@ def parse(
     Options that the API server refuses are no error here: `problem` holds what it
     will say, in its own words.
     """
-    find = _cached_line if len(target) <= _MAX_CACHED_TARGET else _line
-    try:
-        known = find(method, target)
-    except _BadOptionsError as exc:
-        known = exc.call
-    accept = fields.get(b"accept")
+    find = fields.get
+    said = (
+        method,
+        target,
+        find(b"accept", b""),
+        find(b"user-agent", b""),
+        find(b"if-none-match", b""),
+        find(b"content-type", b""),
+        find(b"edge-cache", b""),
+    )
+    known = (_read_once if sum(map(len, said)) <= _MAX_CACHED else _read)(*said)
+    if known.problem is not None:
+        # An error must not outlive its use, nor be raised in two tasks.
+        known = _read(*said)
+    return msgspec.structs.replace(known, caller=caller)
+
+
+def _read(
+    method: str,
+    target: bytes,
+    accept: bytes,
+    agent: bytes,
+    tags: bytes,
+    content_type: bytes,
+    edge_cache: bytes,
+) -> Call:
+    """Return the Call of nobody that a request line and these fields make."""
+    known = _line(method, target)
     forms = parse_accept(accept.decode("latin-1")) if accept else ()
-    user_agent = fields.get(b"user-agent", b"").decode("latin-1")
+    user_agent = agent.decode("latin-1")
     return msgspec.structs.replace(
         known,
         accept=forms,
         pretty=known.pretty or _is_for_people(known, forms, user_agent),
-        if_none_match=_tags(fields.get(b"if-none-match", b"")),
-        content_type=fields.get(b"content-type", b"").decode("latin-1"),
+        if_none_match=_tags(tags),
+        content_type=content_type.decode("latin-1"),
         user_agent=user_agent,
         component=component_of(user_agent),
-        edge_cache=fields.get(b"edge-cache", b"").strip().lower() == b"true",
-        caller=caller,
+        edge_cache=edge_cache.strip().lower() == b"true",
     )
+
+
+_read_once = lru_cache(maxsize=1024)(_read)
 
 
 def _is_for_people(call: Call, forms: tuple[Form, ...], user_agent: str) -> bool:
@@ -184,20 +208,7 @@ def _line(method: str, target: bytes) -> Call:
     try:
         return _with_options(call, read_options(query, watches=verb == "watch"))
     except RequestError as exc:
-        problem = exc.with_traceback(None)
-        known = msgspec.structs.replace(call, problem=problem)
-        raise _BadOptionsError(known) from None
-
-
-class _BadOptionsError(Exception):
-    """Raised so that no such Call is remembered: an error must not outlive its use."""
-
-    def __init__(self, call: Call) -> None:
-        super().__init__()
-        self.call = call
-
-
-_cached_line = lru_cache(maxsize=1024)(_line)
+        return msgspec.structs.replace(call, problem=exc.with_traceback(None))
 
 
 def _decoded(raw_path: bytes) -> str:

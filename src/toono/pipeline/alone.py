@@ -43,7 +43,7 @@ class Alone:
     reviews: Reviews
     rights: Rights
     heard: list[Callable[[Call], None]] = field(default_factory=list)
-    """Told of each call of the node that the API server has answered."""
+    """Told of each write of the node that the API server has answered."""
 
     async def before(self, call: Call, request: Request) -> bytes | None:
         """Look at a write that is about to go upstream; return its body if it is read.
@@ -78,9 +78,11 @@ class Alone:
         """Keep what the node was told that it may ask again. Never raises for it."""
         for told in self.heard:
             told(call)
-        policy = policy_of(call, self.table)
         content = response.content
-        if sent is None or response.status != 201 or policy not in NOTED:
+        if sent is None or response.status != 201:
+            return
+        policy = policy_of(call, self.table)
+        if policy not in NOTED:
             return
         fields = {name.lower(): value for name, value in response.headers}
         if b"content-encoding" in fields or not isinstance(content, bytes):

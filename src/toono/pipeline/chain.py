@@ -16,11 +16,11 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from toono.autonomy.drill import Drill
-from toono.cache.received import media_type_of
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (
@@ -37,7 +37,7 @@ from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
 from toono.pipeline import heads
-from toono.pipeline.alone import Alone
+from toono.pipeline.alone import WRITES, Alone
 from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
@@ -54,7 +54,10 @@ log = logging.getLogger(__name__)
 SHARE_SECONDS = 600.0
 """How long a token's owner reads what is shared without the API server being asked."""
 UNKNOWN_OPTIONS = "cut off: this question has options that toono does not know"
+CUT_OFF = "cut off: this request needs the API server, which cannot be reached"
 HTML = "text/html"
+STREAMED = ("forward", "shared")
+"""Routes of answers that come over the link."""
 BROKEN = "Internal error occurred: toono failed to answer, see its log"
 
 
@@ -87,6 +90,20 @@ class Chain:
     drill: Drill | None = None
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
+    _facts: Mapping[tuple[bool, bool], Facts] = field(init=False)
+    """What routing may look at, by what of it changes: made once."""
+
+    def __post_init__(self) -> None:
+        self._facts = {
+            (online, unchanged): Facts(
+                online=online,
+                node_name=self.node_name,
+                writes=self.alone.table,
+                unchanged=unchanged,
+            )
+            for online in (False, True)
+            for unchanged in (False, True)
+        }
 
     async def serve(self, request: Request) -> Response:
         """Answer one request. Never raises but for cancellation."""
@@ -97,15 +114,20 @@ class Chain:
             call = parse(
                 request.method, request.target, request.fields, caller_of(request)
             )
-            request.body = bounded(call, request.body)
-            await self.in_flight.enter(call)
+            if request.body.length != 0:
+                request.body = bounded(call, request.body)
+            if not self.in_flight.admit(call):
+                await self.in_flight.queue(call)
             try:
                 route, response = await self._filtered(call, request)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
-            self._end_in_a_drill(call, route, response)
-            self._leave_at_end(call, response)
+            if response.body is None:
+                # An upgraded connection, too, is the wire's from here on, and long.
+                self.in_flight.leave(call)
+            else:
+                self._leave_at_end(call, route, response, response.body)
         except ToonoError as exc:
             response = refusal(call, status.of_error(exc))
         except Exception:
@@ -116,13 +138,28 @@ class Chain:
         return response
 
     async def _filtered(self, call: Call, request: Request) -> tuple[str, Response]:
-        """Return the answer as this reader may see it: as it is, for almost all."""
-        chosen = await self.filters.choose(call)
-        if chosen is not None:
+        """Return the answer as this reader may see it: as it is, for almost all.
+
+        Here and below what concerns few calls is asked after by a comparison or a
+        look into a dictionary: every request pays for it.
+        """
+        node = self.rights.knows_node(call.caller)
+        if node is None:
+            node = await self.rights.is_node(call.caller)
+        chosen = None
+        if self.filters.approval.find(call):
+            chosen = await self.filters.choose(call)
             readable(request, watch=call.verb == "watch")
-        if is_status_write(call) and await self.rights.is_node(call.caller):
+        if call.subresource == "status" and node and is_status_write(call):
             await self.filters.hear(call, request)
-        route, response = await self._admit(call, request)
+        lease = self.lease
+        if lease is not None and node and call.user_agent not in lease.agents:
+            lease.hear(call)  # a pod's name says nothing of the node's kubelet
+        renews = call.resource == "leases" and node and lease is not None
+        if renews and lease is not None and lease.concerns(call):
+            route, response = await lease(call, request, self._answer_node)
+        else:
+            route, response = await self._answer(call, request, node)
         if route == "local":
             chosen = self.filters.choose_local(chosen, call)
         if chosen is None:
@@ -134,35 +171,50 @@ class Chain:
                 response.body.close()
             raise
 
-    async def _admit(self, call: Call, request: Request) -> tuple[str, Response]:
-        if self.lease is not None and await self.rights.is_node(call.caller):
-            self.lease.hear(call)  # a pod's name says nothing of the node's kubelet
-            if self.lease.concerns(call):
-                return await self.lease(call, request, self._answer)
-        return await self._answer(call, request)
+    async def _answer_node(self, call: Call, request: Request) -> tuple[str, Response]:
+        return await self._answer(call, request, True)
 
-    async def _answer(self, call: Call, request: Request) -> tuple[str, Response]:
-        unchanged = self.unchanged(call) and await self._is_told_as_node(call)
-        online = self.upstream.online and not self.is_drilled(call)
-        route = self._route(call, online=online, unchanged=unchanged)
+    async def _answer(
+        self, call: Call, request: Request, node: bool
+    ) -> tuple[str, Response]:
+        unchanged = call.resource == "nodes" and node and self.unchanged(call)
+        if unchanged:
+            unchanged = self.rights.judge_node(call).verdict is Verdict.ALLOWED
+        drill = self.drill
+        drilled = drill is not None and drill.is_on and drill.cuts(call)
+        online = self.upstream.online and not drilled
+        route = choose_route(call, self._facts[online, unchanged])
         if route is Route.FORWARD:
-            shared = await self._share(call)
-            if shared is not None:
-                return "shared", shared
-            sent = await self.alone.before(call, request)
+            taken = self.shared
+            if taken is not None and call.verb != "get" and taken.takes(call):
+                shared = await self._share(call, node)
+                if shared is not None:
+                    return "shared", shared
+            sent = None
+            if call.verb in WRITES:
+                sent = await self.alone.before(call, request)
             try:
-                return "forward", await self._forward(call, request, sent)
+                return "forward", await self._forward(call, request, node, sent)
             except UnreachableError:
-                route = self._route(call, online=False)
+                route = choose_route(call, self._facts[False, False])
                 if call.verb not in READS:
                     if route is not Route.ALONE or sent is None:
                         raise
                     request.body = BytesBody(sent)
+        if route is Route.LOCAL:
+            return await self._answer_here(call, request, node, unchanged=unchanged)
         if route is Route.ALONE:
             return route.value, await self.alone(call, request)
-        if route is Route.REFUSE:
-            raise RequestError(503, "ServiceUnavailable", self._cut_off())
-        judgement = await self.rights.judge(call.caller, call)
+        raise RequestError(503, "ServiceUnavailable", CUT_OFF)
+
+    async def _answer_here(
+        self, call: Call, request: Request, node: bool, *, unchanged: bool
+    ) -> tuple[str, Response]:
+        """Answer from what is kept."""
+        if node:
+            judgement = self.rights.judge_node(call)
+        else:
+            judgement = await self.rights.judge(call.caller, call)
         if judgement.verdict is not Verdict.ALLOWED:
             raise not_allowed(call, judgement)
         if call.problem is not None:
@@ -173,27 +225,19 @@ class Chain:
             return "local", await self.local(call)
         except RequestError as exc:
             if unchanged:  # and cannot be read: the API server is there to be asked
-                return "forward", await self._forward(call, request, None)
+                return "forward", await self._forward(call, request, node, None)
             known = heads.HIT if exc.code == 404 else heads.MISS
             return "local", refusal(call, status.of_error(exc), known)
 
-    async def _is_told_as_node(self, call: Call) -> bool:
-        """Say whether the node itself asks, and may have what is kept."""
-        if not await self.rights.is_node(call.caller):
-            return False
-        judgement = await self.rights.judge(call.caller, call)
-        return judgement.verdict is Verdict.ALLOWED
-
-    async def _share(self, call: Call) -> Response | None:
+    async def _share(self, call: Call, node: bool) -> Response | None:
         """Answer from what all readers share; None where this one asks for itself.
 
         What is shared was read with the node's right: a token's owner must have one,
         and the API server must have said so lately.
         """
-        if self.shared is None or not self.shared.takes(call):
-            return None
+        assert self.shared is not None
         caller, heard = call.caller, self.rights.heard_lately
-        if await self.rights.is_node(caller):
+        if node:
             response = await self.shared.answer(call)
             if response is not None:
                 # What is shared was read with the node's right just now: it holds
@@ -207,59 +251,33 @@ class Chain:
             return await self.shared.answer(call)
         return None
 
-    def _route(self, call: Call, *, online: bool, unchanged: bool = False) -> Route:
-        facts = Facts(
-            online=online,
-            node_name=self.node_name,
-            writes=self.alone.table,
-            unchanged=unchanged,
-        )
-        return choose_route(call, facts)
-
     async def _forward(
-        self, call: Call, request: Request, sent: bytes | None
+        self, call: Call, request: Request, node: bool, sent: bytes | None
     ) -> Response:
         """Pass on with the caller's own credential; learn what it was allowed."""
         caller = call.caller
-        credential = await self._credential(caller)
+        credential = credential_of(caller, node=node)
         response = await self.forward(call, request, credential)
-        if credential.is_node:
+        if node and call.verb in WRITES:
             self.alone.after(call, sent, response)
-        if tells_of_rights(response):
-            node = credential.is_node
+        if (call.verb in READS or caller.token) and tells_of_rights(response):
             self.rights.learn(caller, call, response.status, node=node)
         return response
 
-    async def _credential(self, caller: Caller) -> Credential:
-        """Return whose credential goes upstream: the node's only for the node."""
-        if caller.token:
-            return Credential.of_token(caller.token)
-        if await self.rights.is_node(caller):
-            return Credential.NODE
-        return Credential.ANONYMOUS
+    def _leave_at_end(
+        self, call: Call, route: str, response: Response, body: Body
+    ) -> None:
+        """Count a stream out where it ends; in a drill a watch of the link's does."""
+        if self.drill is not None and call.verb == "watch" and route in STREAMED:
+            body = self.drill.track(call, body)
+        response.body = Counted(body, partial(self.in_flight.leave, call))
 
-    def _cut_off(self) -> str:
-        return "cut off: this request needs the API server, which cannot be reached"
 
-    def is_drilled(self, call: Call) -> bool:
-        """Say whether who asks is cut off for practice."""
-        return self.drill is not None and self.drill.cuts(call)
-
-    def _end_in_a_drill(self, call: Call, route: str, response: Response) -> None:
-        """Have a watch that comes from the link end with it."""
-        streams = call.verb == "watch" and route in ("forward", "shared")
-        if self.drill is not None and streams and response.body is not None:
-            response.body = self.drill.track(call, response.body)
-
-    def _leave_at_end(self, call: Call, response: Response) -> None:
-        if response.body is None and response.tunnel is None:
-            self.in_flight.leave(call)
-            return
-        leave = self.in_flight.leave
-        if response.body is not None:
-            response.body = Counted(response.body, lambda: leave(call))
-        else:
-            leave(call)  # an upgraded connection is the wire's, and long
+def credential_of(caller: Caller, *, node: bool) -> Credential:
+    """Return whose credential goes upstream: the node's only for the node."""
+    if caller.token:
+        return Credential.of_token(caller.token)
+    return Credential.NODE if node else Credential.ANONYMOUS
 
 
 class Counted:
@@ -288,8 +306,7 @@ def tells_of_rights(response: Response) -> bool:
     An error counts as a v1 Status alone. No API server answers in HTML: whoever does
     stands in the way, and neither its yes nor its no is anybody's right.
     """
-    fields = {name.lower(): value for name, value in response.headers}
-    media_type = media_type_of(fields)
+    media_type = heads.media_type(response.headers)
     if media_type == HTML:
         return False
     if response.status < 400:
@@ -336,12 +353,12 @@ def refuse(code: int, message: str) -> tuple[Headers, bytes]:
 def caller_of(request: Request) -> Caller:
     """Return who sent a request, as plain values."""
     peer, fields = request.peer, request.fields
-    authorization = fields.get(b"authorization", b"")
+    authorization = fields.get(b"authorization")
     return Caller(
         connection=peer.connection,
         local=peer.local,
         remote=peer.remote,
-        token=authorization.partition(b" ")[2].strip(),
+        token=authorization.partition(b" ")[2].strip() if authorization else b"",
         certificate=peer.certificate or b"",
         impersonates=request.impersonates,
     )

@@ -31,6 +31,7 @@ from toono.pipeline import heads
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
+from toono.wire.streams import Incoming
 
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
@@ -113,62 +114,56 @@ class Forward:
         again: bool = False,
     ) -> Response:
         recording: Recording | DocumentRecording | None = None
-        if may_keep(call, credential) and call.verb != "watch":
-            recording = await self._recorder.begin(call) or self._documents.begin(call)
-        plain = call.verb == "watch" and self._reads(call, credential)
-        answer = await self._send(request, credential, plain=plain)
+        watches = call.verb == "watch"
+        reads = call.resource != "" and self._reads(call, credential)
+        if reads and not watches:
+            recording = await self._recorder.begin(call)
+        elif not call.resource and may_keep(call, credential):
+            recording = self._documents.begin(call)
+        body = request.body
+        answer = await self._upstream.send(
+            request.method,
+            request.target,
+            heads.upstream_headers(request.headers, plain=watches and reads),
+            None if body.length == 0 else body,
+            credential=credential,
+            upgrade=_upgrade_of(request) if b"upgrade" in request.fields else "",
+            interim=request.interim,
+        )
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
             return Response(status=101, headers=headers, tunnel=answer.tunnel)
-        if call.verb == "watch" and answer.status == 200:
+        if watches and answer.status == 200:
             return await self._watch(call, credential, answer)
-        guard = self._guard_of(call, credential) if answer.status == 200 else None
-        small = answer.body.length is not None and answer.body.length <= SMALL_BYTES
-        if small or guard is not None:
+        guard = None
+        if call.verb == "list" and answer.status == 200:
+            guard = self._guard_of(call, credential)
+        length = answer.body.length
+        if guard is not None or (length is not None and length <= SMALL_BYTES):
             try:
-                content = await read_all(answer.body)
+                passed = answer.body
+                whole = passed.whole() if isinstance(passed, Incoming) else None
+                content = await read_all(passed) if whole is None else whole
                 if guard is not None:
                     await self._check_pods(guard, call, answer, content)
-                return await self._small(recording, answer, content)
             except (BodyCutError, WireTimeoutError) as exc:
                 if again or not _is_replayable(request):
                     text = "the link broke within the answer"
                     raise UpstreamError(text) from exc
-            return await self._forward(call, request, credential, again=True)
-        body = answer.body
+                return await self._forward(call, request, credential, again=True)
+            if recording is not None:
+                kept = await recording.finish(answer.status, answer.fields, content)
+                if kept is not None:
+                    await self.barrier.wait(kept)
+            return _response(answer, content=content, stored=recording is not None)
+        streamed = answer.body
         if recording is not None:
-            body = RecordedBody(body, recording, answer, self.barrier)
-        return _response(answer, body=body, stored=recording is not None)
+            streamed = RecordedBody(streamed, recording, answer, self.barrier)
+        return _response(answer, body=streamed, stored=recording is not None)
 
     def _reads(self, call: Call, credential: Credential) -> bool:
-        return may_keep(call, credential) and self._recorder.policy.allows(call)
-
-    async def _send(
-        self, request: Request, credential: Credential, *, plain: bool
-    ) -> Answer:
-        upgrade = request.fields.get(b"upgrade", b"")
-        if upgrade and upgrade.lower() not in UPGRADES:
-            upgrade = b""  # any server may ignore it (RFC 9110, 7.8)
-        return await self._upstream.send(
-            request.method,
-            request.target,
-            heads.upstream_headers(request.headers, plain=plain),
-            None if request.body.length == 0 else request.body,
-            credential=credential,
-            upgrade=upgrade.decode("latin-1"),
-            interim=request.interim,
-        )
-
-    async def _small(
-        self,
-        recording: Recording | DocumentRecording | None,
-        answer: Answer,
-        content: bytes,
-    ) -> Response:
-        if recording is not None:
-            kept = await recording.finish(answer.status, answer.fields, content)
-            await self.barrier.wait(kept)
-        return _response(answer, content=content, stored=recording is not None)
+        policy = self._recorder.policy
+        return may_keep(call, credential) and policy.allows(call)
 
     def _guard_of(self, call: Call, credential: Credential) -> PodGuard | None:
         guard = self._guard
@@ -333,7 +328,7 @@ def may_keep(call: Call, credential: Credential) -> bool:
     What nobody is told is nobody's, and a token's owner feeds no component that the
     node itself lives by.
     """
-    if credential.is_node:
+    if credential.kind == "node":
         return True
     return credential != Credential.ANONYMOUS and keeps_for_token(call)
 
@@ -368,11 +363,18 @@ def _response(
     return Response(
         status=answer.status,
         reason=answer.reason,
-        headers=heads.downstream_headers(answer.headers, status),
+        headers=heads.downstream_headers(answer.headers, answer.fields, status),
         content=content,
         body=body,
         patience=WATCH_PATIENCE if watch else None,
     )
+
+
+def _upgrade_of(request: Request) -> str:
+    upgrade = request.fields[b"upgrade"]
+    if upgrade.lower() not in UPGRADES:
+        return ""  # any server may ignore it (RFC 9110, 7.8)
+    return upgrade.decode("latin-1")
 
 
 def _is_replayable(request: Request) -> bool:

@@ -5,7 +5,9 @@ Sources: RFC 9110 (Via, hop-by-hop), RFC 9211 (Cache-Status), RFC 9209 (Proxy-St
 RFC 9111 (Age; Warning as the Kubernetes API uses it, KEP-1693).
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from toono.wire.messages import Headers
 
@@ -50,16 +52,31 @@ def upstream_headers(headers: Headers, *, plain: bool = False) -> Headers:
     return kept
 
 
-def downstream_headers(headers: Headers, cache_status: tuple[bytes, bytes]) -> Headers:
+def downstream_headers(
+    headers: Headers, fields: Mapping[bytes, bytes], cache_status: tuple[bytes, bytes]
+) -> Headers:
     """Return what of an answer's fields goes to the client, and where it came from.
 
     Content-Length stays for HEAD, where it tells of another body than the answer's
     own; everywhere else the wire writes what it counts.
     """
+    if HOP_BY_HOP.isdisjoint(fields):
+        return [*headers, VIA, cache_status]
     kept = [line for line in headers if line[0].lower() not in HOP_BY_HOP]
-    kept.append(VIA)
-    kept.append(cache_status)
-    return kept
+    return [*kept, VIA, cache_status]
+
+
+def media_type(headers: Headers) -> str:
+    """Return the bare media type of an answer, lower-case; "" where it has none."""
+    for line in headers:
+        if line[0].lower() == b"content-type":
+            return _bare(line[1])
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _bare(value: bytes) -> str:
+    return value.decode("latin-1").partition(";")[0].strip().lower()
 
 
 def warning(since: float) -> tuple[bytes, bytes]:

@@ -27,7 +27,8 @@ class LeaseGate:
     def __init__(self, keeper: LeaseKeeper, clock: Clock) -> None:
         self.keeper = keeper
         self._clock = clock
-        self._agents: set[str] = set()
+        self.agents: set[str] = set()
+        """Who has been looked at."""
 
     def concerns(self, call: Call) -> bool:
         """Say whether a call is about this node's Lease."""
@@ -36,9 +37,9 @@ class LeaseGate:
     def hear(self, call: Call) -> None:
         """Look at who calls: some agents are known to renew past every hub."""
         agent = call.user_agent
-        if agent in self._agents or len(self._agents) > MAX_AGENTS:
+        if agent in self.agents or len(self.agents) > MAX_AGENTS:
             return
-        self._agents.add(agent)
+        self.agents.add(agent)
         marked = of_agent(agent)
         if marked is not None:
             self.recognised(marked)

@@ -21,6 +21,7 @@ CLIENT_LIMIT = 50
 QUEUE_SECONDS = 2.0
 WATCH_LIMIT = 1000
 CLIENT_WATCH_LIMIT = 200
+READ_METHODS = frozenset({"GET", "HEAD"})
 TOO_MANY = "too many requests, please try again later"
 RETRY_SECONDS = (1, 5)
 """Of Retry-After, which clients need to wait at all: spread, so that they do not come
@@ -47,14 +48,16 @@ def too_many() -> RequestError:
 
 Client = tuple[str, str]
 """(component, source address)"""
-Waiting = tuple[asyncio.Future[None], Call, Client]
+Waiting = tuple[asyncio.Future[None], Call]
 
 
 class InFlight:
     """Counts what is under way, by class and client; waits a little where full."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self._limits = limits = limits or Limits()
+        self._reads = (_share(limits.read), limits.read)
+        self._writes = (_share(limits.write), limits.write)
         self._clients: Counter[Client] = Counter()
         self._watchers: Counter[Client] = Counter()
         self._waiting: deque[Waiting] = deque()
@@ -64,42 +67,65 @@ class InFlight:
 
     async def enter(self, call: Call) -> None:
         """Count `call` in; raises RequestError 429 where there is no room in time."""
-        client = client_of(call)
+        if not self.admit(call):
+            await self.queue(call)
+
+    def admit(self, call: Call) -> bool:
+        """Count `call` in if there is room now; a watch never waits for it (429)."""
+        component = call.component
+        client = (component, call.caller.remote[0])
         if call.verb == "watch":
             self._enter_watch(client)
-            return
-        if not self._has_room(call, client):
-            await self._wait_for_room(call, client)
-        self._clients[client] += 1
-        if is_read(call):
+            return True
+        count = self._clients.get(client, 0)
+        if count >= self._limits.client:
+            return False
+        if call.method in READ_METHODS:
+            if self.reading >= self._reads[component == "kubelet"]:
+                return False
             self.reading += 1
         else:
+            if self.writing >= self._writes[component == "kubelet"]:
+                return False
             self.writing += 1
+        self._clients[client] = count + 1
+        return True
+
+    async def queue(self, call: Call) -> None:
+        """Count `call` in once there is room; RequestError 429 where none comes."""
+        try:
+            async with asyncio.timeout(self._limits.queue_seconds):
+                while not self._has_room(call):
+                    await self._turn(call)
+        except TimeoutError as exc:
+            raise too_many() from exc
+        self.admit(call)
 
     def leave(self, call: Call) -> None:
         """Count `call` out; exactly once for each that entered."""
-        client = client_of(call)
+        client = (call.component, call.caller.remote[0])
         if call.verb == "watch":
             self.watching -= 1
             _less(self._watchers, client)
             return
         _less(self._clients, client)
-        if is_read(call):
+        if call.method in READ_METHODS:
             self.reading -= 1
         else:
             self.writing -= 1
-        self._wake()
+        if self._waiting:
+            self._wake()
 
     def _wake(self) -> None:
         """Let in the first who can take the place: not all wait for the same one."""
-        for waiting in self._waiting:
-            turn, call, client = waiting
-            if not turn.done() and self._has_room(call, client):
+        for turn, call in self._waiting:
+            if not turn.done() and self._has_room(call):
                 turn.set_result(None)
                 return
 
     def _enter_watch(self, client: Client) -> None:
-        limit = _share(self._limits.watch, client[0])
+        everyone = self._limits.watch
+        limit = everyone if client[0] == "kubelet" else _share(everyone)
         # A kubelet holds one for each secret and config map of up to 110 pods.
         kubelet = client[0] == "kubelet" and is_loopback(client[1])
         own = limit if kubelet else self._limits.client_watch
@@ -108,23 +134,18 @@ class InFlight:
         self.watching += 1
         self._watchers[client] += 1
 
-    def _has_room(self, call: Call, client: Client) -> bool:
-        read = is_read(call)
-        limit = _share(self._limits.read if read else self._limits.write, client[0])
-        busy = self.reading if read else self.writing
-        return busy < limit and self._clients[client] < self._limits.client
+    def _has_room(self, call: Call) -> bool:
+        client = (call.component, call.caller.remote[0])
+        if self._clients[client] >= self._limits.client:
+            return False
+        kubelet = call.component == "kubelet"
+        if call.method in READ_METHODS:
+            return self.reading < self._reads[kubelet]
+        return self.writing < self._writes[kubelet]
 
-    async def _wait_for_room(self, call: Call, client: Client) -> None:
-        try:
-            async with asyncio.timeout(self._limits.queue_seconds):
-                while not self._has_room(call, client):
-                    await self._turn(call, client)
-        except TimeoutError as exc:
-            raise too_many() from exc
-
-    async def _turn(self, call: Call, client: Client) -> None:
+    async def _turn(self, call: Call) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = (turn, call, client)
+        waiting = (turn, call)
         self._waiting.append(waiting)
         try:
             await turn
@@ -136,19 +157,9 @@ class InFlight:
             self._waiting.remove(waiting)
 
 
-def _share(limit: int, component: str) -> int:
-    """Return how much of a limit a component may fill."""
-    return limit if component == "kubelet" else int(limit * (1 - KUBELET_SHARE))
-
-
-def client_of(call: Call) -> Client:
-    """Return whose request this is, as far as limits care."""
-    return (call.component, call.caller.remote[0])
-
-
-def is_read(call: Call) -> bool:
-    """Say whether a call only reads."""
-    return call.method in ("GET", "HEAD")
+def _share(limit: int) -> int:
+    """Return how much of a limit others than the kubelet may fill."""
+    return int(limit * (1 - KUBELET_SHARE))
 
 
 def _less(counter: Counter[Client], client: Client) -> None:

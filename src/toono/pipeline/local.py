@@ -93,14 +93,15 @@ class Local:
 
     async def __call__(self, call: Call) -> Response:
         """Return the hub's own answer; RequestError where it cannot give one."""
-        if registers_node(call):
-            return await self._register(call)
-        if call.path in READINESS:
-            return self._plain([(b"Content-Type", TEXT)], b"ok")
-        if is_document(call):
-            return await self._document(call)
+        if not call.resource:
+            if call.path in READINESS:
+                return self._plain([(b"Content-Type", TEXT)], b"ok")
+            if is_document(call):
+                return await self._document(call)
         if call.verb == "get":
             return await self._get(call)
+        if registers_node(call):
+            return await self._register(call)
         if call.verb == "list":
             return await self._list(call)
         return await self._watch(call)
@@ -266,7 +267,7 @@ class Local:
         ]
         since = self._upstream.since
         told = self._of(call)
-        tables = any(form.as_kind == "Table" for form in call.accept)
+        tables = TABLE in [form.as_kind for form in call.accept]
         if not self._upstream.online and (tables or told.warned_of != since):
             told.warned_of = since
             headers.append(heads.warning(since))

@@ -47,7 +47,7 @@ def choose_route(call: Call, facts: Facts) -> Route:
     """Say who answers `call`; same call and facts, same route."""
     if facts.online:
         return Route.LOCAL if facts.unchanged else Route.FORWARD
-    if is_document(call) or call.path in READINESS:
+    if not call.resource and (is_document(call) or call.path in READINESS):
         return Route.LOCAL
     if call.resource and policy_of(call, facts.writes) is not Policy.REFUSE:
         return Route.ALONE

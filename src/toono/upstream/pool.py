@@ -12,8 +12,9 @@ import logging
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from toono.errors import (
     BadResponseError,
@@ -36,8 +37,7 @@ CONNECTION_BURST = 20.0
 _SALT = os.urandom(16)
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """Whose connections a request may use: the node's, one token's, or nobody's."""
 
     kind: str
@@ -97,6 +97,7 @@ class Server:
         notify: Callable[[], None],
     ) -> None:
         self.origin = origin
+        self.host = (b"Host", origin.authority.encode())
         self.health = Hysteresis(up_after=settings.up_after)
         self._settings = settings
         self._clock = clock
@@ -260,6 +261,9 @@ class Upstream:
         """Return the server for the next request: ready ones before merely reachable."""
         if self._held:
             return None
+        if len(self.servers) == 1:
+            server = self.servers[0]
+            return server if server.health.healthy else None
         healthy = [server for server in self.servers if server.health.healthy]
         usable = [server for server in healthy if server.health.ready] or healthy
         if not usable:
@@ -288,15 +292,24 @@ class Upstream:
         knows whether it was done.
         """
         replayable = body is None and method in ("GET", "HEAD")
+        later = asyncio.get_running_loop().call_later
         for _ in range(len(self.servers) + 1):
             server = self.pick()
             if server is None:
                 break
+            timer = later(self._settings.silence, server.suspect)
             try:
-                return await self._send_to(
-                    server, method, target, headers, body, credential, upgrade, interim
+                return await server.origin.send(
+                    method,
+                    target,
+                    [server.host, *headers],
+                    body,
+                    credential=credential,
+                    upgrade=upgrade,
+                    interim=interim,
                 )
             except (BodyCutError, BadResponseError, UnreachableError) as exc:
+                timer.cancel()
                 healthy = server.health.healthy and await server.verdict()
                 if isinstance(exc, BadResponseError) and healthy:
                     raise UpstreamError(str(exc)) from exc
@@ -309,34 +322,8 @@ class Upstream:
                         ) from exc
                     break
                 failure = exc
+            finally:
+                timer.cancel()
         else:
             raise UpstreamError(f"the servers break off: {failure}") from failure
         raise UnreachableError("no API server can be reached")
-
-    async def _send_to(
-        self,
-        server: Server,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: Body | None,
-        credential: Credential,
-        upgrade: str,
-        interim: Interim | None,
-    ) -> Answer:
-        timer = asyncio.get_running_loop().call_later(
-            self._settings.silence, server.suspect
-        )
-        host = (b"Host", server.origin.authority.encode())
-        try:
-            return await server.origin.send(
-                method,
-                target,
-                [host, *headers],
-                body,
-                credential=credential,
-                upgrade=upgrade,
-                interim=interim,
-            )
-        finally:
-            timer.cancel()

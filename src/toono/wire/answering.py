@@ -22,7 +22,7 @@ def write_whole(
     """Write an answer whose content is all there."""
     content = response.content
     pieces = content if isinstance(content, list) else [content]
-    size = sum(map(len, pieces))
+    size = sum(map(len, pieces)) if isinstance(content, list) else len(content)
     head = head_bytes(response, framing_of(request, response, size, close=close))
     if has_no_body(request, response):
         transport.write(head)

@@ -228,7 +228,9 @@ class Link(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         self.heard = False
-        self._be_patient(body is not None or upgrade != "")
+        patient = body is not None or upgrade != ""
+        if patient is not self._patient:
+            self._be_patient(patient)
         head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._head = head
         self._reader = ResponseReader(
@@ -257,11 +259,10 @@ class Link(asyncio.Protocol):
                 self._head = None
 
     def _be_patient(self, patient: bool) -> None:
-        if patient is not self._patient:
-            self._patient = patient
-            most = PATIENT_TIMEOUT_MS if patient else USER_TIMEOUT_MS
-            assert self._transport is not None
-            allow(self._transport, unacknowledged_ms=most)
+        self._patient = patient
+        most = PATIENT_TIMEOUT_MS if patient else USER_TIMEOUT_MS
+        assert self._transport is not None
+        allow(self._transport, unacknowledged_ms=most)
 
     async def _send_body(self, body: Body, head: asyncio.Future[Answer]) -> None:
         """Send a body beside the wait for the answer, which may come before its end."""
@@ -308,14 +309,15 @@ class Link(asyncio.Protocol):
         self._after()
 
     def _after(self) -> None:
-        reader = self._reader
+        reader, head = self._reader, self._head
         assert reader is not None
-        if reader.answer is not None and self.is_waiting:
-            assert self._head is not None
-            self._head.set_result(reader.answer)
+        assert self._transport is not None
+        if reader.answer is not None and head is not None and not head.done():
+            head.set_result(reader.answer)
         if reader.is_over:
             self._reader = None
-            if reader.keep_alive and self._sent and self.is_alive:
+            alive = self._failure is None and not self._transport.is_closing()
+            if alive and reader.keep_alive and self._sent:
                 self._origin.put_back(self)
             else:
                 self.drop()

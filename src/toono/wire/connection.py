@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTimeoutError
@@ -11,7 +12,7 @@ from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
 from toono.wire.bodies import RequestBody
 from toono.wire.gate import MAX_HEAD_BYTES, read_head
 from toono.wire.heads import head_bytes, interim_bytes
-from toono.wire.messages import Body, BytesBody, Headers, Peer, Request, Response
+from toono.wire.messages import NO_BODY, Body, Headers, Peer, Request, Response
 from toono.wire.pace import Pace
 from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
@@ -43,6 +44,9 @@ class Connection(asyncio.Protocol):
         self._write_pace = Pace()
         self._patience = server.settings.write_seconds
         self._streaming = False
+        self._searched = 0  # bytes in which a head has no end
+        self._skipped = False  # an empty line before a head
+        self._early = False  # the answer came before its request's end
         self._deaf = False
         self._head_at = 0.0
         """When the first byte of a head came, or its end began to be awaited."""
@@ -203,24 +207,42 @@ class Connection(asyncio.Protocol):
 
     async def _converse(self) -> None:
         while True:
-            request = await self._next_request()
-            if request is None:
+            if (request := await self._next_request()) is None:
                 return
             response = await self._server.handler(request)
-            if not await self._answer(request, response):
+            close = self._is_last(request, response)
+            if response.body is None and response.tunnel is None:
+                write_whole(self._transport, request, response, close=close)
+                if not self._gate.is_open:
+                    await self._gate.passed()
+            else:
+                await self._stream(request, response, close=close)
+            if self._body is not None:
+                await self._end_body(self._body)
+            if close:
                 return
 
     async def _next_request(self) -> Request | None:
         """Return the next request; None where the client has no more."""
-        raw = await self._head()
-        if raw is None:
-            return None
+        self._searched, self._skipped = 0, False
+        if self._buffer:
+            self._head_at = self._server.clock.monotonic()
+        while not self._buffer or (raw := self._take_head()) is None:
+            if self._failure is not None:
+                raise self._failure
+            if self._eof or (self._ending and not self._buffer):
+                return None
+            self.is_idle = not self._buffer
+            self._transport.resume_reading()
+            self._wanted = asyncio.get_running_loop().create_future()
+            try:
+                await self._wanted
+            finally:
+                self._wanted = None
         head = read_head(raw)
         self.is_idle = False
-        body: Body
-        if head.length == 0:
-            body = BytesBody()
-        else:
+        body: Body = NO_BODY
+        if head.length != 0:
             expects = b"expect" in head.fields and not head.old
             body = self._open_body(head.length, expects=expects)
         assert self._peer is not None
@@ -237,36 +259,24 @@ class Connection(asyncio.Protocol):
             interim=None if head.old else self._write_interim,
         )
 
-    async def _head(self) -> bytes | None:
-        """Wait for a whole head; return it without its empty line."""
-        self.is_idle = not self._buffer
-        if self._buffer:
-            self._head_at = self._server.clock.monotonic()
-        searched = 0
-        skipped = False
-        while True:
-            if self._failure is not None:
-                raise self._failure
-            if not skipped and self._buffer.startswith(b"\r\n"):
-                self._buffer = self._buffer[2:]  # RFC 9112, 2.2: one before a head
-                skipped = True
-            if not self._buffer[:1].isalpha() and self._buffer not in (b"", b"\r"):
-                raise RejectedRequestError(400, "this is no HTTP request")
-            end = self._buffer.find(b"\r\n\r\n", max(0, searched - 3))
-            searched = len(self._buffer)
-            if end > MAX_HEAD_BYTES or (end < 0 and searched > MAX_HEAD_BYTES + 3):
-                raise RejectedRequestError(431, "the request's head is too long")
-            if end >= 0:
-                raw, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-                return raw
-            if self._eof or (self._ending and not self._buffer):
-                return None
-            self._transport.resume_reading()
-            self._wanted = asyncio.get_running_loop().create_future()
-            try:
-                await self._wanted
-            finally:
-                self._wanted = None
+    def _take_head(self) -> bytes | None:
+        """Return a head without its empty line, None until all of it is here."""
+        if self._failure is not None:
+            raise self._failure
+        buffer = self._buffer
+        if not self._skipped and buffer.startswith(b"\r\n"):
+            buffer = self._buffer = buffer[2:]  # RFC 9112, 2.2: one before a head
+            self._skipped = True
+        if not buffer[:1].isalpha() and buffer not in (b"", b"\r"):
+            raise RejectedRequestError(400, "this is no HTTP request")
+        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
+        if end > MAX_HEAD_BYTES or (end < 0 and len(buffer) > MAX_HEAD_BYTES + 3):
+            raise RejectedRequestError(431, "the request's head is too long")
+        if end >= 0:
+            self._buffer = buffer[end + 4 :]
+            return buffer[:end]
+        self._searched = len(buffer)
+        return None
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():
@@ -276,10 +286,7 @@ class Connection(asyncio.Protocol):
 
     def _open_body(self, length: int | None, *, expects: bool) -> Incoming:
         transport = self._transport
-
-        def proceed() -> None:
-            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
+        proceed = partial(transport.write, b"HTTP/1.1 100 Continue\r\n\r\n")
         body = RequestBody(
             length, pause=self._pause, started=proceed if expects else None
         )
@@ -299,38 +306,25 @@ class Connection(asyncio.Protocol):
 
     # -- answers -------------------------------------------------------------------
 
-    async def _answer(self, request: Request, response: Response) -> bool:
-        """Send one answer; return whether the connection goes on."""
-        transport = self._transport
-        if response.tunnel is not None:
-            transport.write(head_bytes(response, []))
-            await self._splice(response)
-            return False
-        early = self._body is not None and not self._body.is_over
+    def _is_last(self, request: Request, response: Response) -> bool:
+        """Say whether the connection ends with this answer."""
         endless = response.body is not None and response.body.length is None
-        close = (
+        self._early = self._body is not None and not self._body.is_over
+        self._patience = response.patience or self._server.settings.write_seconds
+        return (
             response.close
+            or response.tunnel is not None
             or not request.keep_alive
             or self._ending
-            or early
+            or self._early
             or (endless and request.old)
         )
-        self._patience = response.patience or self._server.settings.write_seconds
-        if response.body is None:
-            write_whole(transport, request, response, close=close)
-            await self._gate.passed()
-        else:
-            await self._stream(request, response, response.body, close=close)
-        if self._body is not None:
-            self._body.incoming.close()
-            self._body = None
-        if early:
-            await self._linger()
-        return not close
 
     async def _stream(
-        self, request: Request, response: Response, body: Body, *, close: bool
+        self, request: Request, response: Response, *, close: bool
     ) -> None:
+        if (body := response.body) is None:
+            return await self._splice(response)
         self._streaming = body.length is None
         try:
             await write_stream(
@@ -345,6 +339,13 @@ class Connection(asyncio.Protocol):
         finally:
             self._streaming = False
             body.close()
+
+    async def _end_body(self, body: RequestBody) -> None:
+        """Let go of a request's body; hear out what of it is still to come."""
+        body.incoming.close()
+        self._body = None
+        if self._early:
+            await self._linger()
 
     def _touch(self) -> None:
         self.since = self._server.clock.monotonic()
@@ -375,6 +376,7 @@ class Connection(asyncio.Protocol):
 
     async def _splice(self, response: Response) -> None:
         assert response.tunnel is not None
+        self._transport.write(head_bytes(response, []))
         self._tunnel = Incoming(None, pause=self._pause)
         self._transport.resume_reading()
         allow(self._transport, unacknowledged_ms=TUNNEL_TIMEOUT_MS)
@@ -388,10 +390,8 @@ class Connection(asyncio.Protocol):
         )
 
     def _pause(self, stop: bool) -> None:
-        if stop:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
+        transport = self._transport
+        transport.pause_reading() if stop else transport.resume_reading()
 
     def _write_refusal(self, exc: RejectedRequestError) -> None:
         headers, content = self._server.refuse(exc.status, exc.message)

@@ -9,6 +9,8 @@ from toono.runtime.clock import SystemClock
 from toono.wire.messages import Body, Headers, Request, Response
 
 _HOP = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"upgrade"})
+_OURS = _HOP | {b"content-length", b"date"}
+"""Fields of an answer that are not simply passed on."""
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _CLOCK = SystemClock()
 _NO_BODY = frozenset({204, 304})
@@ -78,15 +80,14 @@ def head_bytes(response: Response, framing: list[bytes]) -> bytes:
     lines = [b"HTTP/1.1 %d %b" % (response.status, reason)]
     dated = response.status == 101
     upgrade = dated
-    for name, value in response.headers:
-        lower = name.lower()
-        if lower == b"date":
-            dated = True
-        if lower in _HOP and not upgrade:
-            continue
-        if lower == b"content-length":
-            continue
-        lines.append(b"%b: %b" % (name, value))
+    for line in response.headers:
+        lower = line[0].lower()
+        if lower in _OURS:
+            if lower == b"date":
+                dated = True
+            elif not upgrade or lower == b"content-length":
+                continue
+        lines.append(b"%b: %b" % line)
     if not dated:
         lines.append(b"Date: " + _now())
     lines += framing

@@ -7,8 +7,10 @@ beside HTTP/1.1. Names of fields keep the spelling they arrived with in `headers
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 Headers = list[tuple[bytes, bytes]]
 """Field lines in order, names as spelled by the sender."""
@@ -53,6 +55,10 @@ class BytesBody:
         self._rest = b""
 
 
+NO_BODY = BytesBody()
+"""Of every request without one: there is nothing in it that reading could change."""
+
+
 class Tunnel(Protocol):
     """The other side of a connection that was upgraded by a checked 101.
 
@@ -92,8 +98,7 @@ class Peer:
     tls: bool = False
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Request:
+class Request(msgspec.Struct, kw_only=True, eq=False):
     """One request whose head has passed the strict gate (`wire.gate`)."""
 
     method: str
@@ -114,8 +119,7 @@ class Request:
     """Passes a 1xx answer on; None where the client would not understand it."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Response:
+class Response(msgspec.Struct, kw_only=True, eq=False):
     """One answer to a client.
 
     `wire.server` adds the framing (Content-Length or chunked), Date where it is
@@ -126,7 +130,7 @@ class Response:
     """
 
     status: int
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
     content: bytes | list[bytes] = b""
     body: Body | None = None
     tunnel: Tunnel | None = None
@@ -136,8 +140,7 @@ class Response:
     """Seconds that the client may read nothing of it; None: the server's setting."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Answer:
+class Answer(msgspec.Struct, kw_only=True, eq=False):
     """An upstream's answer: its head, and its body or tunnel."""
 
     status: int

@@ -33,7 +33,6 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_fields",
-        "_head_bytes",
         "_headers",
         "_interim",
         "_method",
@@ -66,16 +65,12 @@ class ResponseReader:
         self._on_close = on_close
         self._tell = interim
         self._interim = 0
-        self._head_bytes = 0
         self._silent_bytes = 0
         self.answer: Answer | None = None
         self._body: Incoming | None = None
         self.is_over = False
         self.keep_alive = False
         self.ends_with_connection = False
-        self._begin()
-
-    def _begin(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._headers: Headers = []
         self._fields: dict[bytes, bytes] = {}
@@ -88,28 +83,33 @@ class ResponseReader:
         Bytes after the answer's end do not change it, however they are cut into
         pieces, but its connection is not one to keep.
         """
-        try:
-            self._feed(piece)
-        except BadResponseError:
-            if not self.is_over:
-                raise
-            self.keep_alive = False
-
-    def _feed(self, piece: bytes) -> None:
         self._silent_bytes += len(piece)
         try:
             self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade as exc:
+        except (httptools.HttpParserUpgrade, httptools.HttpParserError) as exc:
+            self._judge(exc, piece)
+        if self._silent_bytes > MAX_HEAD_BYTES:
+            self._spoil(
+                BadResponseError("a head, a trailer or an extension without end")
+            )
+
+    def _judge(self, exc: Exception, piece: bytes) -> None:
+        """Say what it means that the parser stops."""
+        cause = exc.__context__
+        if isinstance(exc, httptools.HttpParserUpgrade):
             if self._status == 101 and self.answer is not None:
                 raise Upgraded(piece[exc.args[0] :]) from exc
-            raise BadResponseError("an upgrade that nobody asked for") from exc
-        except httptools.HttpParserError as exc:
-            cause = exc.__context__
-            if isinstance(cause, BadResponseError):
-                raise cause from None
-            raise BadResponseError(f"no HTTP answer: {exc}") from exc
-        if self._silent_bytes > MAX_HEAD_BYTES:
-            raise BadResponseError("a head, a trailer or an extension without end")
+            self._spoil(BadResponseError("an upgrade that nobody asked for"))
+        elif isinstance(cause, BadResponseError):
+            self._spoil(cause)
+        else:
+            self._spoil(BadResponseError(f"no HTTP answer: {exc}"))
+
+    def _spoil(self, failure: BadResponseError) -> None:
+        """Fail the answer, or after its end its connection alone."""
+        if not self.is_over:
+            raise failure from None
+        self.keep_alive = False
 
     def finish(self) -> None:
         """The connection ended where the body has no other end."""
@@ -130,13 +130,11 @@ class ResponseReader:
             raise BadResponseError("bytes after the answer")
 
     def on_status(self, reason: bytes) -> None:
-        self._head_bytes += len(reason)
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.answer is not None:
             return  # a trailer: no field of the head, nor of ours to pass on
-        self._head_bytes += len(name) + len(value) + 4
         lower = name.lower()
         if lower in self._fields:
             self._fields[lower] += b", " + value
@@ -145,7 +143,7 @@ class ResponseReader:
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._silent_bytes > MAX_HEAD_BYTES and self._size() > MAX_HEAD_BYTES:
             raise BadResponseError("the head of an answer is too long")
         self._status = self._parser.get_status_code()
         if not 100 <= self._status <= 599 or _CONTROL.search(self._reason):
@@ -162,6 +160,10 @@ class ResponseReader:
         if self._status == 101 and not self._is_ours():
             raise BadResponseError("a 101 that answers no upgrade of ours")
         self._start_body()
+
+    def _size(self) -> int:
+        """Return the bytes of a head; a body may have come in one piece with it."""
+        return len(self._reason) + sum(len(n) + len(v) + 4 for n, v in self._headers)
 
     def _is_ours(self) -> bool:
         """Say whether a 101 takes up what was asked, and nothing else."""

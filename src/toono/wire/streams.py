@@ -65,7 +65,8 @@ class Incoming:
         if self._size > HIGH_BYTES and not self._paused:
             self._paused = True
             self._pause(True)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def finish(self) -> None:
         """The last piece was fed: from here on the connection is not ours to hold."""
@@ -73,7 +74,8 @@ class Incoming:
         if self._paused:
             self._paused = False
             self._pause(False)
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, failure: WireError) -> None:
         """The body will never be whole; the reader hears it after what is here."""
@@ -119,6 +121,16 @@ class Incoming:
             finally:
                 self._waiter = None
 
+    def whole(self) -> bytes | None:
+        """Return all that nobody has read, where all has come; else None."""
+        if not self._over:
+            return None
+        pieces = self._pieces
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        return content
+
     def _take(self) -> bytes:
         piece = self._pieces.popleft()
         self._size -= len(piece) + PIECE_BYTES
@@ -144,11 +156,13 @@ class Incoming:
 class Gate:
     """Lets a writer wait while its transport is full (pause_writing)."""
 
-    __slots__ = ("_lost", "_waiter")
+    __slots__ = ("_lost", "_waiter", "is_open")
 
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
+        self.is_open = True
+        """Nothing is to be waited for: `passed` would return at once."""
 
     @property
     def is_shut(self) -> bool:
@@ -159,10 +173,12 @@ class Gate:
         """The transport is full."""
         if self._waiter is None:
             self._waiter = asyncio.get_running_loop().create_future()
+            self.is_open = False
 
     def open(self) -> None:
         """The transport takes bytes again."""
         waiter, self._waiter = self._waiter, None
+        self.is_open = not self._lost
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a hub looks up of itself; with workloads: tests/scenario/test_ready."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
@@ -11,11 +12,19 @@ from tests.unit.app.kit import hubs
 from tests.unit.wire.kit import play, until
 from toono.app import ready as ready_module
 from toono.app.certificates import CLIENT, SERVING
-from toono.app.ready import PAGE, PREFETCH, certificates_of
+from toono.app.ready import (
+    EVERY_SECONDS,
+    FIRST_SECONDS,
+    PAGE,
+    PREFETCH,
+    Ready,
+    certificates_of,
+)
 from toono.app.settings import HubSettings
 from toono.certs.files import Root
 from toono.config.certificates import CertificateSettings
 from toono.testing.certificates import Authority
+from toono.testing.clock import VirtualClock
 from toono.wire.tls import ClientFiles, ServerFiles
 
 SOON = time.time() + 86400.0
@@ -157,5 +166,25 @@ def test_the_hubs_own_troubles_are_among_them(tmp_path) -> None:
             hub.board.notes["cache-agents"] = lambda: "may not read the ConfigMap"
             whats = [one["what"] for one in await found(hub)]
             assert "cache-agents: may not read the ConfigMap" in whats
+
+    play(scenario)
+
+
+def test_a_hub_that_starts_answers_first_and_looks_at_itself_later() -> None:
+    async def scenario() -> None:
+        clock, looks = VirtualClock(), []
+        ready = Ready(None, None, None, None, None, clock=clock)
+        assert [one["reason"] for one in ready.page()["findings"]] == ["unjudged"]
+
+        async def look() -> None:
+            looks.append(clock.monotonic())
+
+        ready.look = look
+        task = asyncio.create_task(ready.run())
+        await clock.advance(FIRST_SECONDS - 0.1)
+        assert looks == []
+        await clock.advance(EVERY_SECONDS + 0.1)
+        assert looks == [FIRST_SECONDS, FIRST_SECONDS + EVERY_SECONDS]
+        task.cancel()
 
     play(scenario)

@@ -6,6 +6,7 @@ import pytest
 
 from toono.autonomy.writes import WriteTable
 from toono.errors import RequestError, UnreachableError, UpstreamError, WireTimeoutError
+from toono.filters.approval import Approval
 from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
 from toono.kube.request import Caller
@@ -63,6 +64,7 @@ class Scene:
         self.online, self.node = online, node
         self._forward, self._local = forward, local
         self.in_flight = InFlight()
+        self.approval = Approval()
         self.alone = AloneScene(self.asked)
         self.chain = Chain(
             upstream=self,
@@ -83,11 +85,17 @@ class Scene:
     def choose_local(self, chosen, call) -> None:
         return chosen
 
+    def knows_node(self, caller: Caller) -> bool | None:
+        return None
+
     async def is_node(self, caller: Caller) -> bool:
         return self.node
 
     def heard_lately(self, caller: Caller, call, seconds: float) -> bool:
         return self.lately
+
+    def judge_node(self, call) -> Judgement:
+        return self.judgement or ALLOWED
 
     async def judge(self, caller: Caller, call) -> Judgement:
         return self.judgement or (ALLOWED if self.node else UNKNOWN)
@@ -275,6 +283,7 @@ def test_the_caller_is_read_from_the_connection_and_its_token() -> None:
 def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> None:
     class Lease:
         heard = 0
+        agents = frozenset({"kubelet/v1.34"})
 
         def hear(self, _) -> None:
             self.heard += 1
@@ -285,6 +294,8 @@ def test_only_the_node_s_own_agents_say_what_renews_its_lease(node: bool) -> Non
     scene, lease = Scene(node=node), Lease()
     scene.chain.lease = lease
     assert scene.serve(request(user_agent="k3s/v1.34")).status == 200
+    assert lease.heard == node
+    scene.serve(request(user_agent="kubelet/v1.34"))  # was looked at before
     assert lease.heard == node
 
 
@@ -363,15 +374,17 @@ def test_a_shared_answer_to_a_token_tells_nothing_of_rights() -> None:
 def test_what_did_not_change_is_kept_only_for_whom_it_is_known_to_be() -> None:
     scene = Scene()
     scene.chain.unchanged = lambda _: True
-    assert scene.serve().content == b"cache"
+    own = "/api/v1/nodes/edge-1?resourceVersion=0"
+    assert scene.serve(request(own)).content == b"cache"
     scene.judgement = UNKNOWN
-    assert scene.serve().content == b"cloud"
+    assert scene.serve(request(own)).content == b"cloud"
 
 
 def test_what_did_not_change_and_cannot_be_read_is_asked_of_the_cloud() -> None:
     scene = Scene(local=RequestError(503, "ServiceUnavailable", "damaged"))
     scene.chain.unchanged = lambda _: True
-    assert scene.serve().content == b"cloud"
+    assert scene.serve(request("/api/v1/nodes/edge-1")).content == b"cloud"
+    assert scene.asked[0] == ("local", "get")
     assert scene.learned == [(200, True)]
 
 

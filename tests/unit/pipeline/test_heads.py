@@ -24,12 +24,18 @@ def test_answers_keep_their_fields_as_spelled_and_say_where_they_came_from() -> 
         (b"Transfer-Encoding", b"chunked"),
         (b"Retry-After", b"1"),
     ]
-    assert heads.downstream_headers(answered, heads.STORED) == [
-        (b"Audit-Id", b"1"),
-        (b"Retry-After", b"1"),
-        (b"Via", b"1.1 toono"),
-        (b"Cache-Status", b"toono; fwd=miss; stored"),
-    ]
+    kept = [answered[0], answered[2]]
+    added = [(b"Via", b"1.1 toono"), (b"Cache-Status", b"toono; fwd=miss; stored")]
+    for sent in (answered, kept):
+        fields = {name.lower(): value for name, value in sent}
+        found = heads.downstream_headers(sent, fields, heads.STORED)
+        assert found == [*kept, *added]
+
+
+def test_the_media_type_is_bare_however_its_field_is_spelled() -> None:
+    field = (b"CONTENT-type", b"Application/JSON; charset=utf-8")
+    assert heads.media_type([(b"Age", b"1"), field]) == "application/json"
+    assert heads.media_type([(b"Age", b"1")]) == ""
 
 
 def test_the_warning_is_one_text_for_one_outage() -> None:

@@ -139,6 +139,6 @@ def test_who_calls_may_tell_a_distribution() -> None:
         assert "K3s" in one.keeper.duty.evidence
         for number in range(2 * MAX_AGENTS):
             one.hear(call_of("GET", f"a/{number}"))
-        assert len(one._agents) <= MAX_AGENTS + 1
+        assert len(one.agents) <= MAX_AGENTS + 1
 
     asyncio.run(scenario())
