@@ -102,8 +102,10 @@ BARS = (
     ),
     Bar(
         "disk",
-        "failing calls of the disk, all with all; bad bytes, 10,000; 500 kills",
-        "tests/crash/test_store_failing_calls.py tests/crash/test_store_bad_bytes.py"
+        "failing calls of the disk, all with all; a full one; bad bytes, 10,000;"
+        " 500 kills",
+        "tests/crash/test_store_failing_calls.py tests/crash/test_store_full_disk.py"
+        " tests/crash/test_store_bad_bytes.py"
         " tests/crash/test_store_kill.py",
         {"TOONO_PROVE": "1"},
     ),

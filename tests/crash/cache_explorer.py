@@ -138,7 +138,7 @@ class Explorer:
                     one[target] for one in session.history[least : known.begun + 2]
                 )
                 went = _went(session, target, least, known.begun + 2)
-                if not went and all(one.age is not None for one in since):
+                if not went and all(_is_promised(one) for one in since):
                     return f"{target} is unknown, and was known since step {least}"
                 continue
             floor = self._floors[least].get(target, UNKNOWN)
@@ -147,6 +147,17 @@ class Explorer:
             if session.ages and seen.age > session.ages[known.begun]:
                 return f"{target} is {seen}, from after the crash"
         return None
+
+
+def _is_promised(seen: Seen) -> bool:
+    """Say whether an answer must outlast the process.
+
+    Where the one scope that knew it is given up (a change of it was lost on a full
+    disk) and another one's list is still being written, nothing can: reliability.md
+    4.1 lets a list be lost until it is whole, and forbids to answer from a scope that
+    lacks a change which was shown.
+    """
+    return seen.age is not None and seen.stored
 
 
 def _went(session: Session, target: str, first: int, end: int) -> bool:

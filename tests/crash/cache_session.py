@@ -57,6 +57,8 @@ class Seen(NamedTuple):
     """What the answer itself names."""
     own: bool = False
     """The scope that answered is the question's own: it never goes back."""
+    stored: bool = True
+    """False of a list that is still being written, once another scope was given up."""
 
 
 UNKNOWN = Seen(None, None)
@@ -100,7 +102,25 @@ async def _ask(cache: Cache, cloud: Cloud, target: str, most: Age) -> Seen:
     if stretch is None or len(items) != len(pods):
         raise Wrong(f"{target} was not {names} at {age}")
     since = min(stretch.since, age) if isinstance(answer, Absent) else stretch.since
-    return Seen(since, stretch.until, names, age, _own(scope, target))
+    own, stored = _own(scope, target), True
+    if _is_on_its_way(cache, scope):
+        again = await ask_for(call(target), lambda one: not _is_on_its_way(cache, one))
+        others = isinstance(again, Absent | Found) and again.scope is not scope
+        stored = others or not any(map(_is_given_up, cache.scopes.all()))
+    return Seen(since, stretch.until, names, age, own, stored)
+
+
+def _is_on_its_way(cache: Cache, scope: Scope) -> bool:
+    """Say whether the store still lacks the only list that a scope ever had whole."""
+    keeper = cache.scopes._keeper
+    before = keeper._stored.get(scope.id)
+    was_whole = scope.durable and before is not None and before.complete
+    return keeper.is_writing(scope) and not was_whole
+
+
+def _is_given_up(scope: Scope) -> bool:
+    """Say whether a change of a scope was lost, or could not be read."""
+    return scope.version > 0 and not (scope.complete or scope.imported)
 
 
 def _own(scope: Scope, target: str) -> bool:

@@ -45,6 +45,16 @@ def test_no_crash_state_says_what_it_must_not(
         seed += CHUNKS
 
 
+@pytest.mark.parametrize("seed", [174, 210])
+def test_a_list_that_is_being_written_may_be_lost_with_a_kill(
+    seed: int, scratch: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Its question was answered by another scope before, which a full disk ended."""
+    monkeypatch.setattr(persist, "WRITE_AHEAD_BYTES", AHEAD[0])
+    session = record(scratch / "live", STORIES["troubled"], seed, Life)
+    assert explore(session, scratch / "state", states=EACH, seed=seed).bad == []
+
+
 @pytest.mark.parametrize("name", STORIES)
 def test_no_row_that_a_disk_lost_is_taken_for_absent(name: str, scratch: Path):
     """Every row of the last state is lost without a trace, and damaged, in turn."""

@@ -26,6 +26,7 @@ from toono.pipeline.reading import read_all
 from toono.pipeline.spooling import Spooling
 from toono.runtime.clock import Clock
 from toono.store.memory import MemoryStore
+from toono.store.sqlite import SQLiteStore
 from toono.upstream.pool import Upstream
 from toono.wire.messages import Request, Response
 
@@ -62,6 +63,8 @@ async def open_alone(
         seal = await asyncio.to_thread(node_seal, storage.directory)
         spool = Spool(storage.store, settings=settings.spool)
         await spool.open()
+        if isinstance(storage.store, SQLiteStore):
+            storage.store.spare = spool.spare
         replay = Replay(spool, seal, upstream, clock=clock)
         board.mode.append(replay.mode)
         board.duties.append(("replay", replay.run))
@@ -109,6 +112,7 @@ OUTCOMES = {
     "overtaken": "Spooled writes given up because a newer one passed.",
     "replaced": "Spooled writes that a newer one took the place of.",
     "overflow": "Spooled writes dropped because there were too many.",
+    "disk_full": "Spooled events given up because the disk was full.",
     "given_up": "Spooled writes that the API server broke over too often.",
     "damaged": "Spooled writes that could not be read back.",
     "dropped": "Spooled writes dropped by hand.",

@@ -29,6 +29,7 @@ from toono.wire.tls import Contexts
 log = logging.getLogger(__name__)
 
 PAGE, RENEW = "/v1/certificates", "/v1/certificates/renew"
+CLIENT, SERVING = "yurthub", "yurthub-server"
 SERVICE = "/api/v1/namespaces/default/services/kubernetes"
 SOON, SELDOM = 5.0, 600.0
 
@@ -101,7 +102,7 @@ def open_certificates(
         cloud = Cloud(upstream)
         names = ServingNames(settings.node_name, chosen.addresses, cloud)
         kept = Kept(
-            stem="yurthub-server",
+            stem=SERVING,
             wanted=names.wanted,
             changed=serving_changed,
             needed=needed,
@@ -151,7 +152,7 @@ def _client(
             cloud = Cloud(upstream, token=_bootstrap_token(together.bootstrap))
         return await _asked_of(cloud)(method, target, content)
 
-    kept = Kept(stem="yurthub", wanted=lambda: wanted, changed=changed)
+    kept = Kept(stem=CLIENT, wanted=lambda: wanted, changed=changed)
     keeper = Keeper(chosen.root, kept, ask, clock=clock)
     host, port = settings.servers[0]
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -2,6 +2,7 @@
 """Opens what says whether this node is ready for a cut: looks up what is known."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from prometheus_client.registry import Collector
 from toono.admin.handler import JSON
 from toono.app.agents import Agents
 from toono.app.board import Board
+from toono.app.certificates import CLIENT, SERVING
 from toono.app.drill import refused
 from toono.app.prefetch import asking
 from toono.app.settings import HubSettings
@@ -80,7 +82,7 @@ class Ready(Collector):
         """Find out what would not survive now."""
         now = self._clock.wall()
         findings = await self._of_kubelet(now)
-        certificates = await asyncio.to_thread(self._certificates)
+        certificates = await asyncio.to_thread(certificates_of, self._settings)
         findings += of_certificates(certificates, now=now)
         findings += of_agents(self._not_kept())
         notes = self._board.notes.items()
@@ -125,16 +127,6 @@ class Ready(Collector):
             assert isinstance(resources, list)
             yield str(one["component"]), resources
 
-    def _certificates(self) -> dict[str, float]:
-        """Return when the hub's certificates end; one that cannot be read tells none."""
-        files: dict[str, Path | None] = {}
-        if self._settings.tls is not None:
-            files["the node's client certificate"] = self._settings.tls.certificate
-        if self._settings.serving is not None:
-            files["the certificate shown to pods"] = self._settings.serving.certificate
-        found = {what: ends_at(path) for what, path in files.items() if path}
-        return {what: ends for what, ends in found.items() if ends is not None}
-
     def page(self) -> dict[str, object]:
         """Return what was found."""
         return {
@@ -172,6 +164,35 @@ class Ready(Collector):
         await self.look()
         content = msgspec.json.encode(self.page())
         return Response(status=200, headers=JSON, content=content)
+
+
+def certificates_of(settings: HubSettings) -> dict[str, float]:
+    """Return when the node's certificates end; one that cannot be read tells none.
+
+    A file that serves twice is named once.
+    """
+    files: dict[str, tuple[str, Path]] = {}
+    for what, path in _certificate_files(settings):
+        files.setdefault(os.path.realpath(path), (what, path))
+    found = {what: ends_at(path) for what, path in files.values()}
+    return {what: ends for what, ends in found.items() if ends is not None}
+
+
+def _certificate_files(settings: HubSettings) -> Iterator[tuple[str, Path]]:
+    """Yield what certificates are for, and where they are, if they are."""
+    if settings.tls is not None and settings.tls.certificate is not None:
+        yield "the node's client certificate", settings.tls.certificate
+    if settings.serving is not None:
+        yield "the certificate shown to pods", settings.serving.certificate
+    kept = settings.certificates
+    if kept is not None and kept.client:
+        yield "the hub's own client certificate", kept.root.current(CLIENT)
+    if kept is not None and kept.serving:
+        yield "the certificate kept for pods", kept.root.current(SERVING)
+    if settings.kubelet_pki is not None:
+        for what in ("client", "server"):
+            file = settings.kubelet_pki / f"kubelet-{what}-current.pem"
+            yield f"the kubelet's {what} certificate", file
 
 
 def open_ready(

@@ -46,6 +46,8 @@ class HubSettings:
     """The interface that pods call; None: they call `listen_tls` as it is."""
     certificates: CertificateSettings | None = None
     """Those that the hub keeps itself; None: all are somebody else's."""
+    kubelet_pki: Path | None = None
+    """Where the kubelet keeps its own; None: nobody looks when those end."""
     listen_tls: tuple[tuple[str, int], ...] = ()
     health: HealthSettings = field(default_factory=HealthSettings)
     lease_interception: Interception = "auto"

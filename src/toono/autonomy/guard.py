@@ -49,7 +49,6 @@ class PodGuard:
             and call.group == ""
             and call.namespace == ""
             and call.verb in ("list", "watch")
-            and not call.continue_token
             and self._selector in call.field_selector.split(",")
         )
 

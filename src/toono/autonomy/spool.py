@@ -11,9 +11,11 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from toono.autonomy.spooled import (
+    EVENT,
     PREFIX,
     STATUS,
     Target,
@@ -30,7 +32,7 @@ from toono.errors import (
     StoreError,
     StoreUnavailableError,
 )
-from toono.store.base import Batch, Store
+from toono.store.base import Batch, Key, Store
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class Spool:
         self._next = 1
         self._sending: tuple[Entry, asyncio.Future[None]] | None = None
         self._pod_bytes = 0
+        self._unkept: set[int] = set()
         self.size_bytes = 0
         self.filled = asyncio.Event()
         """Set while anything waits."""
@@ -126,7 +129,12 @@ class Spool:
             self._forget(one, "overflow")
         self._note(entry)
         self.counts["taken"] += 1
-        if not await _in_time(future):
+        self._unkept.add(serial)
+        try:
+            kept = await _in_time(future)
+        finally:
+            self._unkept.discard(serial)
+        if not kept:
             raise StoreUnavailableError("the disk did not keep it in time")
         return entry
 
@@ -234,6 +242,34 @@ class Spool:
             self._forget(one, outcome)
         await _in_time(future)
         return len(left)
+
+    def spare(self, size: int) -> Sequence[Key]:
+        """Give up the oldest events, of `size` bytes or all; return their rows' keys.
+
+        A disk that is full needs room for what pods run by. Who just now waits to
+        hear that an event is kept is not deceived: that one stays.
+        """
+        chosen: list[Entry] = []
+        busy = set(self._unkept)
+        if self._sending is not None:
+            busy.add(self._sending[0].serial)
+        for one in self._entries.values():
+            if size <= 0:
+                break
+            if one.kind == EVENT and one.serial not in busy:
+                chosen.append(one)
+                size -= one.size
+        for one in chosen:
+            self._forget(one, "disk_full")
+        keys = [key_of(one.serial) for one in chosen]
+        if keys:
+            log.warning(
+                "the disk is full: spooled events are given up",
+                extra={"count": len(keys), "left": len(self._entries)},
+            )
+            with suppress(StoreError):  # behind those of them that are on their way
+                self._store.apply(Batch(deletes=keys))
+        return keys
 
     async def overtaken(self, target: Target) -> None:
         """A newer write of an object passes: what waits of its state must not follow.

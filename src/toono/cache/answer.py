@@ -99,7 +99,12 @@ class Answers:
         candidates = [
             scope
             for scope in await self._loaded(call, call.name)
-            if key in scope.rows or (_was_known(scope) and _covers_name(scope, call))
+            if key in scope.rows
+            or (
+                _was_known(scope)
+                and _covers_name(scope, call)
+                and _may_deny(scope, call)
+            )
         ]
         if not candidates:
             return Unknown(NEVER_ASKED)
@@ -352,6 +357,15 @@ def _of_own_pods(scopes: Sequence[Scope], call: Call) -> Sequence[Scope]:
         if scope.question == question_of(call, scope.question.media_type)
         and not scope.imported
     ]
+
+
+def _may_deny(scope: Scope, call: Call) -> bool:
+    """Say whether a caller may hear that an object is gone because `scope` lacks it.
+
+    A kubelet takes a 404 for a pod's end: only what it was told itself says so.
+    """
+    kubelets = call.component == FIRST and call.resource == "pods" and not call.group
+    return not kubelets or scope.question.component == FIRST
 
 
 def _is_lost(scope: Scope, call: Call) -> bool:

@@ -10,18 +10,12 @@ Watch streams are in `record_watch`.
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
-from toono.cache.forms import (
-    Columns,
-    form_of,
-    is_table,
-    read_table,
-    read_table_of_one,
-)
+from toono.cache.forms import Columns, form_of, is_table, read_table, read_table_of_one
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
@@ -93,6 +87,12 @@ class Recorder:
         """Return what the last complete answer to a list or watch named."""
         scope = self.scopes.find(question_of(call, expected_form(call)))
         return {} if scope is None or not scope.loaded else scope.rows
+
+    def told_before(self, call: Call) -> Sequence[RowKey]:
+        """Return what the pages before named, of a call that continues a list."""
+        question = question_of(call, expected_form(call))
+        chain = self._chains.get((question, call.continue_token))
+        return [(item.namespace, item.name) for item in chain.items] if chain else ()
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
         """Return, and forget, the pages that `token` continues."""

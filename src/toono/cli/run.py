@@ -22,7 +22,7 @@ from toono.config.filter_options import (
     surroundings_of,
 )
 from toono.config.join import join
-from toono.config.node import Identity, identify
+from toono.config.node import KUBELET_CERTIFICATE, Identity, identify
 from toono.config.options import Options, interception_of
 from toono.config.pool import pool_of
 from toono.config.rights import rights_of
@@ -94,6 +94,7 @@ def settings_of(options: Options) -> HubSettings:
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
         dummy=dummy_of(options),
         certificates=certificates_of(options),
+        kubelet_pki=KUBELET_CERTIFICATE.parent,
         serving=serving_of(options, ca=identity.files.ca),
         node_uids=frozenset(int(uid) for uid in options.words("node-uids")),
         rights=rights_of(options),

@@ -2,8 +2,9 @@
 """Which processes hold a socket, by /proc: one look through it serves all who wait.
 
 A look costs milliseconds whatever is asked of it, and a kubelet that starts opens
-hundreds of connections at once. An answer is never from a look that had begun before
-the question: a socket that was handed on since would be missed.
+hundreds of connections at once. So looks rest in between, for those who come meanwhile
+to share the next. An answer is never from a look that had begun before the question: a
+socket that was handed on since would be missed.
 """
 
 import os
@@ -11,8 +12,13 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from toono.runtime.clock import Clock, SystemClock
+
 PROC = Path("/proc")
 _MARK = "socket:["
+REST_FACTOR = 1.0
+"""Of the time that a look took: all of them take half a core at most."""
+MAX_REST_SECONDS = 0.05
 
 Found = Mapping[int, Sequence[str]]
 
@@ -20,8 +26,10 @@ Found = Mapping[int, Sequence[str]]
 class Holders:
     """Asked from threads; they wait for each other's looks."""
 
-    def __init__(self, *, proc: Path = PROC) -> None:
+    def __init__(self, *, proc: Path = PROC, clock: Clock | None = None) -> None:
         self._proc = proc
+        self._clock = clock or SystemClock()
+        self._rested_at = float("-inf")
         self._turn = threading.Condition()
         self._looks_begun = 0
         self._looks_ended = 0
@@ -40,15 +48,21 @@ class Holders:
             return self._found.get(inode, ())
 
     def _look(self) -> None:
-        """Look once, the condition let go meanwhile."""
+        """Rest as is due and look once, the condition let go meanwhile."""
         self._looking = True
+        rest = self._rested_at - self._clock.monotonic()
+        if rest > 0.0:
+            self._turn.wait(rest)
         self._looks_begun += 1
-        number = self._looks_begun
+        number, began = self._looks_begun, self._clock.monotonic()
         self._turn.release()
         try:
             found = sockets_held(self._proc)
         finally:
             self._turn.acquire()
+            now = self._clock.monotonic()
+            rest = REST_FACTOR * (now - began)
+            self._rested_at = now + min(rest, MAX_REST_SECONDS)
             self._looking = False
             self._turn.notify_all()
         self._found, self._looks_ended = found, number

@@ -12,6 +12,7 @@ import ipaddress
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -29,6 +30,8 @@ from toono.runtime.clock import Clock
 log = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 4096
+ASKERS = 32
+"""Threads at most that wait to hear whose a connection is: they share one look."""
 LAPSE_SECONDS = 24 * 3600.0
 LEEWAY_SECONDS = 300.0
 READS = frozenset({"get", "list", "watch"})
@@ -97,6 +100,7 @@ class Rights:
         """Told of each answer to a token, for who asks ahead."""
         self._clock = clock
         self._owner = owner
+        self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="who-calls")
         self._keeps = keeps
         self._known: OrderedDict[int, bool] = OrderedDict()
 
@@ -298,7 +302,8 @@ class Rights:
             name = self.settings.node_name
             verdict = await asyncio.to_thread(is_of_node, caller.certificate, name)
         elif is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
-            verdict = await asyncio.to_thread(self._look_up, caller)
+            loop = asyncio.get_running_loop()
+            verdict = await loop.run_in_executor(self._askers, self._look_up, caller)
         self._known[caller.connection] = verdict
         if len(self._known) > MAX_CONNECTIONS:
             self._known.popitem(last=False)

@@ -217,8 +217,9 @@ class Forward:
         except CodecError:
             return  # no list: no client takes it for one
         if parts.continue_token:
-            return
-        told = [(item.namespace, item.name) for item in parts.items]
+            return  # the last page shows what all of them lack
+        told = {(item.namespace, item.name) for item in parts.items}
+        told.update(self._recorder.told_before(call))
         if not await guard.confirms(call, sudden_loss(known, told)):
             raise status.refuse(status.unavailable(HELD_BACK))
 

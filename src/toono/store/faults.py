@@ -6,6 +6,7 @@ good for an earlier one, too.
 """
 
 import enum
+import errno
 import sqlite3
 
 from toono.errors import StoreUnavailableError
@@ -58,6 +59,16 @@ _KINDS: tuple[tuple[type[BaseException], Fault], ...] = (
     (DamageError, Fault.DAMAGE),
     (SyncError, Fault.SYNC),
 )
+
+
+def is_full(failure: BaseException) -> bool:
+    """Say whether a disk, or our share of it, has no room left."""
+    if getattr(failure, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        return True
+    return isinstance(failure, OSError) and failure.errno in _NO_ROOM
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def classify(failure: BaseException) -> Fault:

@@ -67,6 +67,7 @@ class SQLiteStore:
             pause_reads=self._pause_reads,
             resume_reads=self._resume_reads,
             lost=self._note_loss,
+            spare=self._name_spare,
         )
         self._loop = asyncio.get_running_loop()
         self._reader = Reader(
@@ -85,6 +86,8 @@ class SQLiteStore:
         """What was found at the start."""
         self.lost: Callable[[], None] | None = None
         """Called where rows may have been lost while running."""
+        self.spare: Callable[[int], Sequence[Key]] | None = None
+        """Called where the disk is full: names rows of so many bytes that may go."""
 
     async def open(self) -> None:
         """Lock, recover, and begin to take batches."""
@@ -171,6 +174,9 @@ class SQLiteStore:
 
     def _resume_reads(self) -> None:
         self._readable.set()
+
+    def _name_spare(self, size: int) -> Sequence[Key]:
+        return () if self.spare is None else self.spare(size)
 
     def _note_loss(self, _: Opened) -> None:
         if self.lost is not None:

@@ -13,7 +13,8 @@ alone for a while: batches stay in memory, and reads see them there.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypeVar
 
@@ -21,7 +22,7 @@ from toono.errors import StoreFullError, StoreUnavailableError
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch, Key
-from toono.store.faults import FAILURES, Fault, classify
+from toono.store.faults import FAILURES, Fault, classify, is_full
 from toono.store.overlay import Overlay
 from toono.store.queue import Queue
 from toono.store.recovery import Opened, Recovery
@@ -31,6 +32,8 @@ from toono.store.worker import Worker
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+ROOM_BYTES = 1024 * 1024
+"""Given up at a time on a full disk, or more if more waits."""
 LOG_FACTOR = 4
 """How many times its usual size the log may reach before commits wait for it."""
 
@@ -39,7 +42,8 @@ class Writing:
     """Owns the queue and the writer's thread. Everything here is on the event loop.
 
     `pause_reads` returns once no other connection is open; `lost` learns where a
-    recovery may have cost rows.
+    recovery may have cost rows; `spare` names rows that may go, of so many bytes,
+    where the disk is full.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Writing:
         pause_reads: Callable[[], Awaitable[None]],
         resume_reads: Callable[[], None],
         lost: Callable[[Opened], None],
+        spare: Callable[[int], Sequence[Key]],
     ) -> None:
         self._recovery = recovery
         self._overlay = overlay
@@ -60,6 +65,9 @@ class Writing:
         self._pause_reads = pause_reads
         self._resume_reads = resume_reads
         self._lost = lost
+        self._spare = spare
+        self._spared: Sequence[Key] = ()
+        self._is_full = False
         self._thread = Worker("store-write")
         self._second = Worker("store-sync")
         self._queue = Queue(settings.queue_bytes)
@@ -280,7 +288,7 @@ class Writing:
 
     async def _recover(self, failure: BaseException) -> bool:
         """Return once all is durable again; False where the end comes first."""
-        self._fault = classify(failure)
+        self._fault, self._is_full = classify(failure), is_full(failure)
         wait, most = 0.0, self._settings.retry_most
         if self._clock.monotonic() < self._calm_at:
             wait = self._settings.retry_first
@@ -300,6 +308,7 @@ class Writing:
             except FAILURES as exc:
                 failure = exc
                 self._fault = max(self._fault, classify(exc))
+                self._is_full = is_full(exc)
                 wait = min(max(2 * wait, self._settings.retry_first), most)
                 if last:
                     return False
@@ -320,6 +329,8 @@ class Writing:
             if opened.fresh or opened.rebuilt or opened.damaged:
                 self.counters.losses += 1
                 self._lost(opened)
+            if self._is_full:
+                await self._make_room()
             batches = self._queue.unsettled()
             await self._thread.call(partial(self._recovery.engine.commit, batches))
             await self._thread.call(self._recovery.engine.sync)
@@ -328,6 +339,21 @@ class Writing:
                 self._resume_reads()
         self._committed()
         self._synced(self._queue.last_committed)
+
+    async def _make_room(self) -> None:
+        """Give up what may go, ahead of all that waits; its pages then serve the rest.
+
+        The log begins anew before and after: on a full disk neither file can grow.
+        """
+        if not self._spared:  # what could not be taken away yet is enough
+            self._spared = self._spare(max(self._queue.bytes, ROOM_BYTES))
+        if self._spared:
+            engine, batch = self._recovery.engine, Batch(deletes=self._spared)
+            with suppress(*FAILURES):
+                await self._thread.call(engine.checkpoint)
+            await self._thread.call(partial(engine.commit, [batch]))
+            self._spared = ()
+            await self._thread.call(engine.checkpoint)
 
     async def _pause(self, seconds: float) -> None:
         sleeper = spawn(self._ring(seconds), name="store-retry")

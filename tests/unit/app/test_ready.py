@@ -3,16 +3,31 @@
 
 import asyncio
 import json
+import time
+from dataclasses import replace
 
 from tests.rig import ask, body, get, hub_over, status_of
 from tests.scenario.test_ready import page
 from tests.unit.app.kit import hubs
 from tests.unit.wire.kit import play, until
-from toono.app.ready import EVERY_SECONDS, FIRST_SECONDS, PAGE, PREFETCH, Ready
+from toono.app import ready as ready_module
+from toono.app.certificates import CLIENT, SERVING
+from toono.app.ready import (
+    EVERY_SECONDS,
+    FIRST_SECONDS,
+    PAGE,
+    PREFETCH,
+    Ready,
+    certificates_of,
+)
+from toono.app.settings import HubSettings
+from toono.certs.files import Root
+from toono.config.certificates import CertificateSettings
 from toono.testing.certificates import Authority
 from toono.testing.clock import VirtualClock
 from toono.wire.tls import ClientFiles, ServerFiles
 
+SOON = time.time() + 86400.0
 STATUS = {"status_listen": ("127.0.0.1", 0)}
 
 
@@ -21,7 +36,11 @@ async def found(hub) -> list:
     return json.loads(body(answer))["findings"]
 
 
-def test_a_hub_looks_at_its_start_without_being_asked(tmp_path) -> None:
+def test_a_hub_looks_soon_after_its_start_without_being_asked(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(ready_module, "FIRST_SECONDS", 0.05)
+
     async def scenario() -> None:
         async with hub_over([], tmp_path, **STATUS) as hub:
             task = "toono_not_ready_for_cut"
@@ -98,6 +117,47 @@ def test_certificates_that_end_within_a_day_are_named(tmp_path) -> None:
             }
 
     play(scenario)
+
+
+def test_those_of_the_kubelet_and_those_the_hub_keeps_are_named_once(tmp_path) -> None:
+    authority = Authority(tmp_path)
+    node, server = authority.node("edge-1", days=0), authority.server("a", days=0)
+    pki, root = tmp_path / "kubelet", Root(tmp_path / "hub")
+    pki.mkdir()
+    root.pki.mkdir(parents=True)
+    (pki / "kubelet-client-current.pem").symlink_to(node.certificate)
+    (pki / "kubelet-server-current.pem").symlink_to(server.certificate)
+    kept = CertificateSettings(root=root, client=True, serving=True)
+    settings = HubSettings(
+        servers=(),
+        tls=ClientFiles(ca=authority.file, certificate=node.certificate, key=node.key),
+        node_name="edge-1",
+        cache_path=tmp_path,
+        certificates=kept,
+        kubelet_pki=pki,
+    )
+    assert names(settings) == {
+        "the node's client certificate",  # the kubelet's: the hub calls by it
+        "the kubelet's server certificate",
+    }
+    late = authority.server("b", days=0)
+    root.current(CLIENT).write_bytes(late.certificate.read_bytes())
+    root.current(SERVING).write_bytes(late.certificate.read_bytes())
+    assert names(replace(settings, tls=None)) == {
+        "the hub's own client certificate",
+        "the certificate kept for pods",
+        "the kubelet's client certificate",
+        "the kubelet's server certificate",
+    }
+    assert names(replace(settings, tls=None, certificates=None)) == {
+        "the kubelet's client certificate",
+        "the kubelet's server certificate",
+    }
+
+
+def names(settings: HubSettings) -> set[str]:
+    """Return what of a hub's certificates ends within a day."""
+    return {what for what, ends in certificates_of(settings).items() if ends < SOON}
 
 
 def test_the_hubs_own_troubles_are_among_them(tmp_path) -> None:

@@ -72,6 +72,51 @@ def test_what_is_done_is_gone_and_counted() -> None:
     asyncio.run(scenario())
 
 
+def test_of_a_full_disk_the_oldest_events_go_and_no_statuses(caplog) -> None:
+    async def scenario() -> None:
+        store = MemoryStore()
+        spool = await opened(store)
+        first = await put(spool, event("a"))
+        sent = await put(spool, event("b"))
+        await put(spool, pod_status("web"))
+        await put(spool, event("c"))
+        await put(spool, event("d"))
+        assert spool.begin(sent)
+        assert spool.spare(first.size + 1) == [key_of(1), key_of(4)]
+        assert names(spool) == ["b", "web", "d"]
+        assert spool.counts["disk_full"] == 2
+        assert names(await opened(store)) == ["b", "web", "d"]
+        assert spool.spare(10**9) == [key_of(5)]
+        assert spool.spare(10**9) == []
+        assert caplog.text.count("spooled events are given up") == 2
+
+    asyncio.run(scenario())
+
+
+def test_what_somebody_waits_for_is_not_given_up() -> None:
+    class Slow(MemoryStore):
+        def apply(self, batch: Batch, *, sync: bool = False) -> asyncio.Future[None]:
+            if not sync:
+                raise StoreFullError("full")
+            super().apply(batch)
+            return disk
+
+    async def scenario() -> None:
+        nonlocal disk
+        disk = asyncio.get_running_loop().create_future()
+        spool = await opened(Slow())
+        waiting = asyncio.ensure_future(put(spool, event("a")))
+        await asyncio.sleep(0)
+        assert spool.spare(10**9) == []
+        disk.set_result(None)
+        entry = await waiting
+        assert spool.spare(10**9) == [key_of(entry.serial)]
+        assert len(spool) == 0
+
+    disk: asyncio.Future[None]
+    asyncio.run(scenario())
+
+
 def test_a_try_that_failed_leaves_it_first() -> None:
     async def scenario() -> None:
         spool = await opened()

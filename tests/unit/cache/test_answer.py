@@ -74,6 +74,30 @@ def test_a_kubelet_s_pods_are_what_it_was_told_itself() -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("kept", ["list", "object"])
+def test_no_other_component_s_word_ends_a_pod_for_the_kubelet(kept: str) -> None:
+    """Of an empty list or a 404 that another was told: a kubelet drops what is 404."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        if kept == "list":
+            mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+            await cache.take(mine, pod_list(20, pod("a", 5)))
+        else:
+            await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(PODS, pod_list(30), agent="agent/v1")
+        await cache.take(POD_A, not_found("a"), status=404, agent="agent/v1")
+        assert await cache.get(POD_A) == "5"
+        assert await cache.get(POD_A, agent="agent/v1") == "Absent"
+        unseen = POD_A + "-2"
+        assert await cache.get(unseen) == "Unknown"
+        assert await cache.get(unseen, agent="agent/v1") == "Absent"
+        await cache.take(POD_A, not_found("a"), status=404)
+        assert await cache.get(POD_A) == "Absent"
+
+    run(scenario)
+
+
 def test_a_wider_question_is_unknown() -> None:
     async def scenario() -> None:
         cache = Cache()

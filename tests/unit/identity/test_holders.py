@@ -11,6 +11,7 @@ import pytest
 
 from toono.identity import holders
 from toono.identity.holders import Holders, sockets_held
+from toono.runtime.clock import SystemClock
 
 
 def test_this_process_holds_its_sockets() -> None:
@@ -62,3 +63,38 @@ def test_who_asks_during_a_look_waits_for_the_next(monkeypatch) -> None:
         assert first.result(10) == ["1"]
         assert {one.result(10)[0] for one in late} == {"2"}
     assert looks == [1, 2]
+
+
+class Still(SystemClock):
+    """Time passes when a test says so."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_looks_rest_and_who_comes_meanwhile_shares_the_next(monkeypatch) -> None:
+    looks: list[int] = []
+
+    def look(_) -> dict:
+        looks.append(1)
+        clock.now += 9.0
+        return {1: ["77"]}
+
+    clock = Still()
+    monkeypatch.setattr(holders, "sockets_held", look)
+    monkeypatch.setattr(holders, "MAX_REST_SECONDS", 3600.0)
+    asked = Holders(clock=clock)
+    assert asked.of(1) == ["77"]
+    with ThreadPoolExecutor(8) as pool:
+        late = [pool.submit(asked.of, 1) for _ in range(6)]
+        while len(asked._turn._waiters) < 6:
+            time.sleep(0.001)
+        assert looks == [1]
+        with asked._turn:
+            asked._turn.notify_all()  # as the end of the rest does
+        assert [one.result(10) for one in late] == [["77"]] * 6
+    assert looks == [1, 1]
+    clock.now += 3600.0
+    assert asked.of(1) == ["77"]

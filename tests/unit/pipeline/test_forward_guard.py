@@ -95,6 +95,39 @@ def test_what_is_no_whole_list_is_not_judged(body) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("last", "lost"), [([], {"b", "c"}), (["b"], set()), (["b", "c"], set())]
+)
+def test_the_last_page_shows_what_all_pages_lack(last, lost) -> None:
+    async def scenario() -> None:
+        guard = Guard(says=True)
+        pages = [
+            pod_list(30, pod("a", 5), **{"continue": "more"}),
+            pod_list(30, *(pod(name, 6) for name in last)),
+        ]
+        scene = guarded(guard, answer(FULL), *map(answer, pages))
+        await scene.ask(PODS)
+        await scene.ask(PODS + "&limit=1")
+        assert guard.asked == []
+        await scene.ask(PODS + "&limit=1&continue=more")
+        assert guard.asked == [lost]
+        assert await scene.cache.list(PODS) == (30, ["a", *last])
+
+    run(scenario)
+
+
+def test_a_last_page_whose_others_were_not_seen_counts_for_all() -> None:
+    """The client lists again from the start, and then they are seen."""
+
+    async def scenario() -> None:
+        scene = guarded(Guard(says=False), answer(FULL), answer(pod_list(30)))
+        await scene.ask(PODS)
+        with pytest.raises(RequestError):
+            await scene.ask(PODS + "&limit=1&continue=more")
+
+    run(scenario)
+
+
 def test_only_the_node_s_own_lists_are_guarded() -> None:
     async def scenario() -> None:
         guard = Guard(says=False)
