@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+import uuid
 
 import uvloop
 
@@ -28,7 +29,7 @@ def pod(name: str, version: int) -> dict:
         "metadata": {
             "name": name,
             "namespace": "default",
-            "uid": f"uid-{name}",
+            "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),
             "resourceVersion": str(version),
             "labels": {"app": "web", "tier": "front"},
             "annotations": {"note": "x" * 1200},
@@ -127,8 +128,20 @@ class Events:
         return
 
 
+SEEN = {"watches": 0, "lists": 0, "requests": 0, "accepted": 0}
+COUNTS = b"/bench/counts"
+
+
 async def handle(request: Request) -> Response:
     target = request.target
+    SEEN["accepted"] = max(SEEN["accepted"], request.peer.connection)
+    if target == COUNTS:
+        return Response(status=200, headers=JSON, content=encode(SEEN))
+    SEEN["requests"] += 1
+    if b"watch=true" in target:
+        SEEN["watches"] += 1
+    elif b"resourceVersion=" in target:
+        SEEN["lists"] += 1
     if b"watch=true" in target or b"watch=1" in target:
         pods = target.startswith(b"/api/v1/pods")
         return Response(status=200, headers=JSON, body=Events(2000 if pods else 0))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The speed table: each row of the design's goals, as ratios within this one run.
 
-make bench            prints the table and writes bench/results/speed.md
+make bench                    prints the table and writes bench/results/speed.md
+python -m bench.run listing   prints that row alone, and writes nothing
 
 Beside toono stand the floor (bench/floor.py), HAProxy and nginx where they are
 installed, and YurtHub where TOONO_YURTHUB names it (scripts/build_yurthub.sh).
@@ -12,6 +13,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -254,7 +256,7 @@ async def writing(bench: Bench) -> None:
     )
 
 
-def memory(bench: Bench) -> None:
+async def memory(bench: Bench) -> None:
     """Resident memory with the list, the watches and the GETs behind it."""
     found = {name: resident_mb(process.pid) for name, process in bench.caches.items()}
     bench.table.add(
@@ -319,8 +321,12 @@ async def cold_start(directory: Path) -> tuple[float, int]:
         stage.close()
 
 
-async def measure(directory: Path) -> Table:
-    """Run every row."""
+ROWS = (passing, latency, listing, watching, writing, memory, cut_off)
+"""In this order: each leaves the next something to remember; the last ends the cloud."""
+
+
+async def measure(directory: Path, wanted: frozenset[str]) -> Table:
+    """Run every row, or those that are wanted."""
     stage = Stage(directory)
     origin = stage.origin_port
     peers: dict[str, Process] = {"floor": stage.start_floor()}
@@ -344,18 +350,16 @@ async def measure(directory: Path) -> Table:
         for name, process in peers.items():
             waited = await until_answers(process.port, GET, patience=120)
             assert waited < 120, f"{name} does not answer"
-        await passing(bench)
-        await latency(bench)
-        await listing(bench)
-        await watching(bench)
-        await writing(bench)
-        memory(bench)
-        await cut_off(bench)
+        for row in ROWS:
+            if not wanted or row.__name__ in wanted:
+                await row(bench)
     finally:
         for process in peers.values():
             process.stop()
         stage.hub = stage.floor = None
         stage.close()
+    if wanted:
+        return bench.table
     seconds, count = await cold_start(directory / "cold")
     bench.table.add(
         f"process start to the first list, offline, {count:,} objects",
@@ -392,9 +396,12 @@ def page(table: Table) -> str:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="toono-bench-") as directory:
-        table = await measure(Path(directory))
+        wanted = frozenset(sys.argv[1:])
+        table = await measure(Path(directory), wanted)
     text = page(table)
     print(text)
+    if wanted:
+        return
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "speed.md").write_text(text)
 

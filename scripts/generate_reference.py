@@ -24,11 +24,14 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
 from toono.cache.guests import GuestLimits
+from toono.certs.files import Root
 from toono.config import live
+from toono.config.certificates import CertificateSettings
 from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
+from toono.filters import held
 from toono.multiplex import stream
-from toono.pipeline import alone, bounded, forward, limits
+from toono.pipeline import alone, bounded, forward, limits, relists
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -203,6 +206,7 @@ async def scraped() -> list[Series]:
             status_listen=("127.0.0.1", 0),
             yurthub_metrics=True,
             pool=PoolSettings(endpoints=(("127.0.0.1", 1),), tls=None),
+            certificates=CertificateSettings(root=Root(Path(directory)), serving=True),
         )
         async with Hub(settings) as hub:
             await hub.back.wait()
@@ -299,9 +303,17 @@ def _of_requests() -> Iterator[Limit]:
     yield "watches of one client, but for the kubelet here", each, "429"
     behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
     yield "behind a shared watch", behind, "it is cut; its client comes back"
+    yield "large answers that are filtered now", _bytes(held.ROOM_BYTES), "429"
 
 
 def _of_the_cloud() -> Iterator[Limit]:
+    pace = f"{relists.LISTS_A_SECOND:g} a second"
+    turns = (
+        f"for {_seconds(relists.RETURN_SECONDS)} and after a burst of {relists.BURST},"
+        " they wait their turn, the kubelet's first"
+    )
+    yield "lists of collections once the link is back", pace, turns
+    yield "lists that wait for their turn", f"{relists.WAITING_LIMIT}", "429"
     rate = f"{pool.CONNECTIONS_PER_SECOND:g} a second"
     burst = f"after a burst of {pool.CONNECTION_BURST:g}, they wait their turn"
     yield "new connections", rate, burst

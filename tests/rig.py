@@ -40,7 +40,7 @@ def in_order(mode: str) -> list[Recorded]:
 
 
 @asynccontextmanager
-async def hub_over(addresses, directory: Path, *, clock=None, **settings):
+async def hub_over(addresses, directory: Path, *, clock=None, owner=None, **settings):
     """Run a hub over plain HTTP servers, on a free port, until the block ends."""
     defaults = {
         "tls": None,
@@ -54,18 +54,18 @@ async def hub_over(addresses, directory: Path, *, clock=None, **settings):
         cache_path=directory,
         **(defaults | settings),
     )
-    async with Hub(chosen, clock=clock) as hub:
+    async with Hub(chosen, clock=clock, owner=owner) as hub:
         yield hub
 
 
-async def until(fact, seconds: float = 10.0) -> None:
+async def until(fact, seconds: float = 60.0) -> None:
     """Wait until `fact()` holds; each look is a turn of the loop."""
     async with asyncio.timeout(seconds):
         while not fact():
             await asyncio.sleep(0.002)
 
 
-async def ask(hub: Hub, request: bytes, seconds: float = 10.0) -> bytes:
+async def ask(hub: Hub, request: bytes, seconds: float = 60.0) -> bytes:
     """Send raw bytes to the hub, return the raw answer until the connection ends."""
     reader, writer = await asyncio.open_connection(*hub.addresses[0])
     try:

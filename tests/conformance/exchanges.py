@@ -44,6 +44,19 @@ class Answer:
     body: bytes
 
 
+_BY_NOBODY = ("list-pods-anonymous", "list-pods-unauthorized")
+_BY_THE_NODE = ("list-secrets-forbidden", "create-selfsubjectreview")
+
+
+def had_by(exchange: Exchange | None) -> str:
+    """Say whose certificate an exchange was had with: the node's, admin's, or none."""
+    if exchange is None:
+        return "admin"
+    if exchange.name in _BY_NOBODY:
+        return ""
+    return "edge-1" if exchange.name in _BY_THE_NODE else "admin"
+
+
 def answer_of(raw: bytes) -> Answer:
     """Return a raw answer as a value."""
     head = raw.partition(b"\r\n\r\n")[0].decode("latin-1")

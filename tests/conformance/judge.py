@@ -3,7 +3,7 @@
 
 from tests.conformance.exchanges import Answer, Exchange
 from tests.conformance.legible import legible
-from tests.conformance.rules import READ_BY_CLIENTS, normalised, plain_bookmarks
+from tests.conformance.rules import READ_BY_CLIENTS, normalised, plain_bookmarks, told
 
 AROUND = 160
 """Bytes shown on each side of the first difference."""
@@ -16,8 +16,9 @@ def differences(exchange: Exchange, live: Answer) -> list[str]:
     if live.status != recorded.status:
         found.append(f"status: recorded {recorded.status}, now {live.status}")
     for name in READ_BY_CLIENTS:
-        theirs, ours = recorded.fields.get(name), live.fields.get(name)
-        if recorded.body != live.body and theirs != ours:
+        theirs = told(exchange, name, recorded.fields.get(name))
+        ours = told(exchange, name, live.fields.get(name))
+        if theirs != ours:
             found.append(f"{name}: recorded {theirs!r}, now {ours!r}")
     theirs, ours = (
         normalised(exchange, legible(recorded)),

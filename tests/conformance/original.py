@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.conformance.conversation import ask
-from tests.conformance.exchanges import Exchange
+from tests.conformance.exchanges import Exchange, had_by
 from tests.conformance.world import Object, told
 from toono.runtime.clock import SystemClock
 from toono.testing.real import RealServer
@@ -27,8 +27,6 @@ ADDED = {
     "nodes": ("taints",),
     "services": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
 }
-BY_THE_NODE = "create-selfsubjectreview"
-"""Its answer tells who asked."""
 
 
 class Original:
@@ -63,14 +61,8 @@ class Original:
     async def connect(
         self, exchange: Exchange | None
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        pair = self._server.admin
-        told = exchange is not None and "system:node:edge-1" in exchange.note
-        if told or (exchange is not None and exchange.name == BY_THE_NODE):
-            pair = self._node
-        nameless = ("list-pods-anonymous", "list-pods-unauthorized")
-        if exchange is not None and exchange.name in nameless:
-            return await self._server.connect(None)
-        return await self._server.connect(pair)
+        clients = {"": None, "admin": self._server.admin, "edge-1": self._node}
+        return await self._server.connect(clients[had_by(exchange)])
 
     def as_sent(self, plural: str, content: Object) -> Object:
         """Leave out what admission adds, or the writer would be told to own it."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig import until
+from tests.rig import ask, status_of, until
 from tests.scenario.identities import HOST, RESOURCES, Cluster, Site
 from toono.identity.sockets import Owner
 
@@ -174,3 +174,34 @@ def test_a_head_that_is_no_good_is_named_and_not_served(heard, name: str) -> Non
     for online in (True, False):
         assert heard[name, online][0] == code
         assert word in heard[name, online][1]
+
+
+PAGES = {
+    "of another site": (("Origin: http://evil.example",), "127.0.0.1"),
+    "of nowhere": (("Origin: null",), "127.0.0.1"),
+    "that shows a picture": (("Sec-Fetch-Site: cross-site",), "127.0.0.1"),
+    "whose name leads here": ((), "evil.example"),
+    "of that name, as itself": (("Origin: http://evil.example",), "evil.example"),
+}
+
+
+def test_page_in_a_browser_of_root_is_not_the_node(tmp_path: Path) -> None:
+    async def story() -> None:
+        cluster = Cluster(tmp_path)
+        await cluster.start()
+        site = Site(cluster, tmp_path)
+        async with site.running():
+            await until(lambda: site.hub.upstream.online)
+            assert (await site.ask(SECRET))[0] == 200  # root itself
+            seen = len(cluster.server.requests)
+            for more, host in PAGES.values():
+                lines = (f"GET {SECRET} HTTP/1.1", f"Host: {host}", *more)
+                raw = "\r\n".join([*lines, "Connection: close", "\r\n"]).encode()
+                answer = await ask(site.hub, raw)
+                assert status_of(answer) == 403, answer
+                assert b"a page in a browser" in answer
+            asked = [target for _, target in cluster.server.requests[seen:]]
+            assert SECRET not in asked
+        await cluster.server.aclose()
+
+    asyncio.run(story())

@@ -86,8 +86,9 @@ def test_a_field_that_no_selector_knows_is_named(tmp_path) -> None:
     [
         ("", 200),
         ("*/*", 200),
-        (";;;,,", 200),
-        ("json", 200),
+        ("*", 200),
+        (";;;,,", 406),
+        ("json", 406),
         ("application/json;q=two", 200),
         ("application/json;as=Table", 406),
         ("application/json;as=Unknown;g=x;v=v1,application/json", 200),
@@ -99,7 +100,7 @@ def test_a_field_that_no_selector_knows_is_named(tmp_path) -> None:
         (f"{TABLE},application/json", 200),
     ],
 )
-def test_an_accept_that_cannot_be_read_is_none(tmp_path, accept, status) -> None:
+def test_an_accept_is_read_as_the_api_server_reads_it(tmp_path, accept, status) -> None:
     async def scenario() -> None:
         context, hub = await hub_that_saw(tmp_path, "list-pods-json")
         answer = await ask(hub, get(PODS, accept=accept or " "))
@@ -151,6 +152,54 @@ def test_a_selector_that_cannot_be_evaluated_is_never_guessed(tmp_path) -> None:
         for accept in (TABLE, JSON):
             answer = await ask(hub, get(field, accept=accept))
             assert status_of(answer) == 503, accept
+        await context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "names", [("list-crontabs-json",), ("list-crontabs-json", "list-crds-json")]
+)
+def test_custom_resources_are_picked_by_no_field_that_is_not_declared(
+    tmp_path, names
+) -> None:
+    """Not by one either that no object has: an empty list would tell that it is."""
+
+    async def scenario() -> None:
+        context, hub = await hub_that_saw(tmp_path, *names)
+        target = "/apis/x.example.com/v1/crontabs"
+        answer = await ask(hub, get(f"{target}?fieldSelector=spec.cron%3Dx"))
+        assert status_of(answer) == 503
+        assert "selects by 'spec.cron'" in json.loads(body(answer))["message"]
+        named = await ask(hub, get(f"{target}?fieldSelector=metadata.name%3Dtick-0"))
+        assert len(json.loads(body(named))["items"]) == 1
+        await context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (PODS + "?fieldSelector=metadata.name%3Dx,spec.color%3Dred", 503),
+        ("/api/v1/namespaces/none/pods?fieldSelector=spec.color%3Dred", 503),
+        ("/api/v1/namespaces/default/pods/web-0?resourceVersion=abc", 500),
+        ("/api/v1/namespaces/default/pods/web-0?resourceVersion=9999", 504),
+        ("/api/v1/namespaces/default/pods/nope?resourceVersion=9999", 504),
+        ("/api/v1/namespaces/default/pods/nope?resourceVersion=1", 404),
+        (PODS + "?includeObject=Bogus", 400),
+    ],
+)
+def test_what_cannot_be_told_of_pods_is_not_told(tmp_path, target, told) -> None:
+    async def scenario() -> None:
+        context, hub = await hub_that_saw(tmp_path, "list-pods-json")
+        accept = TABLE if "include" in target else JSON
+        answer = await ask(hub, get(target, accept=accept))
+        assert status_of(answer) == told
+        if told == 400:
+            assert b"Unable to convert to Table as requested" in body(answer)
+        head = get(PODS).replace(b"GET", b"HEAD")
+        assert status_of(await ask(hub, head)) == 405  # as API servers, of resources
         await context.__aexit__(None, None, None)
 
     asyncio.run(scenario())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thirteen secrets go through a hub that logs all it can; nobody finds them afterwards.
+"""Fourteen secrets go through a hub that logs all it can; nobody finds them afterwards.
 
 The hub is a process of its own with --log-level=debug. Looked through are its log, its
 metrics and pages, every refusal that a caller heard, what `toono` prints, and its disk
@@ -34,7 +34,12 @@ WEBSOCKET = "canary-of-a-websocket"
 BROKEN_SECRET = "/api/v1/namespaces/shop/secrets/broken"
 BROKEN_WATCH = "/api/v1/namespaces/shop/secrets?watch=true&resourceVersion=1"
 TOKEN_REQUEST = "/api/v1/namespaces/shop/serviceaccounts/web/token"
-PAGES = ("/metrics", "/statusz", "/readyz?verbose", "/v1/agents", "/livez", "/nowhere")
+JOIN = "canary.0123456789joining"
+PAGES = (
+    *("/", "/metrics", "/statusz", "/readyz?verbose", "/v1/agents", "/livez"),
+    *("/v1/ready", "/v1/drill", "/v1/certificates", "/v1/token", "/nowhere"),
+    *("/debug", "/debug/pprof/", "/debug/pprof/goroutine?debug=2", "/v1/spool"),
+)
 
 
 def fresh_port() -> int:
@@ -135,22 +140,53 @@ class Hub:
         raw = "\r\n".join([*head, "", content]).encode()
         return await self.send(raw, tls=bool(lines))
 
-    async def page(self, path: str) -> str:
+    async def page(
+        self, path: str, form: str = "application/json", content: str = ""
+    ) -> str:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.status_port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\n".encode())
-        writer.write(b"Accept: application/json\r\nConnection: close\r\n\r\n")
-        answer = await reader.read()
+        lines = [
+            f"{'POST' if content else 'GET'} {path} HTTP/1.1",
+            *("Host: a", f"Accept: {form}", "Connection: close"),
+            *([f"Content-Length: {len(content)}"] if content else []),
+        ]
+        writer.write("\r\n".join([*lines, "", content]).encode())
+        async with asyncio.timeout(60):
+            answer = await reader.read()
         writer.close()
         return answer.decode()
 
-    async def toono(self, *words: str) -> str:
+    async def toono(self, *words: str, typed: str = "") -> str:
         done = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "toono.cli", *words),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await done.communicate()
+        said, _ = await done.communicate(typed.encode())
         return said.decode()
+
+    async def told(self) -> dict[str, str]:
+        """Return all pages, and what each command prints."""
+        pages = {one: await self.page(one) for one in PAGES}
+        pages["the status page"] = await self.page("/", "text/html")
+        assert "<html" in pages["the status page"]
+        tokens = json.dumps({"jointoken": JOIN})
+        pages["a join token"] = await self.page("/v1/token", content=tokens)
+        path = f"--disk-cache-path={self.directory / 'cache'}"
+        for words in (["cache", "ls"], ["cache", "verify"]):
+            pages[" ".join(words)] = await self.toono(*words, path)
+        port = f"--serve-port={self.status_port}"
+        for words in (["cache", "agents"], ["cert", "show"], ["ready"]):
+            pages[" ".join(words)] = await self.toono(*words, port)
+        for name, canary in self.canaries.items():
+            if "token" not in name:
+                continue
+            for form in ("text", "json"):
+                said = await self.toono("who", "-", "-o", form, path, typed=canary)
+                pages[f"who has {name}, as {form}"] = said
+            pages[f"who has {name}, typed"] = await self.toono("who", canary, path)
+        assert "shop:reader" in pages["who has a token, as text"]
+        return pages
 
     def on_disk(self) -> bytes:
         files = (self.directory / "cache").rglob("*")
@@ -229,13 +265,7 @@ async def play(directory: Path, form: str) -> tuple[Hub, dict[str, str], int]:
             await hub.ask("/version")
             await asyncio.sleep(0.05)
     await everything_is_asked(hub)
-    path = f"--disk-cache-path={directory / 'cache'}"
-    pages = {one: await hub.page(one) for one in PAGES}
-    for words in (["cache", "ls"], ["cache", "verify"]):
-        pages[" ".join(words)] = await hub.toono(*words, path)
-    pages["cache agents"] = await hub.toono(
-        "cache", "agents", f"--serve-port={hub.status_port}"
-    )
+    pages = await hub.told()
     hub.child.send_signal(signal.SIGABRT)
     code = await hub.child.wait()
     await hub.reading
@@ -246,7 +276,7 @@ async def play(directory: Path, form: str) -> tuple[Hub, dict[str, str], int]:
 def test_no_secret_is_found_anywhere(tmp_path, form: str) -> None:
     hub, pages, code = asyncio.run(play(tmp_path, form))
     secrets = dict(hub.canaries)
-    for one in (OBJECT, BROKEN, FRAME, BASIC, WEBSOCKET):
+    for one in (OBJECT, BROKEN, FRAME, BASIC, WEBSOCKET, JOIN):
         secrets[one] = one
         secrets[f"{one}, encoded"] = encoded(one).rstrip("=")[:-1]
     for name, token in hub.canaries.items():

@@ -15,6 +15,9 @@ from tests.scenario.identities import QUICK, Cluster
 from toono.app import Hub, HubSettings
 from toono.certs.files import Bootstrap, Root, put_current, read_held, write_bootstrap
 from toono.config.certificates import CertificateSettings
+from toono.filters.approval import OF_THE_DOOR
+from toono.filters.base import Door
+from toono.filters.inputs import Surroundings
 from toono.identity.sockets import Owner
 from toono.runtime.clock import SystemClock
 from toono.testing.apiserver.rbac import Rule, User
@@ -139,9 +142,12 @@ def test_node_joins_with_a_token_and_pods_reach_it(tmp_path):
 def test_while_nobody_approves_the_hub_serves_and_names_the_command(tmp_path, caplog):
     async def go():
         site = Site(tmp_path, auto=(), joined=True)
-        async with site.running() as hub:
+        around = Surroundings(door=Door("127.0.0.1", 10268))
+        chosen = {"surroundings": around, "filters_off": frozenset()}
+        async with site.running(**chosen, door_shut=True) as hub:
             await until(lambda: site.requests, 20)
             (name,) = site.requests
+            assert hub.chain.filters.approval.off == OF_THE_DOOR
             command = f"kubectl certificate approve {name}"
             await until(lambda: command in caplog.text or _extra(caplog, command))
             assert status_of(await ask(hub, get(NODE))) == 200
@@ -153,6 +159,7 @@ def test_while_nobody_approves_the_hub_serves_and_names_the_command(tmp_path, ca
             assert hub.tls_addresses == []
             site.signing.decide(name, "Approved")
             await until(lambda: hub.tls_addresses, 20)
+            assert hub.chain.filters.approval.off == frozenset()
 
     asyncio.run(go())
 

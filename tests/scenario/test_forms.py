@@ -267,6 +267,24 @@ def test_each_exchange_is_answered_as_it_was_seen(one: Recorded, tmp_path) -> No
     asyncio.run(scenario())
 
 
+RESOURCES = [one for one in ALONE if one.target == "/api/v1"]
+
+
+@pytest.mark.parametrize("seen", RESOURCES, ids=identify)
+def test_resources_are_told_in_each_form(seen: Recorded, tmp_path) -> None:
+    assert len(RESOURCES) == 2
+
+    async def scenario() -> None:
+        context, hub = await hub_that_saw(seen, tmp_path)
+        for asked in RESOURCES:
+            answer = await ask(hub, asked.request)
+            assert (status_of(answer), body(answer)) == (200, asked.body)
+            assert content_type(answer) == content_type(asked.response)
+        await context.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("seen", [o for o in ALONE if o.status == 404], ids=identify)
 def test_an_absence_is_told_in_each_form(seen: Recorded, tmp_path) -> None:
     async def scenario() -> None:

@@ -45,12 +45,20 @@ def is_shared(answer: bytes) -> bool:
 
 async def until_seen(reader: asyncio.StreamReader, what: bytes) -> bytes:
     seen = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while what not in seen:
             piece = await reader.read(65536)
             assert piece, seen
             seen += piece
     return seen
+
+
+async def until_shared(hub) -> None:
+    """Wait for the feed: a reader waits for it 2 s at most, then asks for itself."""
+    await until(lambda: hub.upstream.online)
+    feed = hub.chain.shared.feeds[DEFAULTS[0]]
+    feed.begin()
+    await until(feed.ready.is_set)
 
 
 async def requests_of(agents: list[str], directory: Path) -> list[tuple[str, str]]:
@@ -59,6 +67,7 @@ async def requests_of(agents: list[str], directory: Path) -> list[tuple[str, str
     async with hub_over([server.address], directory, **SETTINGS) as hub:
         await until(lambda: hub.upstream.online)
         before = len(server.requests)
+        await until_shared(hub)
         streams = []
         for agent in agents:
             listed = await ask(hub, get(f"{SERVICES}?resourceVersion=0", agent=agent))
@@ -95,7 +104,8 @@ def test_a_shared_answer_is_what_the_cloud_says(tmp_path: Path) -> None:
             hub_over([server.address], tmp_path / "a", **SETTINGS) as hub,
             hub_over([server.address], tmp_path / "b", node_uids=MINE) as plain,
         ):
-            await until(lambda: hub.upstream.online and plain.upstream.online)
+            await until(lambda: plain.upstream.online)
+            await until_shared(hub)
             for accept in ("application/json", PROTOBUF, f"{PROTOBUF}, */*"):
                 for query in (
                     "resourceVersion=0",
@@ -132,7 +142,7 @@ def test_what_a_watch_cache_would_ask_its_store_is_passed_on(tmp_path: Path) -> 
     async def scenario() -> None:
         server = await cloud()
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             shared = await ask(hub, get(f"{SERVICES}?resourceVersion=0"))
             assert is_shared(shared)
             for query in (
@@ -180,7 +190,7 @@ def test_streams_go_on_over_a_cut_and_restarts_resume(tmp_path: Path) -> None:
     async def scenario() -> None:
         server = await cloud()
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             listed = await ask(hub, get(f"{SERVICES}?resourceVersion=0"))
             target = f"{SERVICES}?watch=true&resourceVersion={version_of(listed)}"
             reader, writer = await begin(hub, get(target))
@@ -202,7 +212,7 @@ def test_streams_go_on_over_a_cut_and_restarts_resume(tmp_path: Path) -> None:
         assert sum("watch=true" not in one[1] for one in lists) == 1
         before = len(server.requests)
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             listed = await ask(hub, get(f"{SERVICES}?resourceVersion=0"))
             assert is_shared(listed)
             assert named(listed) == ["api", "late", "web"]
@@ -226,13 +236,13 @@ def test_what_is_shared_is_kept_also_where_somebody_knew_newer(tmp_path: Path) -
         server.create("services", service("web"), namespace="default")
         query = f"{SERVICES}?resourceVersion=0"
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             assert is_shared(await ask(hub, get(query)))
             # Another's list, without a version, is of a later moment than the feed's.
             server.create("configmaps", {"metadata": {"name": "x"}}, namespace="a")
             assert named(await ask(hub, get(SERVICES, agent="kubectl/1"))) == ["web"]
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             assert is_shared(await ask(hub, get(query)))
             feed = hub.chain.shared.feeds[DEFAULTS[0]]
             server.create("services", service("late"), namespace="default")
@@ -250,7 +260,7 @@ def test_what_is_shared_is_kept_again_after_a_disk_lost_it(tmp_path: Path) -> No
         server = await cloud()
         query = f"{SERVICES}?resourceVersion=0"
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             listed = await ask(hub, get(query))
             target = f"{SERVICES}?watch=true&resourceVersion={version_of(listed)}"
             reader, writer = await begin(hub, get(target))
@@ -278,7 +288,7 @@ def test_nothing_is_shared_of_before_the_cloud_was_restored(tmp_path: Path) -> N
         server = await cloud()
         query = f"{SERVICES}?resourceVersion=0"
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             feed = hub.chain.shared.feeds[DEFAULTS[0]]
             before = server.storage.version
             server.create("services", service("lost"), namespace="default")
@@ -314,7 +324,7 @@ def test_a_token_shares_only_what_the_cloud_has_lately_allowed_it(tmp_path) -> N
         token = b"Authorization: Bearer abc\r\n\r\n"
         asked = get(query, agent="agent/1")[:-2] + token
         async with hub_over([server.address], tmp_path, **SETTINGS) as hub:
-            await until(lambda: hub.upstream.online)
+            await until_shared(hub)
             assert is_shared(await ask(hub, get(query)))
             first = await ask(hub, asked)
             assert status_of(first) == 200

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every head and chunk that must be refused, again at a whole hub's own doors.
 
-TLS and the node's plain listener are served by one wire; that none of them opens
-another way in is shown here, with a token whose owner could read what is asked.
+TLS, the node's plain listener and those on the interface's address are served by one
+wire; that none of them opens another way in is shown here, with a token whose owner
+could read what is asked.
 """
 
 import asyncio
@@ -15,9 +16,12 @@ import pytest
 from tests.rig import until
 from tests.scenario.identities import RESOURCES, Cluster, Site
 from tests.unit.wire.test_gate import CHUNKS, VECTORS, head
+from toono.wire.dummy import DummyLink
 from toono.wire.messages import Request, Response
 
-DOORS = ("plain", "TLS")
+DUMMY = "127.0.0.2"
+"""Stands for the interface's address: a second one, which the kernel has anyway."""
+DOORS = ("plain", "TLS", "plain on the interface", "TLS on the interface")
 CHUNKED = head(b"POST /api/v1/pods HTTP/1.1", b"Transfer-Encoding: chunked")
 AT_ONCE = 20
 Exchange = Callable[[bytes], Awaitable[bytes]]
@@ -28,18 +32,23 @@ class Door:
 
     def __init__(self, site: Site, name: str) -> None:
         self._context: ssl.SSLContext | None = None
-        self._address = site.hub.addresses[0]
-        if name == "TLS":
+        secure, number = name.startswith("TLS"), int(name.endswith("interface"))
+        places = site.hub.addresses
+        if secure:
             authority = site.cluster.authority
             self._context = ssl.create_default_context(cafile=str(authority.file))
-            self._address = site.hub.tls_addresses[0]
+            places = site.hub.tls_addresses
+        self._address = places[number]
+        assert self._address[0] == (DUMMY if number else "127.0.0.1")
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def exchange(self, raw: bytes) -> bytes:
         """Send bytes; return the first that comes, b"" where it is only the end."""
         async with self._room, asyncio.timeout(20):
             reader, writer = await asyncio.open_connection(
-                *self._address, ssl=self._context
+                *self._address,
+                ssl=self._context,
+                server_hostname="kubernetes.default.svc" if self._context else None,
             )
             try:
                 writer.write(raw)
@@ -65,7 +74,7 @@ async def play(
     site = Site(cluster, directory)
     token = cluster.token("reader").encode()
     handed: list[str] = []
-    async with site.running():
+    async with site.running(dummy=DummyLink("lo", DUMMY)):
         await until(lambda: site.hub.upstream.online)
         serve = site.hub.server.handler
 
@@ -100,6 +109,8 @@ def test_what_must_be_refused_is_refused_at_every_door(tmp_path, door: str) -> N
     assert [one for one in chunks if not one.startswith(b"HTTP/1.1 4")] == []
     assert len(heads) + len(chunks) > 80
     assert not [target for _, target in requests if "evil" in target]
+    # Not even of the one whose head is good and whose body breaks.
+    assert not [target for method, target in requests if method == "POST"]
 
 
 async def fall_back(directory: Path) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from toono import __version__
 from toono.admin.metrics import CONTENT_TYPE, Metrics
 from toono.admin.page import Rows, html_page, text_page
 from toono.wire.messages import Headers, Request, Response
+from toono.wire.pages import WHY, is_from_page, is_loopback
 
 HTML: Headers = [
     (b"Content-Type", b"text/html; charset=utf-8"),
@@ -20,7 +21,7 @@ HTML: Headers = [
 ]
 TEXT: Headers = [(b"Content-Type", b"text/plain; charset=utf-8")]
 JSON: Headers = [(b"Content-Type", b"application/json")]
-NO_PAGES = b"no action is taken for a page in a browser\n"
+NO_PAGES = WHY.encode() + b"\n"
 Check = Callable[[], bool]
 Note = Callable[[], str]
 Action = Callable[[Request], Awaitable[Response]]
@@ -31,7 +32,7 @@ class Admin:
 
     `notes` are what is wrong and no reason to take the hub out of use: text where
     something is, shown by verbose readiness. `pages` are answered as JSON; `tables`
-    stand on the status page. `actions` answer a POST, and decide for themselves
+    stand on the status page. `actions` answer a POST or PUT, and decide for themselves
     who may ask for it.
     """
 
@@ -56,9 +57,12 @@ class Admin:
 
     async def serve(self, request: Request) -> Response:
         """Answer one request."""
+        near = is_loopback(request.peer.local[0])
+        if near and is_from_page(request.fields):  # with a token, too
+            return Response(status=403, headers=TEXT, content=NO_PAGES)
         path, _, query = request.target.decode("latin-1").partition("?")
-        if request.method == "POST" and path in self._actions:
-            if b"origin" in request.fields:  # a browser says so of every page's POST
+        if request.method in ("POST", "PUT") and path in self._actions:
+            if b"origin" in request.fields:  # a browser says so of all that pages send
                 return Response(status=403, headers=TEXT, content=NO_PAGES)
             return await self._actions[path](request)
         if request.method not in ("GET", "HEAD"):

@@ -21,8 +21,8 @@ from toono.identity.rights import Rights
 from toono.identity.sealed import Seal, node_seal
 from toono.pipeline.alone import Alone
 from toono.pipeline.chain import caller_of
-from toono.pipeline.forward import read_all
 from toono.pipeline.local import Local
+from toono.pipeline.reading import read_all
 from toono.pipeline.spooling import Spooling
 from toono.runtime.clock import Clock
 from toono.store.memory import MemoryStore

@@ -44,3 +44,10 @@ class Board:
     """Told when there is newer to be had than before, though the link is cut."""
     mode: list[Callable[[bool], None]] = field(default_factory=list)
     """Told True when the link is back, False when it is cut."""
+    door: list[Callable[[bool], None]] = field(default_factory=list)
+    """Told True when pods can come, False when they cannot."""
+
+    def tell_door(self, *, opened: bool) -> None:
+        """Pods can come from now on, or cannot."""
+        for told in self.door:
+            told(opened)

@@ -6,11 +6,13 @@ import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from toono.app.board import Board
 from toono.app.settings import HubSettings
+from toono.app.token import open_token
 from toono.autonomy.cloud import Cloud
 from toono.certs.files import read_bootstrap, write_kubeconfig
 from toono.certs.keeper import Ask, Keeper, Kept, Reply
@@ -48,6 +50,8 @@ _service = msgspec.json.Decoder(_Service).decode
 class Certificates:
     """The keepers, by the name of their files."""
 
+    bootstrap: Path
+    """The kubeconfig with the token that asks for a first certificate."""
     keepers: list[Keeper] = field(default_factory=list)
     hurried: list[Callable[[], None]] = field(default_factory=list)
     """What is to be done at once when the hub can ask again."""
@@ -83,9 +87,13 @@ def open_certificates(
     clock: Clock,
     contexts: Collection[Contexts],
     serving_changed: Callable[[], Awaitable[None]],
+    needed: Callable[[], bool] = lambda: True,
 ) -> Certificates:
-    """Keep what is chosen, from start to drain; nothing waits for it."""
-    found = Certificates()
+    """Keep what is chosen, from start to drain; nothing waits for it.
+
+    A serving certificate is asked for where it is `needed`: where pods can call.
+    """
+    found = Certificates(bootstrap=chosen.bootstrap or chosen.root.bootstrap)
     if chosen.client:
         found.keepers.append(
             _client(settings, chosen, upstream, contexts, found, clock=clock)
@@ -93,7 +101,12 @@ def open_certificates(
     if chosen.serving:
         cloud = Cloud(upstream)
         names = ServingNames(settings.node_name, chosen.addresses, cloud)
-        kept = Kept(stem=SERVING, wanted=names.wanted, changed=serving_changed)
+        kept = Kept(
+            stem=SERVING,
+            wanted=names.wanted,
+            changed=serving_changed,
+            needed=needed,
+        )
         keeper = Keeper(chosen.root, kept, _asked_of(cloud), clock=clock)
         names.changed = keeper.hurry
         found.hurried.append(names.hurry)
@@ -105,6 +118,12 @@ def open_certificates(
     board.mode.append(found.mode)
     if found.keepers:
         _show(found, board, rights)
+
+    def taken() -> None:
+        found.bootstrap = chosen.root.bootstrap
+        found.hurry()
+
+    open_token(settings, chosen, board, rights=rights, taken=taken)
     return found
 
 
@@ -130,7 +149,7 @@ def _client(
     async def ask(method: str, target: str, content: bytes) -> Reply:
         cloud = Cloud(upstream)
         if not keeper.usable:
-            cloud = Cloud(upstream, token=_bootstrap_token(chosen))
+            cloud = Cloud(upstream, token=_bootstrap_token(together.bootstrap))
         return await _asked_of(cloud)(method, target, content)
 
     kept = Kept(stem=CLIENT, wanted=lambda: wanted, changed=changed)
@@ -144,9 +163,8 @@ def _client(
     return keeper
 
 
-def _bootstrap_token(chosen: CertificateSettings) -> bytes:
+def _bootstrap_token(path: Path) -> bytes:
     """Return the token that asks for a first certificate."""
-    path = chosen.bootstrap or chosen.root.bootstrap
     found = read_bootstrap(path)
     if found is None or not found.token:
         raise CertificateError(

@@ -12,7 +12,7 @@ from toono.autonomy.drill import MAX_SECONDS, Drill
 from toono.identity.rights import Rights
 from toono.kube.component import component_of
 from toono.pipeline.chain import caller_of
-from toono.pipeline.forward import read_all
+from toono.pipeline.reading import read_all
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Upstream
 from toono.wire.messages import Request, Response

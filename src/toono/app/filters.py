@@ -3,9 +3,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from toono.app.agents import Agents
 from toono.app.board import Board
+from toono.app.kept import is_kept
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
 from toono.config.live_filters import LiveFilters
@@ -31,9 +33,20 @@ async def open_filters(
 ) -> Stage:
     """Read which filters were on, and follow what the cloud says of them."""
     around = replace(settings.surroundings, node_name=settings.node_name)
-    live = LiveFilters(storage.store, off=settings.filters_off, door=around.door)
+    awaited = settings.dummy is not None and not settings.dummy.is_there
+    live = LiveFilters(
+        storage.store,
+        off=settings.filters_off,
+        door=around.door,
+        shut=None if awaited and not settings.door_shut else settings.door_shut,
+    )
     await live.open()
-    inputs = Inputs(around, own_questions(forward, local), clock=clock)
+    inputs = Inputs(
+        around,
+        own_questions(forward, local),
+        clock=clock,
+        kept=partial(is_kept, storage),
+    )
     inputs.online = online
     addresses = None
     if settings.correct_addresses:
@@ -46,6 +59,7 @@ async def open_filters(
     inputs.changed = stage.inputs_changed
     live.changed = stage.approve
     kept.live.listeners.append(live.take)
+    board.door.append(live.door_opened)
     board.mode.append(lambda online: inputs.hurry() if online else None)
     board.newer.append(inputs.hurry)
     board.notes["filters"] = lambda: live.problem

@@ -21,15 +21,22 @@ from toono.app.board import Board
 from toono.app.certificates import open_certificates
 from toono.app.discovery import open_discovery
 from toono.app.drill import open_drill
-from toono.app.dummy import open_dummy
+from toono.app.dummy import keep_dummy
 from toono.app.filters import open_filters
 from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
 from toono.app.lease import open_lease
-from toono.app.listening import Listening, PodsDoor, listen, listen_to_node
+from toono.app.listening import (
+    Listening,
+    PodsDoor,
+    listen,
+    listen_on_dummy,
+    listen_to_node,
+)
 from toono.app.node import open_node
 from toono.app.prefetch import open_prefetch
 from toono.app.ready import open_ready
+from toono.app.relists import open_relists
 from toono.app.settings import HubSettings
 from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
@@ -98,8 +105,8 @@ class Hub:
 
     async def _start(self) -> None:
         clock, board, stack = self._clock, self.board, self._stack
-        settings = open_dummy(self._settings, board, clock=clock, stack=stack)
-        self._settings = settings
+        settings = self._settings
+        self._dummy = keep_dummy(settings, board, clock=clock, stack=stack)
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
         open_tree(settings, board, storage, clock=clock, stack=self._stack)
@@ -145,20 +152,23 @@ class Hub:
 
     async def _open_to_pods(self) -> None:
         """Listen to pods, now or once the certificate that is asked for is there."""
-        door = PodsDoor(self.server, self._settings, clock=self._clock)
+        settings, dummy = self._settings, self._dummy
+        door = PodsDoor(self.server, settings, self.board, clock=self._clock)
         self.tls_addresses = door.bound
         await door.open()
-        self.board.notes["pods-door"] = lambda: door.problem
-        if self._settings.certificates is not None:
+        if dummy is not None:
+            await listen_on_dummy(dummy, self.server, settings, self.addresses, door)
+        if settings.certificates is not None:
             open_certificates(
-                self._settings,
-                self._settings.certificates,
+                settings,
+                settings.certificates,
                 self.board,
                 self.upstream,
                 rights=self.rights,
                 clock=self._clock,
                 contexts=self._contexts.values(),
                 serving_changed=door.certificate_changed,
+                needed=lambda: dummy is None or not dummy.problem,
             )
 
     async def _open_pool(self, storage: Storage, agents: Agents) -> None:
@@ -263,6 +273,7 @@ class Hub:
                 clock=clock,
             ),
             in_flight=in_flight,
+            relists=open_relists(self.board, clock=clock),
             observe=self._observe,
             clock=clock,
             node_name=settings.node_name,

@@ -5,6 +5,8 @@ import asyncio
 import logging
 import ssl
 
+from toono.app.board import Board
+from toono.app.dummy import Kept
 from toono.app.settings import HubSettings
 from toono.certs.files import Held, read_held
 from toono.certs.serving import serving_context, warn_of_problems
@@ -52,42 +54,89 @@ class PodsDoor:
     connections stay.
     """
 
-    def __init__(self, server: Server, settings: HubSettings, *, clock: Clock) -> None:
+    def __init__(
+        self, server: Server, settings: HubSettings, board: Board, *, clock: Clock
+    ) -> None:
         self._server, self._settings, self._clock = server, settings, clock
+        self._board = board
         kept = settings.certificates
         self._awaits = kept is not None and kept.serving
+        self._waiting = list(settings.listen_tls)
+        """What is not bound yet."""
         self.bound: list[Listening] = []
         self.problem = ""
+        board.notes["pods-door"] = lambda: self.problem
 
     async def open(self) -> None:
         """Listen where a certificate is at hand; one that was given must be."""
         files = self._settings.serving
-        if files is None or self.bound:
+        if files is None or not self._waiting:
             return
         if self._awaits:
             found = await asyncio.to_thread(read_held, files.certificate)
             if not isinstance(found, Held):
                 return
         tls = serving_context(files, clock=self._clock)
-        for host, port in self._settings.listen_tls:
+        for host, port in list(self._waiting):
             warn_of_problems(files, address=host, now=self._clock.wall())
             self.bound.append(
                 await listen(self._server, host, port, "--proxy-secure-port", tls=tls)
             )
+            self._waiting.remove((host, port))
+            self._tell(host)
+
+    def _tell(self, host: str) -> None:
+        door = self._settings.surroundings.door
+        if door is not None and door.host == host:
+            self._board.tell_door(opened=True)
+
+    async def add(self, host: str) -> None:
+        """Listen on one more address, now or once there is a certificate."""
+        places = self._settings.listen_tls
+        if places and host not in {known for known, _ in places}:
+            self._waiting.append((host, places[0][1]))
+            await self._try()
 
     async def certificate_changed(self) -> None:
         """There is a new certificate, perhaps the first."""
         files = self._settings.serving
-        if self.bound and files is not None:
-            for host, _ in self.bound:
-                warn_of_problems(files, address=host, now=self._clock.wall())
+        if files is None:
             return
+        for host, _ in self.bound:
+            warn_of_problems(files, address=host, now=self._clock.wall())
+        await self._try()
+
+    async def _try(self) -> None:
+        before = len(self.bound)
         try:
             await self.open()
             self.problem = ""
         except OptionError as exc:  # the hub works on: pods alone miss it
             self.problem = str(exc)
             log.error("pods cannot reach this hub", extra={"why": self.problem})
+        addresses = [f"{host}:{port}" for host, port in self.bound[before:]]
+        if addresses:
+            log.info("serving pods", extra={"addresses": addresses})
+
+
+async def listen_on_dummy(
+    kept: Kept,
+    server: Server,
+    settings: HubSettings,
+    addresses: list[Listening],
+    door: PodsDoor,
+) -> None:
+    """Listen on the interface's address, too, as soon as it is there."""
+    host = kept.link.address
+    bound = {known for known, _ in settings.listen}
+
+    async def arrived() -> None:
+        if host in bound:
             return
-        addresses = [f"{host}:{port}" for host, port in self.bound]
-        log.info("serving pods", extra={"addresses": addresses})
+        if settings.listen:
+            port = settings.listen[0][1]
+            addresses.append(await listen(server, host, port, "--proxy-port"))
+        bound.add(host)
+        await door.add(host)
+
+    await kept.start(arrived)

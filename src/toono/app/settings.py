@@ -62,6 +62,8 @@ class HubSettings:
     """Of the filters; the node's name is put in."""
     filters_off: frozenset[str] = OF_THE_DOOR
     """Without a door for pods, what leads to it is off."""
+    door_shut: bool = False
+    """Pods cannot come in yet: what sends them here is on once they can."""
     shared: tuple[Resource, ...] = ()
     """What all readers of the node share one watch of."""
     correct_addresses: bool = True

@@ -5,13 +5,12 @@ from collections.abc import Iterable
 from functools import partial
 
 from toono.app.board import Board
+from toono.app.kept import is_kept
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
-from toono.cache.forms import JSON, PROTOBUF
-from toono.cache.scope import Question as ScopeQuestion
 from toono.filters.follow import Question
 from toono.multiplex.feed import Feed
-from toono.multiplex.shared import OWN, Resource, Shared
+from toono.multiplex.shared import Resource, Shared
 from toono.pipeline import heads
 from toono.pipeline.asking import own_questions
 from toono.pipeline.forward import Forward
@@ -37,7 +36,7 @@ def open_shared(
             question_of(one),
             ask,
             clock=clock,
-            kept=partial(is_kept, storage, one),
+            kept=partial(is_kept, storage, question_of(one)),
             least_watch=settings.least_watch,
             epoch=lambda: storage.scopes.epoch,
         )
@@ -76,31 +75,3 @@ def question_of(one: Resource) -> Question:
     """Return what is asked of the cloud for a resource: all of it."""
     named = ".".join(filter(None, (one.resource, one.group)))
     return Question(one.path, whole=True, packed=True, rule=f"list, watch {named}")
-
-
-def is_kept(storage: Storage, one: Resource, version: int) -> bool:
-    """Say whether the feed's own list is kept, whole, at `version` or newer.
-
-    A watch goes on from it then, and what it tells is kept: events that begin after
-    the version of a scope are not (`cache.scope.accept_event`).
-    """
-    forms = (
-        ScopeQuestion(
-            OWN,
-            *one,
-            namespace="",
-            name="",
-            label_selector="",
-            field_selector="",
-            media_type=form,
-        )
-        for form in (PROTOBUF, JSON)
-    )
-    scopes = (storage.scopes.find(form) for form in forms)
-    return any(
-        scope.complete
-        and not scope.imported
-        and (scope.epoch, scope.version) >= (storage.scopes.epoch, version)
-        for scope in scopes
-        if scope is not None
-    )

@@ -18,6 +18,7 @@ from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import FIRST, Scopes
+from toono.codec.selectable import custom_fields, selectable
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
 from toono.kube import selectors
@@ -169,6 +170,7 @@ class Answers:
         except (DamagedRowError, CodecError):
             return Unknown(DAMAGED)
         try:
+            await self._check_fields(scope, call)
             keys = self._selected(scope, call, contents)
         except CodecError as exc:
             return Unknown(f"{NOT_SELECTABLE}: {exc}")
@@ -244,6 +246,33 @@ class Answers:
                 if chosen(partial(_field, reader, scope, contents[key]))
             ]
         return ordered
+
+    async def _check_fields(self, scope: Scope, call: Call) -> None:
+        """Raise CodecError where rows cannot be picked by the fields that are asked.
+
+        Without rows too: an empty list would say that the API server knows the field.
+        """
+        if call.field_selector in ("", scope.question.field_selector):
+            return
+        paths = {one.key for one in selectors.parse_fields(call.field_selector)}
+        known = built_in(call.group, call.resource)
+        if known is not None:
+            group = f"{call.group}/" if call.group else ""
+            for path in paths:
+                selectable(path, kind=known.kind, api_version=group + call.version)
+            return
+        paths -= {"metadata.name", "metadata.namespace"}
+        if not paths:
+            return
+        definition = await self.definition(call)
+        fields: frozenset[str] = frozenset()
+        if definition is not None:
+            fields = custom_fields(definition, call.version)
+        for path in sorted(paths - fields):
+            what = f"{call.resource}.{call.group}"
+            raise CodecError(
+                f"no definition of {what} that selects by {path!r} is known"
+            )
 
     async def _loaded(self, call: Call, name: str) -> Sequence[Scope]:
         """Return the scopes that may speak of `name` or all, indexes in memory."""

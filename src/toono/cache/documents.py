@@ -8,13 +8,14 @@ in, and what they say of a resource is never taken for the resource itself.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
 
 import msgspec
 
-from toono.cache.forms import JSON
+from toono.cache import resource_lists
+from toono.cache.forms import JSON, PROTOBUF
 from toono.cache.received import media_type_of, unpacked
 from toono.errors import CodecError, StoreFullError, StoreUnavailableError
 from toono.kube.accept import Form, choose_form, parse_accept
@@ -32,6 +33,12 @@ _PATHS = re.compile(
     r"/(?:version|api|api/[^/]+|apis|apis/[^/]+|apis/[^/]+/[^/]+|openapi/v2|openapi/v3"
     r"|openapi/v3/.+)/?\Z"
 )
+
+
+HASH = "?hash="
+_HASH = re.compile(r"(?:\A|&)hash=([^&]*)")
+_GNOSTIC = re.compile(r"(application/com\.github\.proto-openapi\.spec\.v[23])\.")
+Turn = Callable[[bytes], bytes]
 
 
 class Document(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -56,7 +63,8 @@ class Documents:
     def __init__(self, store: Store, *, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._known: dict[str, dict[str, Document]] = {}
+        self._known: dict[str, dict[tuple[str, str], Document]] = {}
+        """By path, then by target and type."""
 
     async def open(self) -> None:
         """Read what there is; what cannot be read is asked for again."""
@@ -77,24 +85,44 @@ class Documents:
 
         CodecError where it was seen, but in no form that the client takes.
         """
-        known = self._known.get(target_of(call))
+        known = self._named(target_of(call))
         if not known:
             return None
-        forms = {
-            form: document for document in known.values() for form in _forms(document)
-        }
+        forms: dict[Form, tuple[Document, Turn | None]] = {}
+        for document in known:
+            forms |= dict.fromkeys(_forms(document), (document, None))
+        for document in known:
+            for form, made in _turned(document):
+                forms.setdefault(form, (document, made))
         chosen = choose_form(call.accept, list(forms))
         if chosen is None:
             raise CodecError("it was seen in another form only")
-        document = forms[chosen]
+        document, turn = forms[chosen]
         body = await self._store.get(_key(BODY_PREFIX, document))
         if body is None or _digest(body) != document.digest:
             return None
-        return document, body
+        if turn is None:
+            return document, body
+        told = msgspec.structs.replace(document, content_type=chosen.media_type)
+        return told, turn(body)
+
+    def _named(self, target: str) -> list[Document]:
+        """Return what answers a question for `target`, the newest last.
+
+        What is asked for by no hash is the newest that was seen; a hash is the ETag of
+        what is meant, by whatever name it was seen.
+        """
+        path, _, told = target.partition(HASH)
+        known = list(self._known.get(path, {}).values())
+        if told:
+            known = [
+                one for one in known if told in (_hash_of(one), one.etag.strip('"'))
+            ]
+        return sorted(known, key=lambda document: document.seen_at)
 
     async def body(self, target: str, content_type: str) -> bytes | None:
         """Return a document in one form; None where it was not seen, or is damaged."""
-        document = self._known.get(target, {}).get(content_type)
+        document = self._known.get(target, {}).get((target, content_type))
         if document is None:
             return None
         body = await self._store.get(_key(BODY_PREFIX, document))
@@ -116,8 +144,10 @@ class Documents:
 
     def take(self, document: Document, body: bytes) -> None:
         """Keep a document; the oldest go where they are too many bytes."""
-        before = self._known.get(document.target, {}).get(document.content_type)
+        known = self._known.get(_path_of(document), {})
+        before = known.get((document.target, document.content_type))
         if before is not None and before.digest == document.digest:
+            self._note(document)  # as new as now, and not worth a write
             return
         row = (_key(PREFIX, document), _encode(document))
         try:
@@ -128,7 +158,8 @@ class Documents:
         self._make_room()
 
     def _note(self, document: Document) -> None:
-        self._known.setdefault(document.target, {})[document.content_type] = document
+        known = self._known.setdefault(_path_of(document), {})
+        known[document.target, document.content_type] = document
 
     def _make_room(self) -> None:
         kept = [one for forms in self._known.values() for one in forms.values()]
@@ -137,7 +168,7 @@ class Documents:
             if size <= MAX_BYTES:
                 return
             size -= one.size
-            del self._known[one.target][one.content_type]
+            del self._known[_path_of(one)][one.target, one.content_type]
             keys = [_key(PREFIX, one), _key(BODY_PREFIX, one)]
             self._store.apply(Batch(deletes=keys))
 
@@ -157,6 +188,10 @@ class DocumentRecording:
 
     def feed(self, piece: bytes) -> None:
         """See a piece pass; a document is told from others by its ETag."""
+
+    def is_echo(self, status: int) -> bool:
+        """Say whether what was fed is known: of a document only its whole tells."""
+        return False
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -197,12 +232,28 @@ def _read(
 def _forms(document: Document) -> list[Form]:
     """Return what a document may be asked for as: its type, and what it is.
 
-    API servers say text/plain of OpenAPI v3's index, which is asked for as JSON.
+    API servers say text/plain of OpenAPI v3's index, which is asked for as JSON, and
+    write the protobuf type that clients ask for with an @ with a dot in its place.
     """
     told = list(parse_accept(document.content_type)[:1])
-    if told and told[0].media_type == "text/plain":
+    media_type = told[0].media_type if told else ""
+    if media_type == "text/plain":
         told.append(Form(media_type=JSON))
+    elif _GNOSTIC.match(media_type):
+        told.append(Form(media_type=_GNOSTIC.sub(r"\1@", media_type)))
     return told
+
+
+def _turned(document: Document) -> list[tuple[Form, Turn]]:
+    """Return the forms that a document can be turned into, each with how."""
+    if not resource_lists.PATH.match(document.target):
+        return []
+    turns = {
+        JSON: (PROTOBUF, resource_lists.to_protobuf),
+        PROTOBUF: (JSON, resource_lists.to_json),
+    }
+    other = turns.get(document.content_type)
+    return [(Form(media_type=other[0]), other[1])] if other else []
 
 
 def _key(prefix: bytes, document: Document) -> bytes:
@@ -226,5 +277,13 @@ def is_document(call: Call) -> bool:
 def target_of(call: Call) -> str:
     """Return what names a document: the path, and of OpenAPI v3 its hash."""
     path, _, query = call.target.decode("latin-1").partition("?")
-    path = path.rstrip("/")
-    return f"{path}?{query}" if query.startswith("hash=") else path
+    told = _HASH.search(query)
+    return path.rstrip("/") + (HASH + told[1] if told and told[1] else "")
+
+
+def _path_of(document: Document) -> str:
+    return document.target.partition(HASH)[0]
+
+
+def _hash_of(document: Document) -> str:
+    return document.target.partition(HASH)[2]

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
 from toono.cache.forms import (
     Columns,
@@ -35,6 +36,7 @@ from toono.cache.scope import (
     Change,
     Question,
     Reading,
+    Row,
     RowKey,
     Scope,
     accept_absence,
@@ -87,17 +89,15 @@ class Recorder:
             await self.scopes.load(scope)
         return Recording(self, call, question, scope)
 
-    def known_names(self, call: Call) -> frozenset[RowKey]:
-        """Return which objects the last complete answer to a list or watch named."""
+    def known(self, call: Call) -> Mapping[RowKey, Row]:
+        """Return what the last complete answer to a list or watch named."""
         scope = self.scopes.find(question_of(call, expected_form(call)))
-        if scope is None or not scope.loaded:
-            return frozenset()
-        return frozenset(scope.rows)
+        return {} if scope is None or not scope.loaded else scope.rows
 
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
-        question = question_of(call, expected_form(call))
-        chain = self._chains.get((question, call.continue_token))
+        form = expected_form(call)
+        chain = self._chains.get((question_of(call, form), call.continue_token))
         return [(item.namespace, item.name) for item in chain.items] if chain else ()
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
@@ -146,6 +146,13 @@ class Recording:
         if self._fingerprint is None:
             self._fingerprint = Fingerprint()
         self._fingerprint.feed(piece)
+
+    def is_echo(self, status: int) -> bool:
+        """Say whether what was fed is the last list again: it need not be finished."""
+        fed = self._fingerprint
+        if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
+            return False
+        return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -382,9 +389,8 @@ def _note_columns(scope: Scope, columns: Columns | None) -> None:
 def _is_last(verb: str, item: Object) -> bool:
     """Say whether the answer to a write tells the last of an object.
 
-    Some kinds (pods, services) answer a DELETE with what is gone at that very version:
-    it was never marked, or what it was marked for is due. So does the update that takes
-    the last finalizer.
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
+    never marked, or due. So does the update that takes the last finalizer.
     """
     return item.ended or (verb == "delete" and not item.deleting)
 

@@ -139,8 +139,8 @@ def _ca_of(kubeconfig: str) -> bytes:
         raise CertificateError("cluster-info names no CA") from exc
 
 
-def _unpinned(ca: bytes, pins: Collection[str]) -> list[str]:
-    """Return the hashes of the CAs if none of them is pinned; none where no pin is."""
+def pins_of(ca: bytes) -> list[str]:
+    """Return what pins the CAs of a PEM file; CertificateError where it holds none."""
     from cryptography import x509
 
     from toono.certs.files import public_bytes
@@ -149,10 +149,15 @@ def _unpinned(ca: bytes, pins: Collection[str]) -> list[str]:
         found = x509.load_pem_x509_certificates(ca)
     except ValueError as exc:
         raise CertificateError("cluster-info names no CA that can be read") from exc
-    hashes = [
+    return [
         "sha256:" + hashlib.sha256(public_bytes(one.public_key())).hexdigest()
         for one in found
     ]
+
+
+def _unpinned(ca: bytes, pins: Collection[str]) -> list[str]:
+    """Return the hashes of the CAs if one of them is not pinned; none where no pin is."""
+    hashes = pins_of(ca)
     if not pins or set(hashes) <= {pin.lower() for pin in pins}:
         return []
     return hashes

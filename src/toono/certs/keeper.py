@@ -57,6 +57,8 @@ class Kept:
     wanted: Callable[[], Wanted | None]
     """None: not known yet what to ask for."""
     changed: Callable[[], Awaitable[None]]
+    needed: Callable[[], bool] = lambda: True
+    """False: nobody could use it now, so none is asked for."""
 
 
 class Keeper:
@@ -127,7 +129,7 @@ class Keeper:
         """Do what is due; return for how long there is nothing to do."""
         try:
             lacking = await self._look()
-            if not lacking and not self._forced:
+            if not self._kept.needed() or not (lacking or self._forced):
                 self.pending = self.problem = ""
                 return LOOK_SECONDS
             return await self._pursue()

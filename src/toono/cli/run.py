@@ -15,7 +15,12 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.writes import WriteTable
 from toono.cli.options import Grouped, options_of, with_flags
 from toono.config.certificates import certificates_of, dummy_of
-from toono.config.filter_options import filters_off, shared_of, surroundings_of
+from toono.config.filter_options import (
+    door_shut,
+    filters_off,
+    shared_of,
+    surroundings_of,
+)
 from toono.config.join import join
 from toono.config.node import KUBELET_CERTIFICATE, Identity, identify
 from toono.config.options import Options, interception_of
@@ -99,6 +104,7 @@ def settings_of(options: Options) -> HubSettings:
         lb_mode=options.text("lb-mode"),
         surroundings=surroundings_of(options),
         filters_off=filters_off(options),
+        door_shut=door_shut(options),
         shared=shared_of(options),
         correct_addresses=options.flag("correct-endpoints"),
         lease_interception=interception_of(options),

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from toono.errors import CodecError
 from toono.kube.kinds import resource_of
 
@@ -34,6 +36,43 @@ def selectable(path: str, *, kind: str, api_version: str) -> Selectable:
     elif found := SELECTABLE.get((group, kind), {}).get(path):
         return found
     raise CodecError(f"{path!r} is no known field selector of {api_version} {kind}")
+
+
+class _Path(msgspec.Struct, rename="camel"):
+    json_path: str
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    name: str
+    selectable_fields: list[_Path] = []
+
+
+class _Spec(msgspec.Struct):
+    versions: list[_Version] = []
+
+
+class _Definition(msgspec.Struct):
+    spec: _Spec
+
+
+_definition = msgspec.json.Decoder(_Definition).decode
+
+
+def custom_fields(definition: bytes, version: str) -> frozenset[str]:
+    """Return the fields that a CustomResourceDefinition (JSON) lets be selected by.
+
+    CodecError where it is none (KEP-4358: `selectableFields` of each version).
+    """
+    try:
+        versions = _definition(definition).spec.versions
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise CodecError(f"no definition: {exc}") from exc
+    return frozenset(
+        field.json_path.removeprefix(".")
+        for one in versions
+        if one.name == version
+        for field in one.selectable_fields
+    )
 
 
 _METADATA = frozenset({"metadata.name", "metadata.namespace"})

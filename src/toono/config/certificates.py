@@ -26,6 +26,8 @@ class CertificateSettings:
     """What pods are shown, as no --serving-cert-file was given."""
     bootstrap: Path | None = None
     """The kubeconfig with the token that asks for the first one."""
+    pins: tuple[str, ...] = ()
+    """What the cluster's CA must be where a new join token leads to it."""
     organizations: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     """What pods may call, beside the address of the service kubernetes."""
@@ -53,6 +55,7 @@ def certificates_of(options: Options) -> CertificateSettings:
         client=options.text("bootstrap-mode") == "token",
         serving=not options.text("serving-cert-file") and pods_call(options) != "",
         bootstrap=Path(named) if named else root.bootstrap,
+        pins=options.words("discovery-token-ca-cert-hash"),
         organizations=options.words("hub-cert-organizations"),
         addresses=addresses,
     )

@@ -24,16 +24,16 @@ def surroundings_of(options: Options) -> Surroundings:
 def door_of(options: Options) -> Door | None:
     """Return where pods reach the hub, None where they cannot.
 
-    A pod has a loopback of its own, and trusts only a certificate: without one, or on
-    this node's loopback, nothing may send it here.
+    A pod has a loopback of its own: to this node's nothing may send it.
     """
     host = pods_call(options)
-    if not host:
-        return None
+    return Door(host, int(options.number("proxy-secure-port"))) if host else None
+
+
+def door_shut(options: Options) -> bool:
+    """Say whether pods cannot come in yet: they believe a certificate alone."""
     kept = certificates_of(options)
-    if kept.serving and not kept.root.current("yurthub-server").is_file():
-        return None  # asked for: from the next start on pods are sent here
-    return Door(host, int(options.number("proxy-secure-port")))
+    return kept.serving and not kept.root.current("yurthub-server").is_file()
 
 
 def shared_of(options: Options) -> tuple[Resource, ...]:

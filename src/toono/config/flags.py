@@ -161,7 +161,8 @@ FLAGS: tuple[Flag, ...] = (
         "discovery-token-unsafe-skip-ca-verification",
         "flag",
         False,
-        "taken, has no effect: the join token's signature is always checked",
+        "join without such a pin: who knows the join token can then pass for the"
+        " cluster",
         "Bootstrap",
     ),
     Flag(

@@ -78,6 +78,7 @@ async def _discovered(options: Options, server: tuple[str, int], clock: Clock) -
     token = JoinToken.of(options.text("join-token"))
     pins = options.words("discovery-token-ca-cert-hash")
     check_pins(pins)
+    _want_pins(options, pins)
     left = TRIES
     while True:
         left -= 1
@@ -88,6 +89,23 @@ async def _discovered(options: Options, server: tuple[str, int], clock: Clock) -
                 raise CertificateError(f"no cluster can be joined: {exc}") from exc
             log.warning("not joined yet: tried again", extra={"err": str(exc)})
         await clock.sleep(PAUSE_SECONDS)
+
+
+def _want_pins(options: Options, pins: tuple[str, ...]) -> None:
+    """Have a CA pinned, as kubeadm does: who knows the token can sign any CA."""
+    if pins:
+        return
+    if not options.flag("discovery-token-unsafe-skip-ca-verification"):
+        raise OptionError(
+            "--discovery-token-ca-cert-hash",
+            "not given: whoever knows the join token could pass for the cluster",
+            "give what kubeadm token create --print-join-command prints, or"
+            " --discovery-token-unsafe-skip-ca-verification",
+        )
+    log.warning(
+        "the cluster's CA is believed on the word of the join token alone",
+        extra={"option": "--discovery-token-unsafe-skip-ca-verification"},
+    )
 
 
 def _keep_token(options: Options, root: Root, server: tuple[str, int]) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from toono.config.live import BadAgents, parse_agents
 from toono.errors import StoreError, StoreFullError
-from toono.filters.approval import ALL, DEFAULTS, Approval
+from toono.filters.approval import ALL, DEFAULTS, OF_THE_DOOR, Approval
 from toono.filters.base import Door
 from toono.store.base import Batch, Store
 
@@ -61,9 +61,19 @@ def parse_filters(content: bytes) -> Added | BadAgents:
 class LiveFilters:
     """The approval of options and ConfigMaps together."""
 
-    def __init__(self, store: Store, *, off: frozenset[str], door: Door | None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        off: frozenset[str],
+        door: Door | None,
+        shut: bool | None = False,
+    ) -> None:
+        """`shut`: pods cannot come in now; None: not known yet, so as it was last."""
         self._store = store
-        self._off = off
+        self._chosen = off
+        self._as_last = shut is None
+        self._off = off if shut is False else off | OF_THE_DOOR
         self._door = f"{door.host}:{door.port}" if door else ""
         self._live: dict[str, Added] = {}
         self._problems: dict[str, str] = {}
@@ -90,6 +100,8 @@ class LiveFilters:
                 source: {name: frozenset(names) for name, names in added.items()}
                 for source, added in row.live.items()
             }
+            if self._as_last and not OF_THE_DOOR.issubset(row.off):
+                self._off = self._chosen
             self.anew = (row.off, row.door) != (tuple(sorted(self._off)), self._door)
             self._announce(row)
         self.approval = Approval(self._off, _together(self._live))
@@ -121,6 +133,19 @@ class LiveFilters:
         if live == self._live.get(source, {}):
             return
         self._live[source] = live
+        self._approve()
+
+    def door_opened(self, opened: bool) -> None:
+        """Pods can come in from now on, or cannot: send them here, or not."""
+        off = self._chosen if opened else self._chosen | OF_THE_DOOR
+        if off == self._off:
+            return
+        before = self._row()
+        self._off = off
+        self._announce(before)
+        self._approve()
+
+    def _approve(self) -> None:
         self.approval = Approval(self._off, _together(self._live))
         self._keep()
         self.changed(self.approval)
@@ -135,14 +160,16 @@ class LiveFilters:
             extra={"configmap": configmap, "why": bad.why},
         )
 
-    def _keep(self) -> None:
+    def _row(self) -> _Row:
         live = {
             source: {name: tuple(sorted(names)) for name, names in added.items()}
             for source, added in self._live.items()
         }
-        row = _Row(live, tuple(sorted(self._off)), self._door)
+        return _Row(live, tuple(sorted(self._off)), self._door)
+
+    def _keep(self) -> None:
         try:
-            self._store.apply(Batch(puts=[(ROW_KEY, _encode(row))]))
+            self._store.apply(Batch(puts=[(ROW_KEY, _encode(self._row()))]))
         except StoreFullError:
             log.warning(
                 "the filters read from the cloud are not kept: the disk is slow"

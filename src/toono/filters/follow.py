@@ -10,6 +10,7 @@ asked before somebody needs it.
 import asyncio
 import logging
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -80,14 +81,19 @@ class _RefusedError(Exception):
     """The cloud answers, and gives no list: nothing such is there, or no right."""
 
 
-class Following:
+class Following(ABC):
     """The list and the watches of one question, for as long as it runs."""
 
-    def __init__(self, question: Question, ask: Ask, *, clock: Clock) -> None:
+    def __init__(
+        self, question: Question, ask: Ask, *, clock: Clock, kept: Callable[[int], bool]
+    ) -> None:
         self.question = question
         self._ask = ask
         self._clock = clock
+        self._kept = kept
         self._failures = 0
+        self._expired = False
+        """What was followed cannot be resumed: nothing older may be listed now."""
         self._asked = asyncio.Event()
         self._hurried = asyncio.Event()
         self.refused = False
@@ -105,22 +111,22 @@ class Following:
 
     # -- what becomes of it ----------------------------------------------------
 
+    @abstractmethod
     def listed(self, codec: Codec, parts: ListParts, *, cached: bool) -> None:
         """Take a whole list."""
-        raise NotImplementedError
 
+    @abstractmethod
     def missing(self) -> None:
         """The cloud serves no such resource."""
-        raise NotImplementedError
 
+    @abstractmethod
     def happened(self, codec: Codec, event: Event, one: Object, frame: bytes) -> None:
         """Take one event, bookmarks too."""
-        raise NotImplementedError
 
-    def denied(self) -> None:
+    def denied(self) -> None:  # noqa: B027 - most have nothing to do then
         """The cloud answers, and gives no list."""
 
-    def watching(self, *, live: bool) -> None:
+    def watching(self, *, live: bool) -> None:  # noqa: B027 - nor then
         """A watch has begun, or is over."""
 
     def resumes(self) -> bool:
@@ -138,7 +144,7 @@ class Following:
 
     def is_kept(self, version: str) -> bool:
         """Say whether the cache has all of what is followed, at `version` or newer."""
-        return True
+        return self._kept(parse_version(version) or 0)
 
     # -- the loop --------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class Following:
                     self._failures = 0
                     continue
             except _ExpiredError:
-                version = ""
+                version, self._expired = "", True
             except _RefusedError:
                 await self._clock.sleep(REFUSED_SECONDS)
                 continue
@@ -193,7 +199,9 @@ class Following:
     async def _list(self, *, cached: bool) -> str:
         accept = self.question.accept(listed=True)
         # From the cache of the API server, as informers ask: any version is new here.
-        target = self.question.target(resourceVersion="0")
+        # Where one was seen before a cache may be behind it, so the store is asked.
+        again = self._expired and not cached
+        target = self.question.target(**({} if again else {"resourceVersion": "0"}))
         response = await self._ask(target, accept, cached=cached)
         content = await _content(response)
         if response.status != 200:
@@ -201,6 +209,7 @@ class Following:
         codec = _codec_of(response)
         parts = codec.split_list(content)
         self.refused = False
+        self._expired = self._expired and cached
         self.listed(codec, parts, cached=cached)
         return parts.resource_version
 
@@ -296,8 +305,9 @@ class Followed(Following, Generic[Value]):
         read: Callable[[Fields, Object], Value | None],
         changed: Callable[[], None],
         clock: Clock,
+        kept: Callable[[int], bool],
     ) -> None:
-        super().__init__(question, ask, clock=clock)
+        super().__init__(question, ask, clock=clock, kept=kept)
         self._read = read
         self._changed = changed
         self._known = asyncio.Event()

@@ -8,6 +8,7 @@ equally, so a change that changes nothing here ends no stream.
 
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
@@ -72,40 +73,44 @@ class Inputs:
         ask: Ask,
         *,
         clock: Clock,
+        kept: Callable[[Question, int], bool],
     ) -> None:
         self._around = around
         self.changed: Callable[[], None] = lambda: None
         self.online: Callable[[], bool] = lambda: True
+        services = Question(path="/api/v1/services", rule="list, watch services")
         self._services: Followed[Rule] = Followed(
-            Question(path="/api/v1/services", rule="list, watch services"),
+            services,
             ask,
             read=_rule,
             changed=self._tell,
             clock=clock,
+            kept=partial(kept, services),
+        )
+        node = Question(
+            path="/api/v1/nodes",
+            selector=f"fieldSelector=metadata.name%3D{around.node_name}",
+            rule=f"list, watch nodes {around.node_name}",
         )
         self._node: Followed[NodeFacts] = Followed(
-            Question(
-                path="/api/v1/nodes",
-                selector=f"fieldSelector=metadata.name%3D{around.node_name}",
-                rule=f"list, watch nodes {around.node_name}",
-            ),
+            node,
             ask,
             read=_node_facts,
             changed=self._tell,
             clock=clock,
+            kept=partial(kept, node),
         )
         path = BUCKETS if around.buckets else POOLS
         resource = path.rpartition("/")[2]
+        rule = f"list, watch {resource} in apps.openyurt.io"
+        pools = Question(path=path, whole=True, rule=rule)
         self._pools: Followed[PoolPart] = Followed(
-            Question(
-                path=path,
-                whole=True,
-                rule=f"list, watch {resource} in apps.openyurt.io",
-            ),
+            pools,
             ask,
             read=_bucket if around.buckets else _node_pool,
             changed=self._tell,
             clock=clock,
+            kept=partial(kept, pools),
         )
 
     def _tell(self) -> None:

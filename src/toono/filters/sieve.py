@@ -51,6 +51,12 @@ class Sieve:
                 return True
         return False
 
+    @property
+    def reach(self) -> int:
+        """How many bytes of a mark may stand in the piece before."""
+        lengths = [len(mark) for one in self.filters for mark in one.marks]
+        return max(max(lengths, default=1) - 1, 1)
+
     def sift(self, fields: Fields, data: bytes) -> bytes | None:
         """Return what is left of one object; it stays as it is where it is unreadable.
 

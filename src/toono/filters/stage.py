@@ -13,6 +13,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from toono.cache.received import unpacked
 from toono.codec.base import Codec
 from toono.codec.registry import for_media_type
@@ -21,12 +23,13 @@ from toono.filters.addresses import CorrectedAddresses
 from toono.filters.approval import DEFAULTS, Approval
 from toono.filters.base import Filter
 from toono.filters.fields import FORMS
+from toono.filters.held import SMALL_BYTES, HeldBody, Room, Seat, take
 from toono.filters.inputs import Inputs
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import Sieve, SiftedWatch
 from toono.kube import status
 from toono.kube.request import Call
-from toono.wire.messages import Body, Headers, Request, Response
+from toono.wire.messages import Headers, Request, Response
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +37,14 @@ READY_SECONDS = 5.0
 """How long a question waits for what its filters need to know."""
 STEP_SECONDS = 0.05
 """After each of these: is there hope? Cut off, with nothing kept, there is none."""
-MAX_BYTES = 128 * 1024 * 1024
-"""Of an answer that is filtered: it is read whole."""
 THREAD_BYTES = 64 * 1024
 MAX_CLIENTS = 4096
 NOT_KNOWN = "what the filters of this question need was never known on this node"
 CHANGED = "what this list was filtered by has changed: list again"
 ADDRESSES = "addresses"
 CORRECTED = ("endpointslices", "endpoints")
+NO_TABLE = "what is filtered for this client is not given as a Table alone"
+_AS_TABLE = "as=Table"
 _READABLE = ("*/*", "application/*", *FORMS)
 _DROPPED_FIELDS = (b"content-encoding", b"content-length", b"etag")
 
@@ -90,6 +93,7 @@ class Stage:
             self._at[ADDRESSES] = 1
         self._listed: OrderedDict[Asked, Filtered] = OrderedDict()
         self._open: dict[SiftedWatch, Chosen] = {}
+        self.room = Room()
         self.ended = 0
 
     @property
@@ -164,19 +168,35 @@ class Stage:
         codec = _codec_of(fields)
         if call.verb == "watch":
             return self._watch(chosen, call, response, codec)
-        content = await _content(response)
-        if not content:  # HEAD
+        seat = self.room.seat()
+        try:
+            return await self._whole(chosen, call, response, codec, fields, seat)
+        except BaseException:
+            seat.leave()
+            raise
+
+    async def _whole(
+        self,
+        chosen: Chosen,
+        call: Call,
+        response: Response,
+        codec: Codec,
+        fields: Mapping[bytes, bytes],
+        seat: Seat,
+    ) -> Response:
+        pieces, marked = await take(response, chosen.sieve, seat)
+        if not pieces or pieces == [b""]:  # HEAD
             return response
         if call.verb == "list":
             self._note(chosen, call)
-        try:
-            return await self._sifted(chosen, call, response, codec, content, fields)
-        except CodecError as exc:
-            log.warning(
-                "an answer that cannot be read is not given unfiltered",
-                extra={"path": call.path, "err": str(exc)},
-            )
-            raise RequestError(502, "BadGateway", f"toono: {exc}") from exc
+        if marked or fields.get(b"content-encoding", b"identity") != b"identity":
+            pieces = [await self._sifted(chosen, call, response, codec, pieces, fields)]
+        if sum(map(len, pieces)) > SMALL_BYTES:
+            response.body, response.content = HeldBody(pieces, seat.leave), b""
+        else:
+            response.body, response.content = None, b"".join(pieces)
+            seat.leave()
+        return response
 
     async def _sifted(
         self,
@@ -184,9 +204,11 @@ class Stage:
         call: Call,
         response: Response,
         codec: Codec,
-        content: bytes,
+        pieces: list[bytes],
         fields: Mapping[bytes, bytes],
-    ) -> Response:
+    ) -> bytes:
+        """Return what is left of an answer; the same bytes where nothing changes."""
+        content = b"".join(pieces)
         sieve = chosen.sieve
         sift = sieve.listed if call.verb == "list" else sieve.single
 
@@ -194,20 +216,27 @@ class Stage:
             plain = unpacked(content, fields)
             return plain, sift(codec.media_type, plain)
 
-        if len(content) > THREAD_BYTES:
-            plain, after = await asyncio.to_thread(make)
-        else:
-            plain, after = make()
-        response.body = None
-        response.content = content if after is plain else after
-        if after is not plain:
-            response.headers = _without(response.headers)
-        return response
+        try:
+            if len(content) > THREAD_BYTES:
+                plain, after = await asyncio.to_thread(make)
+            else:
+                plain, after = make()
+        except CodecError as exc:
+            log.warning(
+                "an answer that cannot be read is not given unfiltered",
+                extra={"path": call.path, "err": str(exc)},
+            )
+            raise RequestError(502, "BadGateway", f"toono: {exc}") from exc
+        if after is plain:
+            return content
+        response.headers = _without(response.headers)
+        return after
 
     def _watch(
         self, chosen: Chosen, call: Call, response: Response, codec: Codec
     ) -> Response:
         assert response.body is not None
+        response.direct = None  # every frame goes through the sieve
         if self._is_stale(chosen, call):
             response.body.close()
             response.body = Once(_gone(codec))
@@ -260,6 +289,7 @@ class Stage:
                 name
                 for name in DEFAULTS
                 if before.added.get(name) != approval.added.get(name)
+                or (name in before.off) != (name in approval.off)
             }
         )
 
@@ -301,16 +331,35 @@ class Once:
 
 
 def readable(request: Request, *, watch: bool) -> None:
-    """Ask the cloud for nothing that could not be filtered: no CBOR, and of a watch
-    no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
+    """Ask the cloud for nothing that could not be filtered: no CBOR, no Table, and of a
+    watch no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
     for at, (name, value) in enumerate(request.headers):
         field = name.lower()
-        if field == b"accept" and b"cbor" in value:
+        if field == b"accept" and (b"cbor" in value or _AS_TABLE.encode() in value):
             clauses = value.decode("latin-1").split(",")
-            kept = [one for one in clauses if _media_type(one) in _READABLE]
+            kept = [one for one in clauses if _can_be_filtered(one)]
             request.headers[at] = (name, ",".join(kept).strip().encode("latin-1"))
         elif field == b"accept-encoding" and watch:
             request.headers[at] = (name, b"identity")
+
+
+def whole(call: Call) -> Call:
+    """Return a call without Tables among what it takes; RequestError 406 without more.
+
+    A row has cells and metadata. What a filter would change or drop is told by the rest
+    of its object, so a row cannot be judged, and unjudged it is not for its reader.
+    """
+    kept = tuple(form for form in call.accept if form.as_kind != "Table")
+    if len(kept) == len(call.accept):
+        return call
+    if not kept:
+        raise RequestError(406, "NotAcceptable", NO_TABLE)
+    return msgspec.structs.replace(call, accept=kept)
+
+
+def _can_be_filtered(clause: str) -> bool:
+    parameters = [one.strip() for one in clause.split(";")[1:]]
+    return _media_type(clause) in _READABLE and _AS_TABLE not in parameters
 
 
 def _media_type(clause: str) -> str:
@@ -347,21 +396,3 @@ def _asked(call: Call) -> Asked:
 
 def _without(headers: Headers) -> Headers:
     return [line for line in headers if line[0].lower() not in _DROPPED_FIELDS]
-
-
-async def _content(response: Response) -> bytes:
-    """Return an answer's whole body; its end is still what a recording waits for."""
-    if response.body is None:
-        content = response.content
-        return content if isinstance(content, bytes) else b"".join(content)
-    body: Body = response.body
-    pieces, size = [], 0
-    try:
-        while piece := await body.read():
-            size += len(piece)
-            if size > MAX_BYTES:
-                raise RequestError(503, "ServiceUnavailable", "too large to filter")
-            pieces.append(piece)
-    finally:
-        body.close()
-    return b"".join(pieces)

@@ -166,10 +166,17 @@ class Rights:
         return found
 
     def may_be_taken(self, token: bytes) -> bool:
-        """Say whether the API server may take a token: it is not known to be bad."""
+        """Say whether the API server takes a token: it is good, or was taken before.
+
+        Of one that cannot be judged here only the API server's own word counts: any
+        pod can make up some.
+        """
+        if self.book.is_refused(token):
+            return False
         trust = self.verifier.check(token, now=self._clock.wall()).trust
-        bad = trust in (Trust.FORGED, Trust.EXPIRED)
-        return not bad and not self.book.is_refused(token)
+        if trust is not Trust.UNJUDGED:
+            return trust not in (Trust.FORGED, Trust.EXPIRED)
+        return any(self.book.told(self.book.identity_of(token)))
 
     def _is_listed(self, user: str, question: Question) -> bool:
         if not self.settings.allowed or question.verb not in READS:

@@ -36,11 +36,16 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 MAX_CLAUSES = 64
 """A client that lists more is not read further: none of ours lists five."""
 _MAX_CACHED_CHARS = 1024
+_NOTHING = Form(media_type="")
+"""Takes no form on offer."""
 _QUALITY = re.compile(r"(?:0?\.[0-9]{1,9}|0\.?|1(?:\.0{0,9})?)\Z")
 
 
 def parse_accept(text: str) -> tuple[Form, ...]:
-    """Return the clauses, best first; those that cannot be read are left out."""
+    """Return the clauses, best first; those that cannot be read are left out.
+
+    Where none so much as names a media type, the client takes nothing: 406.
+    """
     return _parsed(text) if len(text) <= _MAX_CACHED_CHARS else _parse(text)
 
 
@@ -86,6 +91,8 @@ def _parse(text: str) -> tuple[Form, ...]:
         if (form := _form(clause)) is not None
     ]
     forms.sort(key=lambda form: (-form.quality, form.media_type.count("*")))
+    if not forms and text.strip() and not ({"/", "*"} & set(text)):
+        return (_NOTHING,)
     return tuple(forms)
 
 

@@ -52,6 +52,8 @@ class ListOptions(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
     continue_token: str = ""
     send_initial_events: bool = False
+    no_initial_events: bool = False
+    """`sendInitialEvents=false`: a watch without a version begins with what comes."""
     allow_watch_bookmarks: bool = False
     timeout_seconds: float | None = None
     """None where the server picks; 0 ends at once."""
@@ -102,6 +104,7 @@ def read_options(query: Mapping[str, str], *, watches: bool) -> ListOptions:
         limit=_integer(query, "limit"),
         continue_token=query.get("continue", ""),
         send_initial_events=is_true(query.get("sendInitialEvents")),
+        no_initial_events=not is_true(query.get("sendInitialEvents", "true")),
         allow_watch_bookmarks=is_true(query.get("allowWatchBookmarks")),
         timeout_seconds=_seconds(seconds),
         unknown_options=tuple(sorted(query.keys() - _KNOWN)),
@@ -110,7 +113,7 @@ def read_options(query: Mapping[str, str], *, watches: bool) -> ListOptions:
     if causes:
         told = [cause._asdict() for cause in causes]
         raise status.refuse(status.invalid_options(told))
-    _check_version(options.resource_version, watches=watches)
+    check_version(options.resource_version, lists=not watches)
     return options
 
 
@@ -137,8 +140,8 @@ def _go_fault(text: str) -> str:
     return "value out of range" if only_digits else "invalid syntax"
 
 
-def _check_version(version: str | None, *, watches: bool) -> None:
-    """Refuse what strconv.ParseUint refuses, as list (400) and watch (500) do."""
+def check_version(version: str | None, *, lists: bool) -> None:
+    """Refuse what strconv.ParseUint refuses, as list (400), get and watch (500) do."""
     if not version or (version.isascii() and version.isdigit() and _fits(version)):
         return
     fault = "value out of range" if version.isascii() and version.isdigit() else ""
@@ -146,7 +149,7 @@ def _check_version(version: str | None, *, watches: bool) -> None:
         f"resourceVersion: Invalid value: {quoted(version)}: strconv.ParseUint: "
         f"parsing {quoted(version)}: {fault or 'invalid syntax'}"
     )
-    if watches:
+    if not lists:
         raise RequestError(500, "", problem)
     raise _bad(f"invalid resource version: {problem}")
 
@@ -198,7 +201,7 @@ def _list_causes(options: ListOptions) -> list[_Cause]:
     if options.continue_token:
         causes.append(_forbidden(_MATCH, _NO_CONTINUE))
     if match not in ("Exact", _NOT_OLDER):
-        causes.append(_unsupported(match, "", "Exact", _NOT_OLDER))
+        causes.append(_unsupported(match, "Exact", _NOT_OLDER, ""))
     if match == "Exact" and options.resource_version == "0":
         why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
         causes.append(_forbidden(_MATCH, why))
@@ -210,15 +213,13 @@ def _watch_causes(options: ListOptions, asks_initial_events: bool) -> list[_Caus
     if asks_initial_events and match != _NOT_OLDER:
         why = f"sendInitialEvents requires setting resourceVersionMatch to {_NOT_OLDER}"
         causes.append(_forbidden(_MATCH, why))
-    if not match:
-        return causes
-    if not asks_initial_events:
+    if match and not asks_initial_events:
         why = (
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents "
             "is provided"
         )
         causes.append(_forbidden(_MATCH, why))
-    if match != _NOT_OLDER:
+    if match and match != _NOT_OLDER:
         causes.append(_unsupported(match, _NOT_OLDER))
     if options.continue_token:
         causes.append(_forbidden(_MATCH, _NO_CONTINUE))

@@ -17,7 +17,13 @@ from toono.kube.accept import Form as Form
 from toono.kube.accept import parse_accept
 from toono.kube.component import component_of as component_of
 from toono.kube.names import is_path_segment
-from toono.kube.options import ListOptions, is_true, read_options, read_query
+from toono.kube.options import (
+    ListOptions,
+    check_version,
+    is_true,
+    read_options,
+    read_query,
+)
 from toono.kube.selectors import picks_name, pinned_name
 
 
@@ -66,6 +72,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     limit: int = 0
     continue_token: str = ""
     send_initial_events: bool = False
+    no_initial_events: bool = False
+    """A watch without a version begins with what comes, not with what is there."""
     allow_watch_bookmarks: bool = False
     timeout_seconds: float | None = None
     """Of a list or watch; None where the server picks, 0 ends at once."""
@@ -200,12 +208,15 @@ def _line(method: str, target: bytes) -> Call:
         resource_version=query.get("resourceVersion"),
         dry_run=bool(query.get("dryRun")),
         include_object=query.get("includeObject", ""),
-        pretty=is_true(query.get("pretty")),
+        pretty=is_true(query.get("pretty") or None),
         caller=_NOBODY,
     )
-    if verb not in ("list", "watch", "deletecollection"):
+    if verb not in ("get", "list", "watch", "deletecollection"):
         return call
     try:
+        if verb == "get":
+            check_version(call.resource_version, lists=False)
+            return call
         return _with_options(call, read_options(query, watches=verb == "watch"))
     except RequestError as exc:
         return msgspec.structs.replace(call, problem=exc.with_traceback(None))

@@ -84,6 +84,12 @@ def not_found(group: str, resource: str, name: str) -> dict[str, object]:
     return failure(404, "NotFound", message, _details(group, resource, name))
 
 
+def method_not_allowed() -> dict[str, object]:
+    """Return the answer for a verb that a resource does not know."""
+    message = "the server does not allow this method on the requested resource"
+    return failure(405, "MethodNotAllowed", message, {})
+
+
 def not_acceptable() -> dict[str, object]:
     """Return the answer for a client that takes none of our forms."""
     return failure(406, "NotAcceptable", NOT_ACCEPTABLE)

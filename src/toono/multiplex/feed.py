@@ -15,7 +15,6 @@ from toono.codec.base import Codec, Event, ListParts, Object
 from toono.errors import CodecError
 from toono.filters.follow import Ask, Following, Question
 from toono.kube import status
-from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
@@ -43,12 +42,11 @@ class Feed(Following):
         least_watch: float = MIN_WATCH_SECONDS,
         epoch: Callable[[], int] = lambda: 0,
     ) -> None:
-        super().__init__(question, ask, clock=clock)
+        super().__init__(question, ask, clock=clock, kept=kept)
         self.state = State()
         self.state.told.append(self._tell)
         self.ready = asyncio.Event()
         """The cloud's stream is open and the state as new as it says, or refused."""
-        self._kept = kept
         self._least_watch = least_watch
         self._now = epoch
         self._epoch = 0
@@ -90,9 +88,6 @@ class Feed(Following):
 
     def resumes(self) -> bool:
         return self._kept(self.state.version)
-
-    def is_kept(self, version: str) -> bool:
-        return self._kept(parse_version(version) or 0)
 
     def _tell(self, change: Change) -> None:
         for view, streams in self._views.values():
@@ -137,14 +132,14 @@ class Feed(Following):
     ) -> SharedStream:
         """Open a reader's watch: from what is there where `listed`, else `after`.
 
-        With `call.send_initial_events` a bookmark ends what is there.
+        Who takes bookmarks gets one that ends what is there, as from an API server.
         """
         seen = _seen(call, media_type)
         view = self.view(call, media_type)
         first: list[bytes] = []
         if listed:
             first = view.added()
-            if call.send_initial_events:
+            if call.allow_watch_bookmarks:
                 first.append(view.bookmark(end=True))
         elif after is not None:
             frames = map(view.frame, self.state.since(after))

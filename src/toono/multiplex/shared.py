@@ -81,6 +81,7 @@ class Shared:
             and not call.unknown_options
             and call.problem is None
             and not call.continue_token
+            and not call.no_initial_events
             and call.method == "GET"
             and call.component != OWN
             and not _is_of_a_node(call)
@@ -116,6 +117,7 @@ class Shared:
         watched = feed.view(call, media_type).codec.watch_media_type
         response = self._response(watched, content=b"")
         response.body, response.patience = stream, PATIENCE
+        response.direct = stream.attach
         return response
 
     async def _is_level(self, call: Call, feed: Feed) -> bool:

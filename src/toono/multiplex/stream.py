@@ -5,6 +5,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
+from toono.wire.messages import Write
+
 MAX_FRAMES = 200
 MAX_BYTES = 1024 * 1024
 """What a reader may be behind; then it is cut, and comes back from where it was."""
@@ -15,6 +17,7 @@ class SharedStream:
 
     __slots__ = (
         "_closed",
+        "_direct",
         "_first",
         "_frames",
         "_left",
@@ -46,12 +49,21 @@ class SharedStream:
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
         self._closed = False
+        self._direct: Write | None = None
 
     # -- the state's side --------------------------------------------------------
 
     def push(self, frame: bytes) -> None:
-        """Take a frame; a reader that is too far behind is cut."""
+        """Take a frame; a reader that is too far behind is cut.
+
+        While the reader waits for one it goes out at once: a thousand readers are not
+        a thousand tasks to wake.
+        """
         if self._over:
+            return
+        waiter = self._waiter
+        waits = waiter is not None and not waiter.done()
+        if waits and self._direct is not None and self._direct(frame):
             return
         self._frames.append(frame)
         self._size += len(frame)
@@ -75,6 +87,10 @@ class SharedStream:
             waiter.set_result(None)
 
     # -- the reader's side -------------------------------------------------------
+
+    def attach(self, write: Write) -> None:
+        """Have what comes while the reader waits written without it."""
+        self._direct = write
 
     async def read(self) -> bytes:
         """Return what has come since, all at once; b"" at the end."""
@@ -100,6 +116,7 @@ class SharedStream:
         if self._closed:
             return
         self._closed = True
+        self._direct = None
         self._frames.clear()
         self._first = b""
         self._left(self)

@@ -17,7 +17,7 @@ from toono.errors import CodecError
 from toono.identity.rights import Rights
 from toono.kube.request import Call, Caller
 from toono.pipeline import heads
-from toono.pipeline.forward import read_all
+from toono.pipeline.reading import read_all
 from toono.pipeline.replies import cut_off, reply, unreadable
 from toono.pipeline.spooling import Spooling
 from toono.wire.messages import BytesBody, Request, Response

@@ -30,7 +30,7 @@ from toono.errors import (
     UnreachableError,
 )
 from toono.filters.learning import is_status_write
-from toono.filters.stage import Stage, readable
+from toono.filters.stage import Stage, readable, whole
 from toono.identity.rights import Rights, Verdict, question_of
 from toono.identity.rows import Question
 from toono.kube import accept, status
@@ -43,6 +43,7 @@ from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import MEDIA_TYPES, Local
+from toono.pipeline.relists import Relists
 from toono.pipeline.replies import not_allowed
 from toono.pipeline.route import READS, Facts, Route, choose_route
 from toono.runtime.clock import Clock
@@ -84,6 +85,7 @@ class Chain:
     node_name: str
     filters: Stage
     shared: Shared | None = None
+    relists: Relists | None = None
     hear: Hear | None = None
     """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
@@ -149,6 +151,8 @@ class Chain:
         chosen = None
         if self.filters.approval.find(call):
             chosen = await self.filters.choose(call)
+        if chosen is not None:
+            call = whole(call)
             readable(request, watch=call.verb == "watch")
         if call.subresource == "status" and node and is_status_write(call):
             await self.filters.hear(call, request)
@@ -191,7 +195,10 @@ class Chain:
                 if shared is not None:
                     return "shared", shared
             sent = None
-            if call.verb in WRITES:
+            if call.verb == "list":
+                if self.relists is not None:
+                    await self.relists.turn(call)
+            elif call.verb in WRITES:
                 sent = await self.alone.before(call, request)
             try:
                 return "forward", await self._forward(call, request, node, sent)

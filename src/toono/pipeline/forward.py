@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
+from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
 from toono.cache.record import Kept, Recorder, Recording
@@ -28,11 +29,16 @@ from toono.identity.rights import keeps_for_token
 from toono.kube import status
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.begun import begin, gathered
+from toono.pipeline.guarded import GuardedBody
+from toono.pipeline.reading import read_ahead
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
 from toono.wire.streams import Incoming
 
+REFUSALS = (401, 403)
+"""They teach whose right has ended."""
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
 UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
@@ -120,16 +126,17 @@ class Forward:
             recording = await self._recorder.begin(call)
         elif not call.resource and may_keep(call, credential):
             recording = self._documents.begin(call)
-        body = request.body
         answer = await self._upstream.send(
             request.method,
             request.target,
             heads.upstream_headers(request.headers, plain=watches and reads),
-            None if body.length == 0 else body,
+            None if request.body.length == 0 else await begin(request.body),
             credential=credential,
             upgrade=_upgrade_of(request) if b"upgrade" in request.fields else "",
             interim=request.interim,
         )
+        if answer.status in REFUSALS and answer.body.length is None:
+            answer.body = await gathered(answer.body)
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
             return Response(status=101, headers=headers, tunnel=answer.tunnel)
@@ -138,28 +145,41 @@ class Forward:
         guard = None
         if call.verb == "list" and answer.status == 200:
             guard = self._guard_of(call, credential)
-        length = answer.body.length
-        if guard is not None or (length is not None and length <= SMALL_BYTES):
+        body, length = answer.body, answer.body.length
+        small = length is not None and length <= SMALL_BYTES
+        if small or guard is not None:
+            first: list[bytes] = []
             try:
-                passed = answer.body
-                whole = passed.whole() if isinstance(passed, Incoming) else None
-                content = await read_all(passed) if whole is None else whole
-                if guard is not None:
+                content = body.whole() if isinstance(body, Incoming) else None
+                if content is None:
+                    first, over = await read_ahead(body, SMALL_BYTES)
+                    content = b"".join(first) if over else None
+                if content is not None and guard is not None:
                     await self._check_pods(guard, call, answer, content)
             except (BodyCutError, WireTimeoutError) as exc:
                 if again or not _is_replayable(request):
                     text = "the link broke within the answer"
                     raise UpstreamError(text) from exc
                 return await self._forward(call, request, credential, again=True)
-            if recording is not None:
-                kept = await recording.finish(answer.status, answer.fields, content)
-                if kept is not None:
-                    await self.barrier.wait(kept)
-            return _response(answer, content=content, stored=recording is not None)
-        streamed = answer.body
+            if content is not None:
+                return await self._small(recording, answer, content)
+            assert guard is not None
+            body = self._guarded(guard, call, answer, first)
         if recording is not None:
-            streamed = RecordedBody(streamed, recording, answer, self.barrier)
-        return _response(answer, body=streamed, stored=recording is not None)
+            body = RecordedBody(body, recording, answer, self.barrier)
+        return _response(answer, body=body, stored=recording is not None)
+
+    async def _small(
+        self,
+        recording: Recording | DocumentRecording | None,
+        answer: Answer,
+        content: bytes,
+    ) -> Response:
+        if recording is not None:
+            kept = await recording.finish(answer.status, answer.fields, content)
+            if kept is not None:
+                await self.barrier.wait(kept)
+        return _response(answer, content=content, stored=recording is not None)
 
     def _reads(self, call: Call, credential: Credential) -> bool:
         policy = self._recorder.policy
@@ -171,11 +191,24 @@ class Forward:
             return None
         return guard
 
+    def _guarded(
+        self, guard: PodGuard, call: Call, answer: Answer, first: list[bytes]
+    ) -> Body:
+        known = self._recorder.known(call)
+        sightings = Sightings(
+            [row.uid for row in known.values()],
+            known=len(known),
+            media_type=media_type_of(answer.fields),
+            coding=answer.fields.get(b"content-encoding", b"").strip().lower(),
+        )
+        judge = partial(self._check_pods, guard, call, answer)
+        return GuardedBody(answer.body, first, sightings, judge)
+
     async def _check_pods(
         self, guard: PodGuard, call: Call, answer: Answer, content: bytes
     ) -> None:
         """Raise for a list that lacks pods of this node that the cloud has."""
-        known = self._recorder.known_names(call)
+        known = self._recorder.known(call)
         codec = for_media_type(media_type_of(answer.fields))
         if not known or codec is None:
             return
@@ -246,10 +279,10 @@ class RecordedBody:
                 return held
         self._over = True
         pieces, self._pieces = self._pieces, []
-        if self._recording is not None:
-            kept = await self._recording.finish(
-                self._status, self._fields, b"".join(pieces)
-            )
+        recording = self._recording
+        if recording is not None and not recording.is_echo(self._status):
+            content = b"".join(pieces)
+            kept = await recording.finish(self._status, self._fields, content)
             await self._barrier.wait(kept)
         return self._held
 
@@ -331,23 +364,6 @@ def may_keep(call: Call, credential: Credential) -> bool:
     if credential.kind == "node":
         return True
     return credential != Credential.ANONYMOUS and keeps_for_token(call)
-
-
-async def read_all(body: Body) -> bytes:
-    """Return a whole body; UpstreamError for one that no cache could keep."""
-    piece = await body.read()
-    if body.length == len(piece):
-        await body.read()
-        return piece
-    pieces, size = [piece], len(piece)
-    while piece:
-        piece = await body.read()
-        pieces.append(piece)
-        size += len(piece)
-        if size > MAX_BODY_BYTES:
-            body.close()
-            raise UpstreamError(f"an answer of more than {MAX_BODY_BYTES} bytes")
-    return b"".join(pieces)
 
 
 def _response(

@@ -8,7 +8,6 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
-from toono.identity.rights import is_loopback
 from toono.kube import status
 from toono.kube.request import Call
 
@@ -46,6 +45,8 @@ def too_many() -> RequestError:
     return status.refuse(status.too_many_requests(TOO_MANY, seconds))
 
 
+LOOPBACK = ("127.", "::1", "::ffff:127.")
+"""How loopback addresses begin; no other IPv6 address of a node begins with ::1."""
 Client = tuple[str, str]
 """(component, source address)"""
 Waiting = tuple[asyncio.Future[None], Call]
@@ -72,20 +73,20 @@ class InFlight:
 
     def admit(self, call: Call) -> bool:
         """Count `call` in if there is room now; a watch never waits for it (429)."""
-        component = call.component
-        client = (component, call.caller.remote[0])
+        client = (call.component, call.caller.remote[0])
         if call.verb == "watch":
             self._enter_watch(client)
             return True
         count = self._clients.get(client, 0)
         if count >= self._limits.client:
             return False
+        kubelet = client[0] == "kubelet" and client[1].startswith(LOOPBACK)
         if call.method in READ_METHODS:
-            if self.reading >= self._reads[component == "kubelet"]:
+            if self.reading >= self._reads[kubelet]:
                 return False
             self.reading += 1
         else:
-            if self.writing >= self._writes[component == "kubelet"]:
+            if self.writing >= self._writes[kubelet]:
                 return False
             self.writing += 1
         self._clients[client] = count + 1
@@ -124,21 +125,19 @@ class InFlight:
                 return
 
     def _enter_watch(self, client: Client) -> None:
-        everyone = self._limits.watch
-        limit = everyone if client[0] == "kubelet" else _share(everyone)
+        limit = self._limits.watch if is_kubelet(client) else _share(self._limits.watch)
         # A kubelet holds one for each secret and config map of up to 110 pods.
-        kubelet = client[0] == "kubelet" and is_loopback(client[1])
-        own = limit if kubelet else self._limits.client_watch
+        own = limit if is_kubelet(client) else self._limits.client_watch
         if self.watching >= limit or self._watchers[client] >= own:
             raise too_many()
         self.watching += 1
         self._watchers[client] += 1
 
     def _has_room(self, call: Call) -> bool:
-        client = (call.component, call.caller.remote[0])
+        client = client_of(call)
         if self._clients[client] >= self._limits.client:
             return False
-        kubelet = call.component == "kubelet"
+        kubelet = is_kubelet(client)
         if call.method in READ_METHODS:
             return self.reading < self._reads[kubelet]
         return self.writing < self._writes[kubelet]
@@ -160,6 +159,20 @@ class InFlight:
 def _share(limit: int) -> int:
     """Return how much of a limit others than the kubelet may fill."""
     return int(limit * (1 - KUBELET_SHARE))
+
+
+def is_kubelet(client: Client) -> bool:
+    """Say whether a client is the node's kubelet, as far as a limit can tell.
+
+    It comes by loopback: a pod that takes its name has an address of its own. This is
+    asked for every request, of the text that a socket gives.
+    """
+    return client[0] == "kubelet" and client[1].startswith(LOOPBACK)
+
+
+def client_of(call: Call) -> Client:
+    """Return whose request this is, as far as limits care."""
+    return (call.component, call.caller.remote[0])
 
 
 def _less(counter: Counter[Client], client: Client) -> None:

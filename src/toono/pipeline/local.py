@@ -22,7 +22,7 @@ from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import CannotTranscodeError, CodecError, RequestError
 from toono.kube import status
-from toono.kube.names import parse_version
+from toono.kube.names import parse_version, quoted
 from toono.kube.request import Call
 from toono.pipeline import heads, paging
 from toono.pipeline.forward import WATCH_PATIENCE
@@ -40,6 +40,10 @@ TOO_LARGE_SECONDS = 60.0
 RETURN_RATE = 10.0
 """Clients a second that come back to the cloud, as many as it gets connections."""
 MAX_CLIENTS = 4096
+NO_SUCH_INCLUDE = (
+    "Unable to convert to Table as requested: includeObject: Invalid value: %s: "
+    "must be 'Metadata', 'Object', 'None', or empty"
+)
 THREAD_BYTES = 64 * 1024
 """Rows of more than this are turned into another form in a thread."""
 
@@ -98,6 +102,8 @@ class Local:
                 return self._plain([(b"Content-Type", TEXT)], b"ok")
             if is_document(call):
                 return await self._document(call)
+        if call.method == "HEAD":
+            raise status.refuse(status.method_not_allowed())
         if call.verb == "get":
             return await self._get(call)
         if registers_node(call):
@@ -149,9 +155,14 @@ class Local:
     async def _get(self, call: Call) -> Response:
         answer = await self._answers.get(call, accepts_of(call))
         if isinstance(answer, Absent):
+            asked = parse_version(call.resource_version or "0") or 0
+            if asked > answer.scope.version:  # it may have been made since
+                current = answer.scope.version
+                raise status.refuse(status.too_large_resource_version(asked, current))
             raise status.refuse(status.not_found(call.group, call.resource, call.name))
         found = _found(answer)
         scope = found.scope
+        self._check_version(call, scope)
         written = await self._rendering(call, scope)
         version = scope.rows[call.namespace, call.name].resource_version
         (item,) = found.items
@@ -174,15 +185,19 @@ class Local:
         written = await self._rendering(call, scope)
         start = parse_version(call.resource_version or "0") or 0
         first: list[bytes] = []
-        if call.send_initial_events or start == 0:
+        told = start == 0 and not call.no_initial_events
+        if call.send_initial_events or told:
             if call.send_initial_events:
                 self._check_version(call, scope)
-            first = await _made(
-                lambda: written.added(found.items, version), found.items
-            )
-            if call.send_initial_events:
+            rows = scope.rows  # one may have gone while its bytes were read
+            own = [
+                rows[key].resource_version if key in rows else version
+                for key in found.keys
+            ]
+            first = await _made(lambda: written.added(found.items, own), found.items)
+            if call.allow_watch_bookmarks:
                 first.append(written.bookmark(version, end=True))
-        elif start < scope.version:
+        elif 0 < start < scope.version:
             text = f"too old resource version: {start} ({scope.version})"
             return self._stream(
                 call, scope, written, [_gone(written, text)], None, seconds=0.0
@@ -201,11 +216,8 @@ class Local:
         definition = None
         if form.as_kind == TABLE:
             if call.include_object not in INCLUDES:
-                raise RequestError(
-                    400,
-                    "BadRequest",
-                    f"unrecognized includeObject value: {call.include_object!r}",
-                )
+                wrong = NO_SUCH_INCLUDE % quoted(call.include_object)
+                raise RequestError(400, "BadRequest", wrong)
             definition = await self._answers.definition(call)
         return rendering(
             call, scope, form, definition=definition, now=self._clock.wall()

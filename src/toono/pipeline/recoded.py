@@ -33,8 +33,12 @@ class Rendering(Protocol):
         """Return pieces that join to the answer to a LIST."""
         ...
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        """Return the frames of a watch that tell what is there."""
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
+        """Return the frames of a watch that tell what is there.
+
+        `versions` are the items' own: a client that is cut off among them goes on
+        from the last one it heard, and must hear the others again.
+        """
         ...
 
     def bookmark(self, version: str, *, end: bool) -> bytes:
@@ -71,8 +75,8 @@ class InYAML:
     def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return [to_yaml(b"".join(self.json.listed(items, page)))]
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        return self.json.added(items, version)
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
+        return self.json.added(items, versions)
 
     def bookmark(self, version: str, *, end: bool) -> bytes:
         return self.json.bookmark(version, end=end)
@@ -92,8 +96,8 @@ class InCBOR:
     def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
         return [cbor.from_json(b"".join(self.json.listed(items, page)))]
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
-        return [cbor.frame_from_json(one) for one in self.json.added(items, version)]
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
+        return [cbor.frame_from_json(one) for one in self.json.added(items, versions)]
 
     def bookmark(self, version: str, *, end: bool) -> bytes:
         return cbor.frame_from_json(self.json.bookmark(version, end=end))

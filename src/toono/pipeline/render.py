@@ -130,7 +130,7 @@ class Whole:
             items=list(map(self.convert, items)) if self.convert else items,
         )
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
         return [
             self.codec.write_event(
                 event_type="ADDED",
@@ -181,7 +181,7 @@ class Metadata:
             version=self.version,
         )
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
         return [
             partial.write_partial_event(
                 self.cut(item),
@@ -236,10 +236,10 @@ class ComputedRows:
             no_rows=self.printer.no_rows,
         )
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
         columns = table.write_columns(self.printer.columns)
         rows = list(map(self._row, items))
-        return _row_events(rows, version, columns, self.form.version)
+        return _row_events(rows, versions, columns, self.form.version)
 
     def bookmark(self, version: str, *, end: bool) -> bytes:
         return table.write_table_bookmark(
@@ -283,9 +283,9 @@ class SeenRows:
             no_rows=self.scope.no_rows,
         )
 
-    def added(self, items: Sequence[bytes], version: str) -> list[bytes]:
+    def added(self, items: Sequence[bytes], versions: Sequence[str]) -> list[bytes]:
         rows = list(map(self._row, items))
-        return _row_events(rows, version, self.scope.columns, self.form.version)
+        return _row_events(rows, versions, self.scope.columns, self.form.version)
 
     def bookmark(self, version: str, *, end: bool) -> bytes:
         count = len(msgspec.json.decode(self.scope.columns, type=list[msgspec.Raw]))
@@ -302,7 +302,10 @@ class SeenRows:
 
 
 def _row_events(
-    rows: Sequence[bytes], version: str, columns: bytes, meta_version: MetaVersion
+    rows: Sequence[bytes],
+    versions: Sequence[str],
+    columns: bytes,
+    meta_version: MetaVersion,
 ) -> list[bytes]:
     """Return one ADDED frame a row; only the first carries the columns."""
     return [
@@ -313,7 +316,7 @@ def _row_events(
             columns=columns if number == 0 else None,
             version=meta_version,
         )
-        for number, row in enumerate(rows)
+        for number, (row, version) in enumerate(zip(rows, versions, strict=True))
     ]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from toono.errors import BodyCutError
 from toono.wire.heads import framing_of, has_no_body, head_bytes
-from toono.wire.messages import Body, Request, Response
+from toono.wire.messages import Body, Request, Response, Write
 from toono.wire.streams import Gate
 
 WRITE_HIGH_BYTES = 256 * 1024
@@ -50,6 +50,8 @@ async def write_stream(
     )
     if has_no_body(request, response):
         return
+    if chunked and response.direct is not None:
+        response.direct(_writer(transport, gate, wrote))
     while piece := await body.read():
         if chunked:
             piece = b"%x\r\n%b\r\n" % (len(piece), piece)
@@ -64,3 +66,18 @@ async def write_stream(
         raise BodyCutError("an answer shorter than its length")
     if chunked:
         transport.write(b"0\r\n\r\n")
+
+
+def _writer(
+    transport: asyncio.Transport, gate: Gate, wrote: Callable[[], None]
+) -> Write:
+    """Return what writes a chunk from outside the task that streams the answer."""
+
+    def write(piece: bytes) -> bool:
+        if gate.is_shut or transport.is_closing():
+            return False
+        transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        wrote()
+        return True
+
+    return write

@@ -10,7 +10,7 @@ from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTime
 from toono.runtime.tasks import spawn
 from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
 from toono.wire.bodies import RequestBody
-from toono.wire.gate import MAX_HEAD_BYTES, read_head
+from toono.wire.gate import MAX_HEAD_BYTES, head_reader
 from toono.wire.heads import head_bytes, interim_bytes
 from toono.wire.messages import NO_BODY, Body, Headers, Peer, Request, Response
 from toono.wire.pace import Pace
@@ -78,6 +78,7 @@ class Connection(asyncio.Protocol):
             certificate=peer_certificate(transport),
             tls=self._tls,
         )
+        self._read_head = head_reader(local[0], tls=self._tls)
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
         self._task = spawn(self._serve(), name=f"connection-{number}")
@@ -239,7 +240,7 @@ class Connection(asyncio.Protocol):
                 await self._wanted
             finally:
                 self._wanted = None
-        head = read_head(raw)
+        head = self._read_head(raw)
         self.is_idle = False
         body: Body = NO_BODY
         if head.length != 0:
@@ -357,8 +358,7 @@ class Connection(asyncio.Protocol):
     async def _linger(self) -> None:
         """Let a client that still sends hear the answer before the end.
 
-        Closing with bytes unread resets the connection, and with it the answer
-        (RFC 9112, 9.6).
+        Closing with bytes unread resets it, and the answer with it (RFC 9112, 9.6).
         """
         transport = self._transport
         self._deaf = True

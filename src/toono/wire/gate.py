@@ -11,11 +11,13 @@ Sources: RFC 9110 5 (fields), 7.2 (Host), 7.6.1 (Connection), RFC 9112 2 (lines)
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from toono.errors import RejectedRequestError
 from toono.wire.messages import Headers
+from toono.wire.pages import WHY, is_from_page, is_loopback
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 100
@@ -92,6 +94,28 @@ def read_head(raw: bytes) -> Head:
     return _read(raw)
 
 
+def head_reader(local: str, *, tls: bool) -> Callable[[bytes], Head]:
+    """Return what reads the heads of a connection to an address of this machine."""
+    return read_near_head if not tls and is_loopback(local) else read_head
+
+
+def read_near_head(raw: bytes) -> Head:
+    """Read a head that came over loopback in the clear, where the node calls.
+
+    Who has a token is its owner; without one a page in a browser is nobody.
+    """
+    if len(raw) <= MAX_KEPT_HEAD_BYTES and b"uthorization:" not in raw:
+        return _read_near_kept(raw)
+    return _read_near(raw)
+
+
+def _read_near(raw: bytes) -> Head:
+    head = _read(raw)
+    if b"authorization" not in head.fields and is_from_page(head.fields):
+        raise RejectedRequestError(403, WHY)
+    return head
+
+
 def _read(raw: bytes) -> Head:
     if _BAD_BYTES.search(raw):
         raise _bad("a control byte or a bare line end in the head")
@@ -113,6 +137,7 @@ def _read(raw: bytes) -> Head:
 
 
 _read_kept = lru_cache(maxsize=1024)(_read)
+_read_near_kept = lru_cache(maxsize=1024)(_read_near)
 
 
 def _bad(message: str) -> RejectedRequestError:

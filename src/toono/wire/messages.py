@@ -18,6 +18,10 @@ Interim = Callable[[int, bytes, Headers], None]
 """Takes a 1xx answer that comes before the answer: status, reason, fields."""
 
 
+Write = Callable[[bytes], bool]
+"""Writes at once; False where the client takes nothing now, and nothing was written."""
+
+
 class Body(Protocol):
     """The bytes after a head, read in pieces by exactly one reader."""
 
@@ -138,6 +142,9 @@ class Response(msgspec.Struct, kw_only=True, eq=False):
     close: bool = False
     patience: float | None = None
     """Seconds that the client may read nothing of it; None: the server's setting."""
+    direct: Callable[[Write], None] | None = None
+    """Takes how to write without waking the body's reader, while that one waits in
+    `read`. Whoever puts a body of other bytes in place of `body` takes this away."""
 
 
 class Answer(msgspec.Struct, kw_only=True, eq=False):

@@ -22,6 +22,7 @@ def ask(
     method: str = "GET",
     accept=b"",
     note: str = "",
+    peer: Peer = PEER,
     **fields: bytes,
 ) -> Response:
     admin = Admin(
@@ -40,7 +41,7 @@ def ask(
         fields={name.encode(): value for name, value in fields.items()}
         | ({b"accept": accept} if accept else {}),
         body=BytesBody(),
-        peer=PEER,
+        peer=peer,
     )
     return asyncio.run(admin.serve(request))
 
@@ -66,7 +67,8 @@ def test_an_action_is_a_post_to_its_path_and_nothing_else() -> None:
     assert (done.status, done.content) == (202, b"POST")
     assert ask("/v1/act").status == 404
     assert ask("/v1/agents", method="POST").status == 405
-    assert ask("/v1/act", method="PUT").status == 405
+    assert ask("/v1/act", method="PUT").status == 202  # as YurtHub takes /v1/token
+    assert ask("/v1/act", method="DELETE").status == 405
 
 
 def test_no_page_in_a_browser_may_act() -> None:
@@ -135,3 +137,17 @@ def test_a_browser_is_shown_a_page(target: str) -> None:
     for piece in (b"offline", b"is not well", b"Remembered", b"kubelet"):
         assert piece in response.content
     assert b"other" not in response.content
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"host": b"evil.example:10267", "authorization": b"Bearer x"}, 403),
+        ({"host": b"127.0.0.1:10267", "sec-fetch-site": b"cross-site"}, 403),
+        ({"host": b"127.0.0.1:10267", "sec-fetch-site": b"none"}, 200),
+    ],
+)
+def test_page_whose_name_leads_here_reads_nothing(fields, code: int) -> None:
+    assert ask("/livez", **fields).status == code
+    elsewhere = Peer(connection=1, local=("10.0.0.1", 1), remote=("10.0.0.2", 2))
+    assert ask("/livez", peer=elsewhere, **fields).status == 200

@@ -64,3 +64,11 @@ def test_two_hubs_share_no_board(tmp_path) -> None:
             assert "mine" not in two.status()
 
     play(scenario)
+
+
+def test_all_are_told_whether_pods_can_come() -> None:
+    board, told = Board(), []
+    board.door.extend([told.append, told.append])
+    board.tell_door(opened=True)
+    board.tell_door(opened=False)
+    assert told == [True, True, False, False]

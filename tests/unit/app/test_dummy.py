@@ -1,96 +1,186 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Looking after the interface; the kernel is asked in tests/scenario/test_interface.py."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
+
 from toono.app.board import Board
-from toono.app.dummy import open_dummy
+from toono.app.dummy import TRY_SECONDS, Kept, keep_dummy
 from toono.app.settings import HubSettings
-from toono.certs.files import Root
-from toono.config.certificates import CertificateSettings
 from toono.errors import OptionError
-from toono.filters.approval import OF_THE_DOOR
-from toono.filters.base import Door
-from toono.filters.inputs import Surroundings
 from toono.testing.clock import VirtualClock
 from toono.wire.dummy import DummyLink
-from toono.wire.tls import ServerFiles
 
 
 class Link(DummyLink):
     """One whose kernel does as the test says."""
 
-    refuses = False
-    ensured = removed = 0
+    there = refuses = False
+    made = removed = 0
+
+    @property
+    def is_there(self) -> bool:
+        return self.there
 
     def ensure(self) -> bool:
-        self.ensured += 1
         if self.refuses:
             raise OptionError("--enable-dummy-if", "no right", "give it")
-        return self.ensured == 1
+        before, self.there = self.there, True
+        self.on = self.on or self.name
+        self.made += not before
+        return not before
 
     def remove(self) -> None:
         self.removed += 1
 
 
-def settings(link, **more) -> HubSettings:
-    pem = Path("/pki/yurthub-server-current.pem")
-    values = {
-        "servers": (),
-        "tls": None,
-        "node_name": "edge-1",
-        "cache_path": Path("/cache"),
-        "listen": (("127.0.0.1", 10261),),
-        "listen_tls": (("127.0.0.1", 10268),),
-        "serving": ServerFiles(certificate=pem, key=pem),
-        "certificates": CertificateSettings(root=Root(Path("/")), serving=True),
-        "surroundings": Surroundings(door=Door("169.254.2.1", 10268)),
-        "filters_off": frozenset(),
-        "dummy": link,
-    }
-    return HubSettings(**(values | more))
+class Rig:
+    """What is kept, and what was told of it."""
+
+    def __init__(self) -> None:
+        self.link = Link("hub-dummy0", "169.254.2.1")
+        self.board = Board()
+        self.stack = AsyncExitStack()
+        self.arrivals = 0
+        self.told: list[bool] = []
+        self.board.door.append(self.told.append)
+        settings = HubSettings(
+            servers=(),
+            tls=None,
+            node_name="edge-1",
+            cache_path=Path("/cache"),
+            dummy=self.link,
+        )
+        kept = keep_dummy(settings, self.board, clock=VirtualClock(), stack=self.stack)
+        assert kept is not None
+        self.kept: Kept = kept
+
+    async def start(self) -> None:
+        await self.kept.start(self.arrived)
+
+    async def arrived(self) -> None:
+        self.arrivals += 1
 
 
-def opened(chosen: HubSettings) -> tuple[HubSettings, Board]:
-    board = Board()
-    clock, stack = VirtualClock(), AsyncExitStack()
-    return open_dummy(chosen, board, clock=clock, stack=stack), board
+def play(story: Callable[[Rig], Coroutine[None, None, None]]) -> None:
+    async def scenario() -> None:
+        await story(Rig())
+
+    asyncio.run(scenario())
 
 
-def test_listeners_are_added_on_its_address() -> None:
-    found, board = opened(settings(Link("hub-dummy0", "169.254.2.1")))
-    assert found.listen == (("127.0.0.1", 10261), ("169.254.2.1", 10261))
-    assert found.listen_tls == (("127.0.0.1", 10268), ("169.254.2.1", 10268))
-    assert [name for name, _ in board.duties] == ["dummy-interface"]
-    assert board.notes["dummy-interface"]() == ""
+def test_hub_without_one_keeps_none() -> None:
+    settings = HubSettings(
+        servers=(), tls=None, node_name="edge-1", cache_path=Path("/cache")
+    )
+    board, stack = Board(), AsyncExitStack()
+    assert keep_dummy(settings, board, clock=VirtualClock(), stack=stack) is None
+    assert board == Board()
 
 
-def test_address_that_is_listened_on_anyway_is_not_bound_twice() -> None:
-    link = Link("hub-dummy0", "169.254.2.1")
-    found, _ = opened(settings(link, listen=(("169.254.2.1", 10261),)))
-    assert found.listen == (("169.254.2.1", 10261),)
+def test_start_waits_for_nothing_that_must_be_made() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.start()
+        assert (rig.arrivals, rig.link.made) == (0, 0)
+        assert [name for name, _ in rig.board.duties] == ["dummy-interface"]
+        assert await rig.kept.ensure()
+        assert (rig.arrivals, rig.link.made) == (1, 1)
+
+    play(story)
 
 
-def test_without_it_the_hub_runs_and_nothing_leads_pods_to_it(caplog) -> None:
-    link = Link("hub-dummy0", "169.254.2.1")
-    link.refuses = True
-    found, board = opened(settings(link))
-    assert found.listen == (("127.0.0.1", 10261),)
-    assert found.serving is None
-    assert not found.certificates.serving
-    assert found.surroundings.door is None
-    assert found.filters_off == OF_THE_DOOR
-    assert "no right" in board.notes["dummy-interface"]()
-    assert "pods cannot call" in caplog.text
-    assert board.duties == []
+def test_what_is_there_already_is_listened_on_at_once(caplog) -> None:
+    async def story(rig: Rig) -> None:
+        rig.link.there = True
+        await rig.start()
+        assert (rig.arrivals, rig.link.made) == (1, 0)
+
+    play(story)
+    assert caplog.text == ""
 
 
-def test_given_certificate_stays_without_it() -> None:
-    link = Link("hub-dummy0", "169.254.2.1")
-    link.refuses = True
-    given = CertificateSettings(root=Root(Path("/")), serving=False)
-    assert opened(settings(link, certificates=given))[0].serving is not None
+def test_what_was_taken_away_is_put_back_and_said(caplog) -> None:
+    async def story(rig: Rig) -> None:
+        await rig.start()
+        await rig.kept.ensure()
+        rig.link.there = False
+        assert await rig.kept.ensure()
+        assert (rig.arrivals, rig.link.made) == (2, 2)
+        assert await rig.kept.ensure()
+        assert rig.arrivals == 2
+
+    play(story)
+    assert caplog.text.count("was taken away and is back") == 1
 
 
-def test_hub_without_one_is_as_it_was() -> None:
-    chosen = settings(None)
-    assert opened(chosen)[0] is chosen
+def test_without_it_nothing_leads_pods_here_and_that_is_said_once(caplog) -> None:
+    async def story(rig: Rig) -> None:
+        rig.link.refuses = True
+        await rig.start()
+        assert not await rig.kept.ensure()
+        assert not await rig.kept.ensure()
+        assert rig.told == [False, False]
+        assert "no right" in rig.board.notes["dummy-interface"]()
+        rig.link.refuses = False
+        assert await rig.kept.ensure()
+        assert rig.board.notes["dummy-interface"]() == ""
+        assert rig.arrivals == 1
+
+    play(story)
+    assert caplog.text.count("pods cannot call") == 1
+
+
+def test_pods_that_came_are_not_sent_away_while_it_is_gone() -> None:
+    async def story(rig: Rig) -> None:
+        await rig.start()
+        await rig.kept.ensure()
+        rig.link.there, rig.link.refuses = False, True
+        assert not await rig.kept.ensure()
+        assert rig.told == []
+        assert "no right" in rig.board.notes["dummy-interface"]()
+
+    play(story)
+
+
+def test_address_on_the_loopback_instead_is_said(caplog) -> None:
+    async def story(rig: Rig) -> None:
+        rig.link.on = ""
+        rig.link.name, rig.link.kind = "hub-dummy0", "dummy"
+        await rig.start()
+        ensure = rig.link.ensure
+
+        def on_loopback() -> bool:
+            made = ensure()
+            rig.link.on = "lo"
+            return made
+
+        object.__setattr__(rig.link, "ensure", on_loopback)
+        await rig.kept.ensure()
+
+    play(story)
+    assert "has no kind dummy" in caplog.text
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_it_is_looked_after_until_the_end_and_removed(refuses: bool) -> None:
+    async def story(rig: Rig) -> None:
+        rig.link.refuses = refuses
+        await rig.start()
+        clock = rig.kept.clock
+        assert isinstance(clock, VirtualClock)
+        running = asyncio.ensure_future(rig.kept.run())
+        while not (rig.link.made or rig.kept.problem):
+            await asyncio.sleep(0)
+        rig.link.there = rig.link.refuses = False
+        while rig.link.made < 2 - refuses:
+            await clock.advance(TRY_SECONDS)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await rig.stack.aclose()
+        assert rig.link.removed == 1
+
+    play(story)

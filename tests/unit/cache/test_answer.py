@@ -296,6 +296,36 @@ def test_a_definition_is_found_in_either_coding(form: str) -> None:
     run(scenario)
 
 
+def test_custom_resources_are_picked_by_the_fields_that_are_declared() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        red = {
+            "metadata": {"name": "a", "resourceVersion": "5"},
+            "spec": {"color": "red"},
+        }
+        head = {"apiVersion": "x.example.com/v1", "kind": "WidgetList"}
+        meta = {"metadata": {"resourceVersion": "9"}}
+        typed = {"apiVersion": "x.example.com/v1", "kind": "Widget", **red}
+        await cache.take(WIDGETS, encode({**head, "items": [typed], **meta}))
+        asked = WIDGETS + "?fieldSelector=spec.color%3D{}"
+        assert await cache.list(asked.format("red")) == "Unknown"
+        await defined(cache, "application/json", names=("widgets.x.example.com",))
+        assert await cache.list(asked.format("red")) == "Unknown"
+        scope = cache.scopes.find(question_of(call(DEFINITIONS), "application/json"))
+        versions = [{"name": "v1", "selectableFields": [{"jsonPath": ".spec.color"}]}]
+        data = encode({"spec": {"versions": versions}})
+        scope.rows["", "widgets.x.example.com"] = Row("u", "6", data, len(data))
+        assert await cache.list(asked.format("red")) == (9, ["a"])
+        assert await cache.list(asked.format("blue")) == (9, [])
+        both = asked.format("red") + "%2Cspec.size%3D1"
+        assert await cache.list(both) == "Unknown"
+        broken = b"[]"
+        scope.rows["", "widgets.x.example.com"] = Row("u", "7", broken, len(broken))
+        assert await cache.list(asked.format("red")) == "Unknown"
+
+    run(scenario)
+
+
 def test_metadata_of_a_definition_tells_no_columns() -> None:
     async def scenario() -> None:
         cache = Cache()

@@ -16,6 +16,7 @@ from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock
 
 JSON = b"application/json"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 V2 = b"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -224,5 +225,61 @@ def test_a_damaged_document_has_no_body() -> None:
         (key, _) = (await scene.store.scan(module.BODY_PREFIX)).rows[0]
         scene.store.apply(Batch(puts=[(key, b"other")]))
         assert await scene.documents.body("/version", "application/json") is None
+
+    asyncio.run(scenario())
+
+
+def test_a_document_of_openapi_is_known_by_path_and_by_hash() -> None:
+    """Clients add a timeout of their own, and ask with the hash or without it."""
+
+    async def scenario() -> None:
+        path = "/openapi/v3/api/v1"
+        scene = Scene()
+        await scene.take(f"{path}?timeout=32s&hash=A", b"{1}", etag=b'"A"')
+        assert await scene.find(f"{path}?hash=A&timeout=10s") == b"{1}"
+        assert await scene.find(path) == b"{1}"
+        assert await scene.find(f"{path}?hash=B") is None
+        await scene.clock.advance(1)
+        await scene.take(path, b"{2}", etag=b'"B"')
+        assert await scene.find(f"{path}?hash=B") == b"{2}"
+        assert await scene.find(f"{path}?hash=A") == b"{1}"
+        assert await scene.find(path) == b"{2}"
+        await scene.clock.advance(1)
+        await scene.take(f"{path}?hash=A", b"{1}", etag=b'"A"')  # rolled back
+        assert await scene.find(path) == b"{1}"
+
+    asyncio.run(scenario())
+
+
+def test_the_protobuf_of_openapi_is_asked_for_by_another_name() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        for version in ("v2", "v3"):
+            of = f"application/com.github.proto-openapi.spec.{version}"
+            told = f"{of}.v1.0+protobuf".encode()
+            await scene.take(f"/openapi/{version}", b"\x0a", content_type=told)
+            asked = f"{of}@v1.0+protobuf"
+            assert await scene.find(f"/openapi/{version}", asked) == b"\x0a"
+            assert await scene.find(f"/openapi/{version}", told.decode()) == b"\x0a"
+
+    asyncio.run(scenario())
+
+
+def test_a_list_of_resources_is_turned_into_the_other_form() -> None:
+    async def scenario() -> None:
+        scene = Scene()
+        listed = b'{"kind":"APIResourceList","groupVersion":"v1","resources":[]}\n'
+        await scene.take("/api/v1", listed)
+        asked = asking("/api/v1", PROTOBUF + ",application/json")
+        document, body = await scene.documents.find(asked)
+        assert document.content_type == PROTOBUF
+        assert body.startswith(b"k8s\0")
+        await scene.take("/apis/x/v1", body, content_type=PROTOBUF.encode())
+        assert await scene.find("/apis/x/v1", "application/json") == listed
+        await scene.take("/api/v1", body, content_type=PROTOBUF.encode())
+        assert await scene.find("/api/v1", "application/json") == listed
+        await scene.take("/apis", listed)
+        with pytest.raises(CodecError):
+            await scene.find("/apis", PROTOBUF)
 
     asyncio.run(scenario())

@@ -380,3 +380,23 @@ def test_keys_are_in_no_log(tmp_path, caplog):
         assert key not in body
 
     asyncio.run(go())
+
+
+def test_certificate_that_nobody_could_use_is_not_asked_for(tmp_path):
+    async def go():
+        scene, needed = Scene(tmp_path), [False]
+        kept = Kept(
+            stem="yurthub",
+            wanted=lambda: scene.wanted,
+            changed=scene._changed,
+            needed=lambda: needed[0],
+        )
+        keeper = Keeper(scene.root, kept, scene.ask, clock=scene.clock)
+        keeper.renew()
+        await keeper.step()
+        assert (scene.asked, keeper.note) == ([], "")
+        needed[0] = True
+        await keeper.step()
+        assert keeper.pending
+
+    asyncio.run(go())

@@ -8,6 +8,7 @@ from toono import __version__
 from toono.cli.run import command, settings_of
 from toono.config.options import load
 from toono.errors import OptionError
+from toono.filters.base import Door
 from toono.testing.certificates import Authority
 
 
@@ -47,10 +48,11 @@ def test_with_an_address_for_pods_a_certificate_is_asked_for(tmp_path) -> None:
     assert settings.serving is not None
     kept = tmp_path / "root" / "pki" / "yurthub-server-current.pem"
     assert settings.serving.certificate == kept
-    assert settings.surroundings.door is None  # until there is one
+    assert settings.surroundings.door == Door("fd00::2:1", 10268)
+    assert settings.door_shut  # until there is one
     kept.parent.mkdir(parents=True)
     kept.touch()
-    assert settings_of(flags(tmp_path, **more)).surroundings.door is not None
+    assert not settings_of(flags(tmp_path, **more)).door_shut
 
 
 def test_address_that_is_none_is_named(tmp_path) -> None:

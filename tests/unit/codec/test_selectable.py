@@ -3,7 +3,12 @@
 
 import pytest
 
-from toono.codec.selectable import SELECTABLE, Selectable, selectable
+from toono.codec.selectable import (
+    SELECTABLE,
+    Selectable,
+    custom_fields,
+    selectable,
+)
 from toono.errors import CodecError
 from toono.kube.kinds import resource_of
 
@@ -56,3 +61,16 @@ def test_other_fields_are_not_guessed(path: str, kind: str, api_version: str) ->
 def test_only_built_in_kinds_are_in_the_table() -> None:
     for group, kind in SELECTABLE:
         assert resource_of(group, kind) is not None
+
+
+def test_a_definition_declares_the_fields_of_each_version() -> None:
+    told = (
+        b'{"spec":{"versions":[{"name":"v1"},{"name":"v2","selectableFields":'
+        b'[{"jsonPath":".spec.color"},{"jsonPath":".spec.size"}]}]}}'
+    )
+    assert custom_fields(told, "v2") == {"spec.color", "spec.size"}
+    assert custom_fields(told, "v1") == frozenset()
+    assert custom_fields(told, "v3") == frozenset()
+    assert custom_fields(b'{"spec":{}}', "v1") == frozenset()
+    with pytest.raises(CodecError, match="no definition"):
+        custom_fields(b"[]", "v1")

@@ -3,7 +3,7 @@
 
 import pytest
 
-from toono.config.filter_options import filters_off, surroundings_of
+from toono.config.filter_options import door_shut, filters_off, surroundings_of
 from toono.config.options import Options, load
 from toono.filters.approval import DEFAULTS, OF_THE_DOOR
 from toono.filters.base import Door
@@ -22,9 +22,18 @@ POD_FACING = {
 }
 
 
-def test_by_default_there_is_no_door_and_what_leads_to_it_is_off() -> None:
-    assert surroundings_of(options()) == Surroundings()
-    assert filters_off(options()) == OF_THE_DOOR
+def test_by_default_the_door_is_the_interface_s_and_shut_until_its_certificate() -> (
+    None
+):
+    assert surroundings_of(options()) == Surroundings(door=Door("169.254.2.1", 10268))
+    assert filters_off(options()) == frozenset()
+    assert door_shut(options())
+    assert not door_shut(options(serving_cert_file="/a/b.pem"))
+
+
+def test_without_a_door_what_leads_to_it_is_off() -> None:
+    assert surroundings_of(options(enable_dummy_if="false")) == Surroundings()
+    assert filters_off(options(enable_dummy_if="false")) == OF_THE_DOOR
 
 
 @pytest.mark.parametrize(
@@ -34,7 +43,6 @@ def test_by_default_there_is_no_door_and_what_leads_to_it_is_off() -> None:
         {"bind_proxy_address": "0.0.0.0"},
         {"bind_proxy_address": "::1"},
         {"bind_proxy_address": "edge.local"},
-        {"serving_cert_file": ""},
     ],
 )
 def test_what_pods_cannot_reach_or_trust_is_no_door(change: dict[str, str]) -> None:

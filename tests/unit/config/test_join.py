@@ -15,6 +15,8 @@ from toono.testing.clock import VirtualClock
 from toono.wire.tls import ServerFiles, make_context
 
 TOKEN = "abcdef.0123456789abcdef"
+PIN = "sha256:" + "0" * 64
+UNSAFE = "discovery-token-unsafe-skip-ca-verification"
 
 
 class NoWait(VirtualClock):
@@ -65,7 +67,8 @@ def over_the_wire(authority, root, **given):
 
 
 def test_first_join_leaves_yurthub_s_files(authority, root):
-    found = over_the_wire(authority, root, **{"join-token": TOKEN})
+    pin = {"discovery-token-ca-cert-hash": pin_of(authority)}
+    found = over_the_wire(authority, root, **{"join-token": TOKEN} | pin)
     assert found.node_name == "edge-1"
     assert found.files.awaited
     assert root.ca.read_bytes() == authority.file.read_bytes()
@@ -132,7 +135,11 @@ def test_name_comes_from_a_certificate_that_is_there(authority, root):
         ({"node_name": ""}, "--node-name"),
         ({"join_token": "slip"}, "abcdef.0123456789abcdef"),
         ({"bootstrap_file": "/nowhere/x.conf"}, "/nowhere/x.conf"),
-        ({"join_token": TOKEN}, "no cluster can be joined"),
+        ({"join_token": TOKEN}, "unsafe-skip-ca-verification"),
+        (
+            {"join_token": TOKEN, "discovery_token_ca_cert_hash": PIN},
+            "no cluster can be joined",
+        ),
         (
             {"join_token": TOKEN, "discovery_token_ca_cert_hash": "sha256:1"},
             "no pin",
@@ -151,3 +158,21 @@ def test_directory_that_is_a_file_is_named(authority, root, tmp_path):
     root.path.write_text("a file")
     with pytest.raises(OptionError, match="--root-dir"):
         joined(root, bootstrap_file=str(tmp_path / "mine.conf"))
+
+
+def test_without_a_pin_nothing_is_joined_unless_that_is_said(authority, root, caplog):
+    with pytest.raises(OptionError) as caught:
+        over_the_wire(authority, root, **{"join-token": TOKEN})
+    assert caught.value.option == "--discovery-token-ca-cert-hash"
+    assert UNSAFE in caught.value.remedy
+    assert not root.ca.exists()
+    assert caplog.text == ""
+    over_the_wire(authority, root, **{"join-token": TOKEN, UNSAFE: "true"})
+    assert root.ca.read_bytes() == authority.file.read_bytes()
+    assert "on the word of the join token alone" in caplog.text
+
+
+def test_pin_counts_though_none_is_asked_for(authority, root):
+    given = {"join-token": TOKEN, UNSAFE: "true", "discovery-token-ca-cert-hash": PIN}
+    with pytest.raises(OptionError, match=pin_of(authority)):
+        over_the_wire(authority, root, **given)

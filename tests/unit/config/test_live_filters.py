@@ -9,7 +9,7 @@ import pytest
 
 from toono.config.live import BadAgents
 from toono.config.live_filters import ROW_KEY, LiveFilters, parse_filters
-from toono.filters.approval import Approval
+from toono.filters.approval import OF_THE_DOOR, Approval
 from toono.filters.base import Door
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
@@ -135,3 +135,38 @@ def test_another_address_for_pods_is_announced(
         live = opened(store, **now)
     assert ("has changed" in caplog.text) is told
     assert live.anew is bool(now)
+
+
+def test_door_that_opens_sends_pods_here_and_one_that_shuts_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, told = MemoryStore(), []
+    live = opened(store, shut=True, off=frozenset({"nodeportisolation"}))
+    assert live.approval.off == {"nodeportisolation"} | OF_THE_DOOR
+    live.changed = told.append
+
+    async def story() -> None:
+        live.door_opened(True)
+        live.door_opened(True)
+        assert told == [live.approval]
+        assert live.approval.off == {"nodeportisolation"}
+        live.door_opened(False)
+        live.door_opened(True)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(story())
+    assert caplog.text.count("has changed") == 3
+    assert not opened(store, off=frozenset({"nodeportisolation"})).anew
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_door_that_is_not_known_yet_is_as_it_was_last(last: bool) -> None:
+    store = MemoryStore()
+    opened(store, shut=last)
+    live = opened(store, shut=None)
+    assert not live.anew
+    assert live.approval.off == (OF_THE_DOOR if last else frozenset())
+
+
+def test_door_that_was_never_known_is_shut() -> None:
+    assert opened(MemoryStore(), shut=None).approval.off == OF_THE_DOOR

@@ -34,12 +34,14 @@ def wish(fields: Fields, one: Object) -> str | None:
 class Scene:
     def __init__(self) -> None:
         self.cloud, self.clock, self.changes = Cloud(), VirtualClock(), 0
+        self.kept = 1000
         self.followed: Followed[str] = Followed(
             Question(PATH, rule="list services"),
             self.cloud,
             read=wish,
             changed=self._changed,
             clock=self.clock,
+            kept=lambda version: version <= self.kept,
         )
 
     def _changed(self) -> None:
@@ -244,5 +246,39 @@ def test_a_link_that_is_back_ends_the_pause() -> None:
         scene.followed.hurry()
         await scene.settle()
         assert scene.followed.known
+
+    play(story)
+
+
+def test_what_the_disk_has_lost_is_listed_again_to_be_kept() -> None:
+    async def story(scene: Scene) -> None:
+        scene.kept = 8
+        scene.cloud.add(PATH, found("Service", "9", service("web", "near")))
+        scene.cloud.add(PATH, found("Service", "11", service("web", "near")))
+        await wanted(scene)
+        targets = [target for target, _, _ in scene.cloud.asked]
+        assert targets[:3] == [f"{PATH}?resourceVersion=0"] * 2 + [PATH]
+        assert "watch=true" in targets[3]
+        assert "resourceVersion=9&" in targets[3], "the stream goes on from its own"
+        assert scene.changes == 1
+
+    play(story)
+
+
+def test_nothing_older_is_listed_after_a_version_was_too_old() -> None:
+    async def story(scene: Scene) -> None:
+        codec = for_media_type(JSON)
+        assert codec is not None
+        gone = codec.write_error(codec.write_status({"kind": "Status", "code": 410}))
+        scene.cloud.add(PATH, found("Service", "9", service("web", "near")))
+        await wanted(scene)
+        scene.cloud.add(PATH, found("Service", "12", service("api", "far")))
+        scene.cloud.streams[PATH].put(gone)
+        await scene.settle()
+        await scene.clock.advance(2.0)
+        await scene.settle()
+        assert scene.cloud.asked[-2][0] == PATH, "as new as the store itself"
+        assert "resourceVersion=12&" in scene.cloud.asked[-1][0]
+        assert scene.values == {"api": "far"}
 
     play(story)

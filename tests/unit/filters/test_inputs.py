@@ -40,7 +40,9 @@ class Scene:
     def __init__(self, **around: object) -> None:
         self.cloud, self.changes = Cloud(), 0
         surroundings = Surroundings(node_name="edge-1", door=DOOR, **around)  # type: ignore[arg-type]
-        self.inputs = Inputs(surroundings, self.cloud, clock=VirtualClock())
+        self.inputs = Inputs(
+            surroundings, self.cloud, clock=VirtualClock(), kept=lambda *_: True
+        )
         self.inputs.changed = self._changed
 
     def _changed(self) -> None:

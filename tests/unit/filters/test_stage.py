@@ -16,7 +16,7 @@ from toono.filters.base import Door
 from toono.filters.inputs import Inputs, Surroundings
 from toono.filters.learning import PodAddresses
 from toono.filters.sieve import SiftedWatch
-from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable
+from toono.filters.stage import NOT_KNOWN, STEP_SECONDS, Chosen, Stage, readable, whole
 from toono.kube.request import Call, Caller, parse
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.memory import MemoryStore
@@ -56,7 +56,9 @@ class Scene:
         around = Surroundings(
             node_name="edge-1", door=Door("169.254.2.1", 10268), pool="hangzhou"
         )
-        self.inputs = Inputs(around, self.cloud, clock=VirtualClock())
+        self.inputs = Inputs(
+            around, self.cloud, clock=VirtualClock(), kept=lambda *_: True
+        )
         self.stage = Stage(Approval(off), self.inputs, anew=anew)
         self.inputs.changed = self.stage.inputs_changed
 
@@ -160,13 +162,34 @@ def test_a_coding_is_undone_where_something_changes() -> None:
     play(story)
 
 
+def test_no_frame_goes_around_the_sieve() -> None:
+    async def story(scene: Scene) -> None:
+        stream = Stream()
+        response = stream.response()
+        response.direct = lambda _: None
+        watch = call(PROXY, f"{SERVICES}?watch=true&resourceVersion=9")
+        assert (await scene.answer(watch, response)).direct is None
+        assert response.body is not None
+        response.body.close()
+
+    play(story)
+
+
 def test_a_large_list_is_filtered_off_the_loop() -> None:
     async def story(scene: Scene) -> None:
         many = [service(f"web-{n}", note="x" * 500) for n in range(200)]
         response = await scene.answer(
             call(PROXY, SERVICES), found("Service", "9", CLOUD, *many)
         )
-        assert len(names(response)) == 200
+        body = response.body
+        assert body is not None
+        content = await body.read()
+        assert body.length == len(content)
+        assert content.count(b'"name":"web-') == 200
+        assert b"cloud" not in content
+        assert scene.stage.room.held > len(content)
+        body.close()
+        assert scene.stage.room.held == 0
 
     play(story)
 
@@ -337,6 +360,29 @@ def test_a_change_while_the_cloud_is_asked_ends_the_watch_too() -> None:
     play(story)
 
 
+def test_filter_that_is_switched_off_ends_what_it_filtered_and_on_again_counts() -> (
+    None
+):
+    async def story(scene: Scene) -> None:
+        one = call("kube-proxy/1", SERVICES)
+        off = Approval(frozenset({"discardcloudservice"}))
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) == []
+        scene.stage.approve(off)
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) != []
+        scene.stage.approve(Approval())
+        response = await scene.answer(one, found("Service", "9", CLOUD))
+        assert names(response) == []
+        late = call(
+            "kube-proxy/1", f"{SERVICES}?watch=true&resourceVersion=9", "10.0.0.9"
+        )
+        response, _ = await scene.watch(late)
+        assert gone(await text(response))
+
+    play(story)
+
+
 def test_other_rules_count_from_the_next_question_on() -> None:
     async def story(scene: Scene) -> None:
         one = call("agent/1", SERVICES)
@@ -392,6 +438,35 @@ def test_a_watch_that_is_filtered_comes_as_it_is(watch: bool, coding: bytes) -> 
     assert request.headers == [(b"Accept-Encoding", coding)]
 
 
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+def taking(accept: str) -> Call:
+    who = Caller(connection=1, local=("", 0), remote=("127.0.0.1", 5))
+    return parse("GET", SERVICES.encode(), {b"accept": accept.encode()}, who)
+
+
+def test_whole_objects_are_asked_where_rows_of_a_table_could_not_be_judged() -> None:
+    request = Request(
+        method="GET",
+        target=b"/",
+        headers=[(b"Accept", f"{TABLE}, application/json".encode())],
+        fields={},
+        body=BytesBody(),
+        peer=Peer(connection=1, local=("", 0), remote=("", 0)),
+    )
+    readable(request, watch=False)
+    assert request.headers == [(b"Accept", b"application/json")]
+    (form,) = whole(taking(f"{TABLE},application/json")).accept
+    assert (form.media_type, form.as_kind) == (JSON, "")
+    plain = taking("application/json")
+    assert whole(plain) is plain
+    assert whole(taking("")).accept == ()
+    with pytest.raises(RequestError) as raised:
+        whole(taking(TABLE))
+    assert raised.value.code == 406
+
+
 POD = PodKey("default", "web-0", "a9e6b466")
 
 
@@ -421,7 +496,12 @@ async def say(known: PodAddresses, address: str) -> None:
 
 
 def stage_with(known: PodAddresses) -> Stage:
-    inputs = Inputs(Surroundings(node_name="edge-1"), Cloud(), clock=VirtualClock())
+    inputs = Inputs(
+        Surroundings(node_name="edge-1"),
+        Cloud(),
+        clock=VirtualClock(),
+        kept=lambda *_: True,
+    )
     return Stage(Approval(), inputs, anew=False, addresses=known)
 
 

@@ -284,11 +284,25 @@ def test_a_token_may_be_taken_until_it_is_known_to_be_bad() -> None:
     async def scenario(rights: Rights, clock: VirtualClock) -> None:
         good, ended = token(seconds=9000), token(seconds=-9000)
         assert rights.may_be_taken(good)
-        assert rights.may_be_taken(b"opaque")
         assert not rights.may_be_taken(ended)
         assert not rights.may_be_taken(good[:-4] + b"AAAA")
         learn(rights, holder(good), code=401)
         assert not rights.may_be_taken(good)
+
+    play(scenario)
+
+
+def test_a_token_that_anybody_can_make_up_is_taken_once_the_api_server_took_it() -> (
+    None
+):
+    async def scenario(rights: Rights, clock: VirtualClock) -> None:
+        one = holder(b"opaque")
+        assert not rights.may_be_taken(one.token)
+        learn(rights, one, code=403)  # it is somebody, who may not
+        assert rights.may_be_taken(one.token)
+        assert not rights.may_be_taken(b"opaqve")
+        learn(rights, one, code=401)
+        assert not rights.may_be_taken(one.token)
 
     play(scenario)
 

@@ -104,3 +104,13 @@ def test_how_it_is_written_and_what_is_left_out_are_told_and_decide_nothing() ->
     assert (form.pretty, form.drop) == (True, "metadata.managedFields")
     assert choose_form((form,), [Form(media_type=JSON)]) == Form(media_type=JSON)
     assert parse_accept(f"{JSON};pretty=0")[0].pretty is False
+
+
+@pytest.mark.parametrize("accept", ["json", ";;;,,", "text", "-"])
+def test_who_names_no_media_type_at_all_takes_nothing(accept: str) -> None:
+    assert choose(parse_accept(accept), ("application/json",)) is None
+
+
+@pytest.mark.parametrize("accept", ["", " ", "*", "*;q=0.5", "application/json;q=0"])
+def test_who_wants_anything_or_says_nothing_takes_the_first(accept: str) -> None:
+    assert choose(parse_accept(accept), ("application/json",)) == "application/json"

@@ -166,7 +166,7 @@ MATCH = "resourceVersionMatch"
         ),
         (
             "resourceVersionMatch=Best&resourceVersion=1",
-            [(MATCH, "NotSupported", 'supported values: "", "Exact", "NotOlderThan"')],
+            [(MATCH, "NotSupported", 'supported values: "Exact", "NotOlderThan", ""')],
         ),
         (
             "resourceVersionMatch=Exact&resourceVersion=0",
@@ -175,6 +175,10 @@ MATCH = "resourceVersionMatch"
         (
             "sendInitialEvents=false",
             [("sendInitialEvents", "Forbidden", "forbidden for list")],
+        ),
+        (
+            "watch=1&continue=x",
+            [(MATCH, "Forbidden", "forbidden when continue is provided")],
         ),
         (
             "watch=1&sendInitialEvents=true",
@@ -222,3 +226,12 @@ def test_a_watch_list_is_as_reflectors_ask_it() -> None:
     assert found.send_initial_events
     assert found.resource_version is None
     assert found.resource_version_match == "NotOlderThan"
+
+
+def test_initial_events_can_be_declined() -> None:
+    query = {"watch": "1", "resourceVersionMatch": "NotOlderThan"}
+    for value, declined in (("false", True), ("0", True), ("true", False), ("", False)):
+        told = read_options(query | {"sendInitialEvents": value}, watches=True)
+        assert told.no_initial_events is declined
+        assert told.send_initial_events is not declined
+    assert not read_options({}, watches=False).no_initial_events

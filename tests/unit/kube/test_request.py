@@ -154,6 +154,16 @@ def test_options_belong_to_lists_and_watches() -> None:
     assert call("/api/v1/nodes", method="POST").limit == 0
 
 
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [("abc", 500), ("-1", 500), ("7", None), ("0", None), ("", None)],
+)
+def test_a_version_of_one_object_is_checked(version: str, code: int | None) -> None:
+    problem = call(f"/api/v1/nodes/a?resourceVersion={version}").problem
+    assert (problem and problem.code) == code
+    assert call("/api/v1/nodes/a").problem is None
+
+
 def test_a_dry_run_is_told() -> None:
     assert call("/api/v1/nodes?dryRun=All", method="POST").dry_run
     assert not call("/api/v1/nodes", method="POST").dry_run
@@ -269,6 +279,7 @@ def test_a_header_asks_that_the_answer_be_kept(value: bytes, *, asked: bool) -> 
         ("/api/v1/pods", "", "Wget/1.21", True),
         ("/api/v1/pods", "", "Mozilla/5.0 (X11)", True),
         ("/api/v1/pods?pretty=false", "", "curl/8.5", False),
+        ("/api/v1/pods?pretty", "", "", False),
         ("/api/v1/pods", "application/json;pretty=1", "", True),
         ("/api/v1/pods", "application/json,application/json;pretty=1", "", False),
     ],

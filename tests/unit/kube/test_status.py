@@ -12,6 +12,7 @@ from toono.kube import status
 RECORDED = {
     "get-pod-404": status.not_found("", "pods", "nope"),
     "delete-configmap-404": status.not_found("", "configmaps", "made"),
+    "method-not-allowed": status.method_not_allowed(),
     "create-configmap-exists": status.already_exists("", "configmaps", "made"),
     "update-configmap-conflict": status.conflict("", "configmaps", "made"),
     "update-lease-conflict": status.conflict("coordination.k8s.io", "leases", "edge-1"),

@@ -103,6 +103,8 @@ def test_a_reader_may_begin_with_what_is_there_or_after_a_version() -> None:
         burst = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
         stream = scene.watch(f"{burst}&allowWatchBookmarks=true", listed=True)
         assert (await heard(stream))[-1] == ("BOOKMARK", "", "10")
+        unmarked = scene.watch(burst, listed=True)
+        assert {kind for kind, _, _ in await heard(unmarked)} == {"ADDED"}
         scene.say(frame_of("DELETED", service("new", 11)))
         assert await heard(late) == [("DELETED", "new", "11")]
 

@@ -85,6 +85,11 @@ def test_a_node_s_pods_are_shared_by_who_shows_a_token() -> None:
         ("watch=true&resourceVersion=0", True),
         ("watch=true&resourceVersion=7", True),
         ("watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", True),
+        (
+            "watch=true&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+            "&resourceVersion=0",
+            False,
+        ),
         ("", False),
         ("limit=500", False),
         ("resourceVersion=5&limit=500", False),

@@ -82,3 +82,37 @@ def test_a_reader_that_leaves_is_told_of_once() -> None:
         assert await reading == b""
 
     asyncio.run(story())
+
+
+def test_a_frame_goes_out_at_once_while_the_reader_waits_and_in_order() -> None:
+    async def story() -> None:
+        one, _ = stream(b"first")
+        wrote: list[bytes] = []
+        open_ = True
+
+        def write(frame: bytes) -> bool:
+            if open_:
+                wrote.append(frame)
+            return open_
+
+        one.attach(write)
+        one.push(b"a")  # nobody waits yet: it comes after what is there
+        assert [await one.read(), await one.read()] == [b"first", b"a"]
+        assert wrote == []
+        reading = asyncio.ensure_future(one.read())
+        await settle()
+        one.push(b"b")
+        one.push(b"c")
+        assert wrote == [b"b", b"c"]
+        assert not reading.done()
+        open_ = False  # the client takes nothing: what comes now waits for it
+        one.push(b"d")
+        open_ = True
+        one.push(b"e")
+        assert wrote == [b"b", b"c"]
+        assert await reading == b"de"
+        one.close()
+        one.push(b"late")
+        assert wrote == [b"b", b"c"]
+
+    asyncio.run(story())

@@ -6,7 +6,7 @@ import pytest
 from toono.errors import RejectedRequestError, RequestError
 from toono.kube.request import Call, Caller, parse
 from toono.pipeline.bounded import MAX_BODY_BYTES, bounded
-from toono.pipeline.forward import read_all
+from toono.pipeline.reading import read_all
 from toono.wire.messages import BytesBody
 
 CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))

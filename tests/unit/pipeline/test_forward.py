@@ -27,7 +27,6 @@ from toono.pipeline.forward import (
     WATCH_PATIENCE,
     Barrier,
     Forward,
-    read_all,
 )
 from toono.testing.clock import VirtualClock, settle
 from toono.upstream.pool import Credential
@@ -401,7 +400,13 @@ def test_the_last_piece_of_a_list_that_removes_waits_for_the_disk() -> None:
             return held
 
         found.body._recording = type(
-            "R", (), {"finish": staticmethod(slow), "feed": staticmethod(len)}
+            "R",
+            (),
+            {
+                "finish": staticmethod(slow),
+                "feed": staticmethod(len),
+                "is_echo": staticmethod(lambda _: False),
+            },
         )
         assert await found.body.read() == body[:90_000]
         last = asyncio.create_task(found.body.read())
@@ -564,21 +569,6 @@ def test_a_disk_that_stalls_is_waited_for_once_in_a_while() -> None:
         never.set_result(None)
         await waiting
         assert barrier.stalls == 1
-
-    run(scenario)
-
-
-def test_read_all_joins_what_comes_and_leaves_nothing() -> None:
-    async def scenario() -> None:
-        for pieces, length in (
-            ([b"abc"], 3),
-            ([b"a", b"bc"], 3),
-            ([b"a"], None),
-            ([], 0),
-        ):
-            body = Pieces(*pieces, length=length)
-            assert await read_all(body) == b"".join(pieces)
-            assert body.pieces == []
 
     run(scenario)
 

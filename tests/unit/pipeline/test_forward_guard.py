@@ -7,8 +7,9 @@ from tests.unit.cache.kit import bookmark, call, event, pod, pod_list
 from tests.unit.pipeline.test_forward import NODE, TOKEN, Scene, answer, request
 from tests.unit.wire.kit import Pieces, play
 from toono.cache.received import MAX_BODY_BYTES
-from toono.errors import RequestError, UpstreamError
-from toono.pipeline.forward import HELD_BACK, Forward, read_all
+from toono.errors import BodyCutError, RequestError, UpstreamError
+from toono.pipeline.forward import HELD_BACK, SMALL_BYTES, Forward
+from toono.pipeline.reading import read_all
 
 PODS = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
 FULL = pod_list(20, pod("a", 5), pod("b", 6), pod("c", 7))
@@ -134,6 +135,79 @@ def test_only_the_node_s_own_lists_are_guarded() -> None:
         await scene.ask(PODS)
         assert (await scene.ask(PODS, TOKEN)).status == 200
         assert guard.asked == []
+
+    run(scenario)
+
+
+def large(*names: str) -> list[bytes]:
+    """Return a list that is too large to be held, in pieces."""
+    pods = [
+        pod(name, 5, uid=f"{name:0>36}", annotations={"filling": "x" * SMALL_BYTES})
+        for name in names
+    ]
+    text = pod_list(30, *pods)
+    return [text[at : at + 9000] for at in range(0, len(text), 9000)]
+
+
+async def drained(body) -> list[bytes]:
+    pieces = []
+    try:
+        while piece := await body.read():
+            pieces.append(piece)
+    finally:
+        body.close()
+    return pieces
+
+
+def test_a_large_list_passes_while_it_comes_and_nobody_is_asked() -> None:
+    async def scenario() -> None:
+        full, shorter = large("a", "b", "c", "d", "e"), large("a", "b", "c")
+        guard = Guard(says=False)
+        stream = Pieces(*shorter)
+        scene = guarded(guard, answer(Pieces(*full)), answer(stream))
+        assert await drained((await scene.ask(PODS)).body) == full
+        body = (await scene.ask(PODS)).body
+        first = await body.read()
+        assert stream.pieces, "the first piece passes before the last has come"
+        assert [first, *await drained(body)] == shorter
+        assert guard.asked == []
+        assert await scene.cache.list(PODS) == (30, ["a", "b", "c"])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_a_large_list_that_lacks_half_ends_only_if_confirmed(says) -> None:
+    async def scenario() -> None:
+        names = ["a", "b", "c", "d"]
+        full, half = large(*names), large("a", "b")
+        guard = Guard(says)
+        scene = guarded(guard, answer(Pieces(*full)), answer(Pieces(*half)))
+        await drained((await scene.ask(PODS)).body)
+        body = (await scene.ask(PODS)).body
+        if says:
+            assert await drained(body) == half
+        else:
+            passed = [await body.read() for _ in half[2:]]
+            assert passed == half[:-2], "the guard and the recording hold one each"
+            with pytest.raises(BodyCutError):
+                await body.read()
+            body.close()
+        assert guard.asked == [{"c", "d"}]
+        expected = ["a", "b"] if says else names
+        assert (await scene.cache.list(PODS))[1] == expected
+
+    run(scenario)
+
+
+def test_an_endless_list_that_shows_no_pod_is_not_held_for_ever() -> None:
+    async def scenario() -> None:
+        body = Pieces(*[bytes(MAX_BODY_BYTES // 2)] * 3)
+        full = answer(Pieces(*large("a")))
+        scene = guarded(Guard(says=True), full, answer(body))
+        await drained((await scene.ask(PODS)).body)
+        with pytest.raises(BodyCutError):
+            await drained((await scene.ask(PODS)).body)
 
     run(scenario)
 

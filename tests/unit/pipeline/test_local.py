@@ -110,6 +110,35 @@ def test_absent_unknown_and_unacceptable_are_three_answers() -> None:
     play(scenario)
 
 
+def test_a_resource_has_no_head() -> None:
+    """As API servers: they know GET alone."""
+
+    async def scenario() -> None:
+        scene = await known()
+        refused = await scene.refused(PODS, method="HEAD")
+        assert (refused.code, refused.reason) == (405, "MethodNotAllowed")
+        assert (await scene.refused(POD, method="HEAD")).code == 405
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        (POD + "?resourceVersion=10", 504),
+        (POD[:-1] + "gone?resourceVersion=10", 504),
+        (POD[:-1] + "gone?resourceVersion=9", 404),
+    ],
+)
+def test_one_object_is_not_told_at_a_version_to_come(target: str, code: int) -> None:
+    async def scenario() -> None:
+        scene = await known()
+        assert (await scene.refused(target)).code == code
+        assert (await scene.ask(POD + "?resourceVersion=9")).status == 200
+
+    play(scenario)
+
+
 def test_a_remembered_404_is_one() -> None:
     async def scenario() -> None:
         scene = Scene()
@@ -267,8 +296,21 @@ ADDED = [("ADDED", "a"), ("ADDED", "b")]
     [
         ("", ADDED, "held"),
         ("&resourceVersion=0", ADDED, "held"),
+        ("&allowWatchBookmarks=true", [*ADDED, ("BOOKMARK", "9")], "held"),
+        (
+            "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan",
+            ADDED,
+            "held",
+        ),
         ("&resourceVersion=9", [], "held"),
         ("&resourceVersion=12", [], "held"),
+        ("&sendInitialEvents=false&resourceVersionMatch=NotOlderThan", [], "held"),
+        (
+            "&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+            "&resourceVersion=0",
+            [],
+            "held",
+        ),
         ("&resourceVersion=8", [("ERROR", "")], "over"),
         (
             "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"

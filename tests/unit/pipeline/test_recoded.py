@@ -44,7 +44,7 @@ def test_yaml_says_what_json_says_and_no_watch_is_in_it() -> None:
     listed = b"".join(written.listed([ITEM], Page("1")))
     assert yaml.safe_load(listed) == {"items": [{"kind": "Pod"}]}
     assert written.watch_content_type == "application/json"
-    assert written.added([ITEM], "1") == JSON.added([ITEM], "1")
+    assert written.added([ITEM], ["1"]) == JSON.added([ITEM], ["1"])
     assert written.bookmark("1", end=True) == JSON.bookmark("1", end=True)
     assert streams(YAML, "get")
     assert not streams(YAML, "watch")
@@ -57,7 +57,7 @@ def test_cbor_says_what_json_says_in_watches_too() -> None:
     assert cbor.decode(written.single(ITEM, "1")) == {"kind": "Pod"}
     listed = b"".join(written.listed([ITEM], Page("1")))
     assert cbor.decode(listed) == {"items": [{"kind": "Pod"}]}
-    (added,) = written.added([ITEM], "1")
+    (added,) = written.added([ITEM], ["1"])
     assert cbor.decode(added) == {"type": "ADDED", "object": {"kind": "Pod"}}
     mark = cbor.decode(written.bookmark("1", end=True))
     assert mark == json.loads(JSON.bookmark("1", end=True))

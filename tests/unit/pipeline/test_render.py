@@ -163,8 +163,11 @@ def test_a_seen_table_answers_as_rows_alone() -> None:
         one = json.loads(written.single(found.items[0], "5"))
         assert [row["cells"][0] for row in one["rows"]] == ["a"]
         assert one["metadata"]["resourceVersion"] == "5"
-        frames = written.added(found.items * 2, "20")
-        columns = [json.loads(f)["object"]["columnDefinitions"] for f in frames]
+        frames = written.added(found.items * 2, ["5", "6"])
+        tables = [json.loads(frame)["object"] for frame in frames]
+        versions = [one["metadata"]["resourceVersion"] for one in tables]
+        assert versions == ["5", "6"]  # each its own: who is cut off goes on from it
+        columns = [one["columnDefinitions"] for one in tables]
         assert [one is None for one in columns] == [False, True]
         mark = json.loads(written.bookmark("20", end=True))
         assert mark["type"] == "BOOKMARK"
@@ -265,7 +268,7 @@ def test_a_watch_begins_with_what_is_there_and_ends_its_burst(accept: str) -> No
         cache, body = filled()
         await cache.take(PODS, body)
         written, found = await made(cache, PODS + "?watch=true", accept)
-        assert len(written.added(found.items, "20")) == 2
+        assert len(written.added(found.items, ["5", "6"])) == 2
         mark = written.bookmark("20", end=True)
         assert b"k8s.io/initial-events-end" in mark
         assert b"BOOKMARK" in mark

@@ -19,6 +19,10 @@ class Sink(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.joined = 0
+        self.closing = False
+
+    def is_closing(self) -> bool:
+        return self.closing
 
     def write(self, data: bytes) -> None:
         self.writes.append(bytes(data))
@@ -112,3 +116,61 @@ def test_an_answer_of_another_length_breaks_off(length: int) -> None:
     with pytest.raises(BodyCutError):
         asyncio.run(stream(sink, request(), response))
     assert len(sink.content()) <= length
+
+
+class Waiting(Pieces):
+    """A body that waits after its pieces, and is handed how to write meanwhile."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(*pieces)
+        self.over = asyncio.Event()
+
+    async def read(self) -> bytes:
+        if not self.pieces:
+            await self.over.wait()
+        return await super().read()
+
+
+def test_what_is_written_directly_is_a_chunk_of_the_same_answer() -> None:
+    async def story() -> None:
+        sink, gate, body = Sink(), Gate(), Waiting(b"one")
+        writers: list = []
+        response = Response(status=200, body=body, direct=writers.append)
+        wrote: list[int] = []
+        task = asyncio.create_task(
+            write_stream(
+                sink,
+                request(),
+                response,
+                body,
+                gate=gate,
+                close=False,
+                wrote=lambda: wrote.append(1),
+            )
+        )
+        await settle()
+        (write,) = writers
+        assert write(b"two!")
+        gate.shut()
+        assert not write(b"three")
+        gate.open()
+        body.over.set()
+        await task
+        assert sink.content() == b"3\r\none\r\n4\r\ntwo!\r\n0\r\n\r\n"
+        assert len(wrote) == 2
+        sink.closing = True
+        assert not write(b"late")
+
+    asyncio.run(story())
+
+
+def test_no_answer_of_a_length_is_written_to_directly() -> None:
+    async def story() -> None:
+        writers: list = []
+        sized = Response(
+            status=200, body=Pieces(b"one", length=3), direct=writers.append
+        )
+        await stream(Sink(), request(), sized)
+        assert writers == []
+
+    asyncio.run(story())

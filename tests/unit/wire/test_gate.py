@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from toono.errors import RejectedRequestError
 from toono.runtime.clock import SystemClock
 from toono.testing.clock import settle
-from toono.wire.gate import read_head
+from toono.wire.gate import head_reader, read_head, read_near_head
 from toono.wire.messages import Response
 from toono.wire.server import Server
 
@@ -283,3 +283,23 @@ def test_what_the_gate_believes_llhttp_reads_the_same(words: list[bytes]) -> Non
     assert seen.url == found.target
     assert parser.get_method().decode() == found.method
     assert [name for name, _ in seen.headers] == [name for name, _ in found.headers]
+
+
+PAGE = b"GET /api HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.example"
+
+
+def test_page_in_a_browser_is_refused_where_the_node_calls_and_a_token_is_its_owner():
+    for _ in range(2):
+        with pytest.raises(RejectedRequestError) as caught:
+            read_near_head(PAGE)
+        assert caught.value.status == 403
+    assert read_head(PAGE).method == "GET"
+    owned = PAGE + b"\r\nAuthorization: Bearer abc"
+    assert read_near_head(owned).method == "GET"
+    assert read_near_head(PAGE.replace(b"evil.example", b"127.0.0.1")).method == "GET"
+
+
+def test_only_what_comes_over_loopback_in_the_clear_may_be_the_node_s():
+    assert head_reader("127.0.0.1", tls=False) is read_near_head
+    assert head_reader("127.0.0.1", tls=True) is read_head
+    assert head_reader("169.254.2.1", tls=False) is read_head

@@ -7,13 +7,12 @@ Without it everybody may do everything, as with --authorization-mode=AlwaysAllow
 """
 
 import json
-from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from toono.runtime.clock import Clock, SystemClock
-from toono.testing.apiserver import answers
 from toono.testing.apiserver.bodies import body_of
 from toono.testing.apiserver.query import JSON, Place, Query, Refusal, place_of
 from toono.testing.apiserver.rbac import (
@@ -24,20 +23,17 @@ from toono.testing.apiserver.rbac import (
     NodeRights,
     User,
 )
+from toono.testing.apiserver.reviews import Reviews
 from toono.testing.apiserver.signing import with_requester
 from toono.testing.apiserver.storage import Storage
 from toono.testing.apiserver.tokens import (
     CONFIGURATION_PATH,
-    HOUR,
     JWKS_PATH,
-    Bound,
     TokenKeys,
 )
 from toono.wire.messages import BytesBody, Request, Response
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_ACCESS = ("selfsubjectaccessreviews", "subjectaccessreviews")
-MIN_TOKEN_SECONDS = 600
 
 
 class Access:
@@ -61,6 +57,7 @@ class Access:
         self._storage = storage
         self._clock = clock or SystemClock()
         self._anonymous = anonymous
+        self._reviews = Reviews(self, tokens, storage, self._clock)
 
     async def __call__(self, request: Request) -> Response | None:
         """Answer what must not go further; None lets a request pass."""
@@ -70,7 +67,8 @@ class Access:
         asked = attributes_of(request.method, path, place, query)
         self.seen.append(user)
         if not self.allows(user, asked):
-            raise forbidden(user, asked)
+            why = self._nodes.reason(user.node, asked) if user.node else ""
+            raise forbidden(user, asked, why)
         if place is None:
             return self._key_set(path)
         return await self._review(request, user, place)
@@ -150,22 +148,10 @@ class Access:
     async def _review(
         self, request: Request, user: User, place: Place
     ) -> Response | None:
-        if request.method != "POST":
-            return None
-        if place.plural == "certificatesigningrequests":
+        if place.plural == "certificatesigningrequests" and request.method == "POST":
             await self._name_requester(request, user)
             return None
-        wants_token = (place.plural, place.subresource) == ("serviceaccounts", "token")
-        if not (wants_token or place.plural in (*_ACCESS, "tokenreviews")):
-            return None
-        raw = await body_of(request.body)
-        request.body = BytesBody(raw)
-        content: JSON = json.loads(raw)
-        if wants_token:
-            return self._token_request(place, content)
-        if place.plural == "tokenreviews":
-            return self._token_review(content)
-        return self._access_review(user, place, content)
+        return await self._reviews.answer(request, user, place)
 
     async def _name_requester(self, request: Request, user: User) -> None:
         """Write into a signing request who makes it."""
@@ -176,58 +162,16 @@ class Access:
             raw = json.dumps(told).encode()
         request.body = BytesBody(raw)
 
-    def _access_review(self, user: User, place: Place, content: JSON) -> Response:
-        spec = content.get("spec", {})
-        if place.plural == "subjectaccessreviews":
-            user = User(spec.get("user", ""), tuple(spec.get("groups", ())))
-        allowed = self.allows(user, _attributes_of_spec(spec))
-        status = {"allowed": True} if allowed else {"allowed": False, "reason": ""}
-        return answers.of_json(201, content | {"status": status})
-
-    def _token_review(self, content: JSON) -> Response:
-        user = self.user_of_token(content["spec"]["token"])
-        if user is None:
-            status: JSON = {
-                "user": {},
-                "error": "[invalid bearer token, token lookup failed]",
-            }
-        else:
-            told = {"username": user.name, "groups": list(user.groups)}
-            audiences = list(self.tokens.audiences)
-            status = {"authenticated": True, "user": told, "audiences": audiences}
-        return answers.of_json(201, content | {"status": status})
-
-    def _token_request(self, place: Place, content: JSON) -> Response:
-        key = (place.namespace, place.name)
-        account = self._storage.collection("serviceaccounts").now.get(key)
-        if account is None:
-            message = f'serviceaccounts "{place.name}" not found'
-            details = {"name": place.name, "kind": "serviceaccounts"}
-            raise Refusal(404, "NotFound", message, details)
-        spec = content.get("spec", {})
-        seconds = max(MIN_TOKEN_SECONDS, int(spec.get("expirationSeconds") or HOUR))
-        reference = spec.get("boundObjectRef")
-        now = self._clock.wall()
-        token = self.tokens.mint(
-            *key,
-            now=now,
-            seconds=seconds,
-            uid=account.object["metadata"]["uid"],
-            audiences=spec.get("audiences") or (),
-            bound=_bound(reference) if reference else None,
-        )
-        ends = datetime.fromtimestamp(int(now + seconds), UTC)
-        told = {"token": token, "expirationTimestamp": ends.strftime("%FT%TZ")}
-        return answers.of_json(201, content | {"status": told})
-
 
 def user_of_certificate(der: bytes) -> User:
     """Return the user of a client certificate: CN the name, O the groups."""
-    subject = x509.load_der_x509_certificate(der).subject
+    certificate = x509.load_der_x509_certificate(der)
+    subject = certificate.subject
     names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     told = tuple(str(group.value) for group in groups)
-    return User(str(names[0].value), (*told, AUTHENTICATED))
+    credential = f"X509SHA256={certificate.fingerprint(SHA256()).hex()}"
+    return User(str(names[0].value), (*told, AUTHENTICATED), "", credential=credential)
 
 
 def attributes_of(
@@ -261,7 +205,7 @@ def unauthorized() -> Refusal:
     return Refusal(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(user: User, asked: Attributes) -> Refusal:
+def forbidden(user: User, asked: Attributes, why: str = "") -> Refusal:
     """What a user gets who lacks the right."""
     if asked.path:
         message = (
@@ -275,30 +219,8 @@ def forbidden(user: User, asked: Attributes) -> Refusal:
         f'{qualified}{named} is forbidden: User "{user.name}" cannot {asked.verb} '
         f'resource "{asked.qualified}" in API group "{asked.group}" '
         f"{where if asked.namespace else 'at the cluster scope'}"
+        f"{': ' + why if why else ''}"
     )
     details: JSON = {"name": asked.name} if asked.name else {}
     details |= {"group": asked.group} if asked.group else {}
     return Refusal(403, "Forbidden", message, details | {"kind": asked.resource})
-
-
-def _attributes_of_spec(spec: JSON) -> Attributes:
-    path = spec.get("nonResourceAttributes")
-    if path:
-        return Attributes(verb=path.get("verb", ""), path=path.get("path", ""))
-    asked = spec.get("resourceAttributes", {})
-    return Attributes(
-        verb=asked.get("verb", ""),
-        group=asked.get("group", ""),
-        resource=asked.get("resource", ""),
-        subresource=asked.get("subresource", ""),
-        namespace=asked.get("namespace", ""),
-        name=asked.get("name", ""),
-    )
-
-
-def _bound(reference: JSON) -> Bound:
-    return Bound(
-        kind=reference["kind"],
-        name=reference["name"],
-        uid=reference.get("uid", ""),
-    )

@@ -11,6 +11,7 @@ from toono.wire.messages import Headers, Response
 JSON_TYPE = (b"Content-Type", b"application/json")
 PRIVATE = (b"Cache-Control", b"no-cache, private")
 NO_SNIFF = (b"X-Content-Type-Options", b"nosniff")
+FORBIDDEN = 403
 VERSION: JSON = {
     "major": "1",
     "minor": "34",
@@ -53,6 +54,8 @@ def of_refusal(refusal: Refusal, *, protobuf: bool = False) -> Response:
         response = of_bytes(refusal.code, text.encode())
     else:
         response = of_status(refusal.code, refusal.status(), protobuf=protobuf)
+    if refusal.code == FORBIDDEN:  # with user names in it, for a browser to render
+        response.headers.append(NO_SNIFF)
     if refusal.retry_after:
         response.headers.append((b"Retry-After", b"%d" % refusal.retry_after))
     return response

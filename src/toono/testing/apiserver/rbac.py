@@ -26,6 +26,8 @@ class User:
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    credential: str = field(default="", compare=False, kw_only=True)
+    """What of its credential the server tells back: never more than a hash."""
 
     @property
     def node(self) -> str:
@@ -229,6 +231,18 @@ class NodeRights:
             wanted = (asked.resource, asked.namespace, asked.name)
             return asked.verb == "create" and wanted in set(self._referred(node))
         return False
+
+    def reason(self, node: str, asked: Attributes) -> str:
+        """Say why a node may not do this, where kube-apiserver does."""
+        if asked.path or asked.resource not in ("secrets", "configmaps"):
+            return ""
+        if asked.verb not in READ:
+            return "can only read resources of this type"
+        if not asked.namespace:
+            return "can only read namespaced object of this type"
+        if not asked.name:
+            return "No Object name found"
+        return f"no relationship found between node '{node}' and this object"
 
     def _own_node(self, node: str, asked: Attributes) -> bool:
         own = f"metadata.name={node}"

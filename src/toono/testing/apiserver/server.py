@@ -157,22 +157,23 @@ class APIServer:
             path, _, raw = target.partition("?")
             place, query = place_of(path), Query(raw)
             if place is None:
-                return self._plain(path, request, query)
+                return self._plain(target, request, query)
             return await self._of_resource(request, place, query)
         except ExpiredError as exc:
             return _refused(request, Refusal(410, "Expired", str(exc)))
         except Refusal as refusal:
             return _refused(request, refusal)
 
-    def _plain(self, path: str, request: Request, query: Query) -> Response:
+    def _plain(self, target: str, request: Request, query: Query) -> Response:
         """Answer what is no resource: health, version, discovery."""
+        path = target.partition("?")[0]
         if path in HEALTH:
             verbose = query.given("verbose")
             return answers.health(path, ready=self.ready, verbose=verbose)
         if path in ("/version", "/version/"):  # kr8s asks for the latter
             return answers.version()
         shown = self.definitions.all_shown()
-        found = openapi.answer(path.rstrip("/"), shown, request.fields)
+        found = openapi.answer(target, shown, request.fields)
         found = found or self.discovery.answer(path.rstrip("/"), request.fields, shown)
         return found or page_not_found()
 

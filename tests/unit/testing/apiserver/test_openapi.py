@@ -53,6 +53,30 @@ def test_the_index_names_each_group_version_by_its_hash() -> None:
         ROOT + "/api/v1", BUILT_IN, {b"if-none-match": b'"%b"' % etag.encode()}
     )
     assert (again.status, again.content) == (304, b"")
+    assert {"apis", "apis/apps", "version"} <= paths.keys()
+    assert "apis/x.example.com" not in paths
+
+
+def headers(target: str, accept: bytes = b"*/*") -> tuple[int, dict[bytes, bytes]]:
+    response = answer(ROOT + target, BUILT_IN, {b"accept": accept})
+    return response.status, dict(response.headers)
+
+
+def test_a_hash_is_for_ever_and_an_old_one_leads_to_the_new() -> None:
+    url = document("")["paths"]["apis/apps/v1"]["serverRelativeURL"]
+    code, told = headers(url.removeprefix(ROOT))
+    assert (code, told[b"Cache-Control"]) == (200, b"public, immutable")
+    code, told = headers("/apis/apps/v1?hash=AB")
+    assert (code, told[b"Location"]) == (301, url.encode())
+    assert headers("/apis/apps/v1")[1][b"Cache-Control"] == b"no-cache, private"
+
+
+def test_only_json_is_there() -> None:
+    protobuf = b"application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
+    assert headers("/version", accept=protobuf)[0] == 406
+    assert headers("/version", accept=protobuf + b",application/json")[0] == 200
+    told = document("/version")
+    assert list(told["paths"]) == ["/version/"]
 
 
 def test_another_definition_has_another_hash() -> None:
@@ -79,14 +103,16 @@ def test_fields_of_a_built_in_kind_have_their_types() -> None:
     told = document("/api/v1")
     pod = schema_of(told, "Pod")
     assert list(pod["properties"])[:3] == ["apiVersion", "kind", "metadata"]
-    spec = told["components"]["schemas"]["core.v1.PodSpec"]["properties"]
+    schemas = told["components"]["schemas"]
+    spec = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]
     assert spec["containers"]["type"] == "array"
     assert spec["hostNetwork"] == {"type": "boolean"}
     assert spec["nodeSelector"]["additionalProperties"] == {"type": "string"}
     path = told["paths"]["/api/v1/namespaces/{namespace}/pods"]["get"]
     assert path["x-kubernetes-group-version-kind"]["kind"] == "Pod"
     patch = told["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"]
-    assert [one["name"] for one in patch["parameters"]] == ["dryRun", "fieldValidation"]
+    names = [one["name"] for one in patch["parameters"]]
+    assert names == ["dryRun", "fieldManager", "fieldValidation", "force"]
     assert "post" not in told["paths"].get("/api/v1/componentstatuses", {})
 
 
@@ -103,8 +129,11 @@ def test_a_custom_kind_is_told_as_it_is_defined() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "path", ["/openapi/v2", "/openapi/v3x", "/openapi/v3/apis/x/v1"]
-)
+def test_a_document_that_is_not_there_is_not_found() -> None:
+    response = answer(ROOT + "/apis/x/v1", BUILT_IN, {})
+    assert (response.status, response.content) == (404, b"")
+
+
+@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3x"])
 def test_what_is_not_served_is_for_others_to_answer(path: str) -> None:
     assert answer(path, BUILT_IN, {}) is None

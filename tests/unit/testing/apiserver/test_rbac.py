@@ -133,3 +133,30 @@ def test_a_node_is_known_by_name_and_group_together() -> None:
     assert User("system:node:edge-1", ("system:nodes",)).node == "edge-1"
     assert User("system:node:edge-1").node == ""
     assert User("edge-1", ("system:nodes",)).node == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (Attributes(verb="get", path="/x"), ""),
+        (Attributes(verb="list", resource="endpoints"), ""),
+        (
+            Attributes(verb="delete", resource="secrets", namespace="a", name="b"),
+            "can only read resources of this type",
+        ),
+        (
+            Attributes(verb="list", resource="configmaps"),
+            "can only read namespaced object of this type",
+        ),
+        (
+            Attributes(verb="list", resource="secrets", namespace="a"),
+            "No Object name found",
+        ),
+        (
+            Attributes(verb="get", resource="secrets", namespace="a", name="b"),
+            "no relationship found between node 'n' and this object",
+        ),
+    ],
+)
+def test_a_node_is_told_why_not(asked: Attributes, why: str) -> None:
+    assert NodeRights(Storage()).reason("n", asked) == why

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guarded list: all of it passes once enough was seen, its end only then."""
+
+import asyncio
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.wire.kit import Pieces
+from toono.autonomy.sightings import Sightings
+from toono.errors import BodyCutError, RequestError
+from toono.pipeline.guarded import GuardedBody
+
+UIDS = [str(UUID(int=number)) for number in range(4)]
+
+
+class Judge:
+    def __init__(self, passes: bool) -> None:
+        self.passes = passes
+        self.read: list[bytes] = []
+
+    async def __call__(self, content: bytes) -> None:
+        self.read.append(content)
+        if not self.passes:
+            raise RequestError(503, "ServiceUnavailable", "held back")
+
+
+def body(first: list[bytes], rest: list[bytes], judge: Judge) -> GuardedBody:
+    known = Sightings(UIDS, known=4, media_type="application/json", coding=b"")
+    return GuardedBody(Pieces(*rest), first, known, judge)
+
+
+async def drain(one: GuardedBody) -> list[bytes]:
+    pieces = []
+    try:
+        while piece := await one.read():
+            pieces.append(piece)
+        assert await one.read() == b"", "an end is an end for ever"
+    except BodyCutError:
+        pieces.append(b"CUT")
+    one.close()
+    return pieces
+
+
+@given(
+    there=st.integers(0, 4),
+    step=st.integers(1, 80),
+    ahead=st.integers(0, 5),
+    passes=st.booleans(),
+)
+def test_what_passes_is_what_came_or_never_ends(there, step, ahead, passes) -> None:
+    text = b"".join(b'{"uid":"%b"}' % one.encode() for one in UIDS[:there]) + b"]}"
+    pieces = [text[at : at + step] for at in range(0, len(text), step)]
+    judge = Judge(passes)
+    found = asyncio.run(drain(body(pieces[:ahead], pieces[ahead:], judge)))
+    if there > 2:
+        assert judge.read == []
+        assert found == pieces
+    else:
+        assert judge.read == [text]
+        assert found == (pieces if passes else [*pieces[:-1], b"CUT"])
+
+
+def test_once_closed_nothing_is_held_or_read() -> None:
+    async def scenario() -> None:
+        inner = Pieces(b"a", b"b", b"c")
+        known = Sightings(UIDS, known=4, media_type="application/json", coding=b"")
+        one = GuardedBody(inner, [], known, Judge(passes=True))
+        assert await one.read() == b"a"
+        one.close()
+        assert inner.closed == 1
+
+    asyncio.run(scenario())
