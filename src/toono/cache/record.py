@@ -90,8 +90,8 @@ class Recorder:
 
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
-        question = question_of(call, expected_form(call))
-        chain = self._chains.get((question, call.continue_token))
+        form = expected_form(call)
+        chain = self._chains.get((question_of(call, form), call.continue_token))
         return [(item.namespace, item.name) for item in chain.items] if chain else ()
 
     def take_chain(self, question: Question, token: str) -> Chain | None:
@@ -383,9 +383,8 @@ def _note_columns(scope: Scope, columns: Columns | None) -> None:
 def _is_last(verb: str, item: Object) -> bool:
     """Say whether the answer to a write tells the last of an object.
 
-    Some kinds (pods, services) answer a DELETE with what is gone at that very version:
-    it was never marked, or what it was marked for is due. So does the update that takes
-    the last finalizer.
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
+    never marked, or due. So does the update that takes the last finalizer.
     """
     return item.ended or (verb == "delete" and not item.deleting)
 
