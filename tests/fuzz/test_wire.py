@@ -288,6 +288,8 @@ def read(pieces: list[bytes], method: str, upgrade: str) -> tuple:
     end, rest = "open", b""
     for number, piece in enumerate(pieces):
         if reader.is_over:
+            if not piece.strip(b"\r\n"):
+                continue  # an empty line is skipped by the connection, too
             reader.keep_alive = False  # the connection takes it for unasked bytes
             break
         try:
@@ -328,6 +330,14 @@ LINE = b"HTTP/1.1 200 OK\r\n"
     cut_streams(ANSWERS, LINE, LINE + b"Transfer-Encoding: chunked\r\n\r\n"),
     st.sampled_from(["GET", "HEAD", "POST"]),
     st.sampled_from(["", "SPDY/3.1"]),
+)
+@example(
+    (
+        LINE + b"Content-Length: 2\r\n\r\nok\r\n",
+        [LINE, b"Content-Length: 2\r\n\r\nok", b"\r", b"\n"],
+    ),
+    "GET",
+    "",
 )
 @example(
     (

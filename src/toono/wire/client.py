@@ -295,7 +295,8 @@ class Link(asyncio.Protocol):
             self._tunnel.feed(piece)
             return
         if self._reader is None:
-            self.fail(BadResponseError("the server sent what nobody asked for"))
+            if piece.strip(b"\r\n"):  # llhttp, too, skips an empty line after an answer
+                self.fail(BadResponseError("the server sent what nobody asked for"))
             return
         self.heard = True
         try:

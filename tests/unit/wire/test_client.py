@@ -169,6 +169,21 @@ def test_a_body_that_is_cut_is_never_taken_for_whole(answer: bytes) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("late", "kept"), [(b"\r\n", True), (b"\r\nX", False)])
+def test_an_empty_line_after_the_answer_is_skipped_and_no_more(late, kept) -> None:
+    async def scenario() -> None:
+        server, origin = await raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await whole(await get(origin))
+        ((connection,),) = origin._idle.values()
+        connection.data_received(late)
+        assert connection.is_alive is kept
+        origin.close()
+        server.close()
+        await settle()
+
+    asyncio.run(scenario())
+
+
 def test_bytes_after_the_answer_end_the_connection() -> None:
     async def scenario() -> None:
         extra = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 500 X\r\n\r\n"
