@@ -87,6 +87,7 @@ OBJECTS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=8)
 @settings(max_examples=60 * PROVE, deadline=None)
 @given(obj=OBJECTS, now=st.floats(-1e12, 1e12))
 @example(obj={}, now=0.0)
+@example(obj={"accessModes": {"type": 37082431330377324}}, now=0.0)
 @example(obj={"metadata": None, "spec": [], "status": "x"}, now=0.0)
 def test_any_object_has_a_row_in_every_kind(obj, now):
     data = json.dumps(obj).encode()
@@ -99,7 +100,9 @@ def test_any_object_has_a_row_in_every_kind(obj, now):
         cells = printer.cells(obj, now)
         assert len(cells) == len(printer.columns)
         row = write_row(data, printer, of=Kind("K", "v1"), form=form, now=now)
-        assert json.loads(row)["cells"] == cells
+        for told, cell in zip(json.loads(row)["cells"], cells, strict=True):
+            # As Go writes it, a large float looks like a whole number near it.
+            assert (float(told) if isinstance(cell, float) else told) == cell
 
 
 @settings(max_examples=100 * PROVE, deadline=None)
