@@ -188,10 +188,14 @@ async def get(store: SQLiteStore, key: bytes) -> bytes | None:
         return None
 
 
+FOUND = (5515, 8401)
+"""A text that is no UTF-8 where a checksum was; a key that is no blob any more."""
+
+
 def try_damages(images: dict[str, Image], directory: Path, count: int) -> Counter[str]:
     """Count the verdicts over `count` damages, each of its own seed."""
     verdicts: Counter[str] = Counter()
-    for seed in range(count):
+    for seed in (*FOUND, *range(count)):
         chance = random.Random(seed)
         life = chance.choice(["clean", "killed"])
         image = images[life]

@@ -60,7 +60,9 @@ class Reader:
         rows: list[tuple[Key, bytes]] = []
         damaged: list[Key] = []
         for key, *row in found:
-            assert isinstance(key, bytes)
+            if not isinstance(key, bytes):  # its type in the index is damaged
+                self._doubt(DamageError(f"the index holds a key {key!r}"))
+                return Scan((), (prefix,))
             value = sound_value(key, *row)
             if value is None:
                 damaged.append(key)

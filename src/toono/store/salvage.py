@@ -33,12 +33,19 @@ def salvage(source: Connection, target: Connection) -> None:
             continue
         target.execute(
             "INSERT INTO quarantine(key, value, crc) VALUES(?, ?, ?)",
-            (key, value, crc),
+            (key, _bytes_of(value), _bytes_of(crc)),
         )
         target.execute("INSERT OR IGNORE INTO rows(key) VALUES(?)", (key,))
     for (key,) in _readable(source, "SELECT key FROM rows ORDER BY key", ()):
         if isinstance(key, bytes):
             target.execute("INSERT OR IGNORE INTO rows(key) VALUES(?)", (key,))
+
+
+def _bytes_of(value: Value) -> Value:
+    """Return what a flipped bit made a text as its bytes: they may be no UTF-8."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    return value
 
 
 def _rows(source: Connection) -> Iterator[tuple[Value, ...]]:
