@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`toono cache agents`: who asked through the hub and is not kept, and how to keep it."""
 
-import http.client
 import json
 import sys
 from typing import Any
@@ -10,34 +9,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from toono.cli.asking import OUTPUT, ask_hub, listener
 from toono.runtime.clock import SystemClock
-
-TIMEOUT = 5.0
 
 
 @click.command()
-@click.option(
-    "--bind-address",
-    default="127.0.0.1",
-    envvar="TOONO_BIND_ADDRESS",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
-@click.option(
-    "--serve-port",
-    default=10267,
-    envvar="TOONO_SERVE_PORT",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
-@click.option(
-    "-o",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How it is printed.",
-    show_default=True,
-)
+@listener
+@OUTPUT
 def command(bind_address: str, serve_port: int, output: str) -> None:
     """List who asked and is not kept, with the line to add.
 
@@ -45,7 +23,7 @@ def command(bind_address: str, serve_port: int, output: str) -> None:
     Example:
       toono cache agents
     """
-    page = _page(bind_address, serve_port)
+    page = ask_hub((bind_address, serve_port), "GET", "/v1/agents")
     if output == "json":
         click.echo(json.dumps(page, indent=2))
         return
@@ -58,23 +36,6 @@ def command(bind_address: str, serve_port: int, output: str) -> None:
     Console(width=None if sys.stdout.isatty() else 200).print(_table(page["notKept"]))
     click.echo(f"\nto keep them, in ConfigMap {page['configMap']}, below data:")
     click.echo(f"  {page['line']}")
-
-
-def _page(host: str, port: int) -> Any:
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-    try:
-        connection.request("GET", "/v1/agents")
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != 200:
-            raise click.ClickException(f"{host}:{port} answers {answer.status}")
-        return json.loads(content)
-    except (OSError, http.client.HTTPException, ValueError) as exc:
-        raise click.ClickException(
-            f"no hub answers at {host}:{port}: {exc} (is it running? see --serve-port)"
-        ) from exc
-    finally:
-        connection.close()
 
 
 def _table(askers: list[dict[str, Any]]) -> Table:

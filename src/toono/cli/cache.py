@@ -18,6 +18,7 @@ from toono.cache.inspect import (
     single,
 )
 from toono.cli import agents
+from toono.cli.asking import OUTPUT
 from toono.runtime.clock import SystemClock
 from toono.store.sqlite import NAME
 
@@ -29,14 +30,6 @@ PATH = click.option(
     show_default=True,
     envvar="TOONO_DISK_CACHE_PATH",
     help="Of the hub's cache.",
-)
-OUTPUT = click.option(
-    "-o",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How it is printed.",
-    show_default=True,
 )
 
 

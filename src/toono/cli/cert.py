@@ -11,6 +11,7 @@ import click
 
 from toono.certs.files import Held, Root, read_held
 from toono.certs.rotation import spread_of
+from toono.cli.asking import OUTPUT
 from toono.cli.options import Grouped, options_of, with_these
 from toono.config.options import Options
 from toono.errors import OptionError
@@ -40,7 +41,7 @@ Examples:
 
 
 @command.command("show", cls=Grouped, epilog=SHOW)
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 @with_these("bind-address", "serve-port", "root-dir")
 def show(output: str, **given: Any) -> None:
     """Show each certificate, and what one waits for; exit 1 where one is lacking.

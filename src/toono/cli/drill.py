@@ -15,7 +15,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from toono.cli.asking import ask_hub
+from toono.cli.asking import OUTPUT, ask_hub, listener
 from toono.config.options import seconds_of
 
 LOOK_SECONDS = 0.5
@@ -23,11 +23,10 @@ Address = tuple[str, int]
 
 
 @click.command()
-@click.option("--bind-address", default="127.0.0.1", envvar="TOONO_BIND_ADDRESS")
-@click.option("--serve-port", default=10267, envvar="TOONO_SERVE_PORT")
+@listener
 @click.option("--for", "lasting", required=True, help="how long, at most 1h")
 @click.option("--only", multiple=True, help="a component; may be given more than once")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 def command(
     bind_address: str,
     serve_port: int,

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`toono pool status`: this node's part in its pool, as its hub tells it."""
 
-import http.client
 import json
 import sys
 from typing import Any
@@ -10,7 +9,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-TIMEOUT = 5.0
+from toono.cli.asking import OUTPUT, ask_hub, listener
+
+NO_POOL = "is in no pool: see --enable-coordinator"
 ANSWERS = {
     "cloud": "the API server",
     "pool": "the pool where it is newer than this node's cache",
@@ -40,28 +41,8 @@ def command() -> None:
 
 
 @command.command("status")
-@click.option(
-    "--bind-address",
-    default="127.0.0.1",
-    envvar="TOONO_BIND_ADDRESS",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
-@click.option(
-    "--serve-port",
-    default=10267,
-    envvar="TOONO_SERVE_PORT",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
-@click.option(
-    "-o",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How it is printed.",
-    show_default=True,
-)
+@listener
+@OUTPUT
 def status(bind_address: str, serve_port: int, output: str) -> None:
     """Show role, leader, reach of etcd and versions; exit 1 where something fails.
 
@@ -69,7 +50,7 @@ def status(bind_address: str, serve_port: int, output: str) -> None:
     Example:
       toono pool status
     """
-    page = _page(bind_address, serve_port)
+    page = ask_hub((bind_address, serve_port), "GET", "/v1/pool", missing=NO_POOL)
     if output == "json":
         click.echo(json.dumps(page, indent=2))
     else:
@@ -96,24 +77,3 @@ def _print(page: Any) -> None:
         table.add_row(resource, "", "", "", "", str(version))
     click.echo()
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def _page(host: str, port: int) -> Any:
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT)
-    try:
-        connection.request("GET", "/v1/pool")
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status == 404:
-            raise click.ClickException(
-                f"the hub at {host}:{port} is in no pool: see --enable-coordinator"
-            )
-        if answer.status != 200:
-            raise click.ClickException(f"{host}:{port} answers {answer.status}")
-        return json.loads(content)
-    except (OSError, http.client.HTTPException, ValueError) as exc:
-        raise click.ClickException(
-            f"no hub answers at {host}:{port}: {exc} (is it running? see --serve-port)"
-        ) from exc
-    finally:
-        connection.close()

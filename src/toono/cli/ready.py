@@ -10,17 +10,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from toono.cli.asking import ask_hub
+from toono.cli.asking import OUTPUT, ask_hub, listener
 
 PREFETCH_SECONDS = 900.0
 """Ten questions a second, and thousands may be missing."""
 
 
 @click.command()
-@click.option("--bind-address", default="127.0.0.1", envvar="TOONO_BIND_ADDRESS")
-@click.option("--serve-port", default=10267, envvar="TOONO_SERVE_PORT")
+@listener
 @click.option("--prefetch", is_flag=True, help="fetch what is missing first")
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
+@OUTPUT
 def command(bind_address: str, serve_port: int, prefetch: bool, output: str) -> None:
     """Say what would not survive a cut now; exit 1 where something would not.
 

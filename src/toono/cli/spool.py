@@ -15,7 +15,8 @@ from rich.table import Table
 from toono.autonomy.inspect import waiting
 from toono.autonomy.spool import Spool
 from toono.autonomy.spooled import Write
-from toono.cli.cache import OUTPUT, PATH
+from toono.cli.asking import OUTPUT, listener
+from toono.cli.cache import PATH
 from toono.codec.sent import read_sent, read_values
 from toono.errors import CodecError
 from toono.runtime.clock import SystemClock
@@ -88,20 +89,7 @@ def show(disk_cache_path: Path, serial: int) -> None:
 
 @command.command("drop")
 @PATH
-@click.option(
-    "--bind-address",
-    default="127.0.0.1",
-    envvar="TOONO_BIND_ADDRESS",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
-@click.option(
-    "--serve-port",
-    default=10267,
-    envvar="TOONO_SERVE_PORT",
-    show_default=True,
-    help="Of the hub's own endpoints.",
-)
+@listener
 @click.option("--all", "everything", is_flag=True, help="drop all that waits")
 @click.argument("serials", type=int, nargs=-1)
 def drop(

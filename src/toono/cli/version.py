@@ -7,17 +7,11 @@ import platform
 import click
 
 from toono import __version__
+from toono.cli.asking import OUTPUT
 
 
 @click.command()
-@click.option(
-    "-o",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How it is printed.",
-    show_default=True,
-)
+@OUTPUT
 def command(output: str) -> None:
     """Say which toono this is.
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from toono.cli.asking import OUTPUT
 from toono.cli.options import Grouped, options_of, with_these
 from toono.config.options import Options
 from toono.config.rights import rights_of
@@ -42,13 +43,7 @@ ELSEWHERE = "it calls from another network than this machine's own"
 
 @click.command(cls=Grouped, epilog=EPILOG)
 @click.argument("caller", metavar="TOKEN|PID")
-@click.option(
-    "-o",
-    "output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="text or json",
-)
+@OUTPUT
 @with_these(
     "disk-cache-path",
     "node-uids",
