@@ -56,7 +56,7 @@ def need_etcd(name: str = "etcd") -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.warn(reason, stacklevel=2)
-    pytest.skip(reason)
+    pytest.skip(f"LOUD: {reason}")
 
 
 def free_ports(count: int) -> list[int]:

@@ -34,7 +34,7 @@ def test_a_real_kube_apiserver_answers_as_recorded(tmp_path: Path, capsys) -> No
             print(
                 f"\nSKIPPED: the suite was not held against a real server: {programs}"
             )
-        pytest.skip(programs)
+        pytest.skip(f"LOUD: {programs}")
 
     async def play() -> dict[str, Answer]:
         async with Original(programs, tmp_path) as server:

@@ -153,7 +153,7 @@ async def until_told(hub, words: str) -> bytes:
 @pytest.fixture(autouse=True)
 def kubectl_or_skip() -> None:
     if shutil.which("kubectl") is None:
-        pytest.skip("NOT RUN: no kubectl on this machine")
+        pytest.skip("LOUD: no kubectl on this machine")
 
 
 @pytest.mark.timeout(300)

@@ -26,7 +26,7 @@ LEASE = f"{LEASES}/edge-1"
 async def cluster(directory: Path):
     found = assets()
     if isinstance(found, str):
-        pytest.skip(found)
+        pytest.skip(f"LOUD: {found}")
     async with RealServer(found, directory / "real") as server:
         yield server
 

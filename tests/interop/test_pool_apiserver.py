@@ -144,8 +144,8 @@ async def shown(server: RealServer, resource: str, name: str) -> dict:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(isinstance(PROGRAMS, str), reason=str(PROGRAMS))
-@pytest.mark.skipif(KUBECTL is None, reason="no kubectl")
+@pytest.mark.skipif(isinstance(PROGRAMS, str), reason=f"LOUD: {PROGRAMS}")
+@pytest.mark.skipif(KUBECTL is None, reason="LOUD: no kubectl")
 def test_kubectl_reads_through_a_real_server_what_hubs_wrote(tmp_path: Path) -> None:
     async def scenario() -> None:
         with running_etcd(tmp_path / "etcd", *RAISED) as cluster:

@@ -106,7 +106,7 @@ async def answers(directory: Path, found: Path) -> tuple[list[bytes], list[bytes
 def test_it_is_refused_as_by_the_api_server(tmp_path) -> None:
     found = assets()
     if isinstance(found, str):
-        pytest.skip(found)
+        pytest.skip(f"LOUD: {found}")
     online, offline = asyncio.run(answers(tmp_path, found))
     different = []
     for question, real, ours in zip(QUESTIONS, online, offline, strict=True):

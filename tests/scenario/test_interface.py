@@ -38,7 +38,7 @@ def in_own_network(code: str, *words: object) -> list[str]:
     command = ["unshare", "--net", "--map-root-user", "--user"]
     allowed = subprocess.run([*command, "ip", "link"], capture_output=True, check=False)
     if allowed.returncode != 0:
-        pytest.skip("NOT RUN: no network namespace, or no ip(8), on this machine")
+        pytest.skip("LOUD: no network namespace, or no ip(8), on this machine")
     done = subprocess.run(
         [*command, sys.executable, "-c", LOOK + code, *map(str, words)],
         capture_output=True,

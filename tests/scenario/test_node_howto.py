@@ -84,7 +84,7 @@ class Node:
 def test_the_steps_lead_a_kubelet_to_the_hub_and_back(tmp_path, monkeypatch) -> None:
     for tool in ("curl", "kubectl"):
         if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+            pytest.skip(f"LOUD: {tool} is not installed")
     boot = in_order("boot-list")
     node = Node(tmp_path / "node")
     cache = tmp_path / "cache"
