@@ -8,6 +8,7 @@ import msgspec
 
 from toono.admin.handler import JSON, TEXT
 from toono.app.board import Board, Gauge
+from toono.app.node_only import node_content
 from toono.app.settings import HubSettings
 from toono.app.storage import Storage
 from toono.autonomy import reviews, tokens
@@ -20,9 +21,7 @@ from toono.cache.answer import Answers
 from toono.identity.rights import Rights
 from toono.identity.sealed import Seal, node_seal
 from toono.pipeline.alone import Alone
-from toono.pipeline.chain import caller_of
 from toono.pipeline.local import Local
-from toono.pipeline.reading import read_all
 from toono.pipeline.spooling import Spooling
 from toono.runtime.clock import Clock
 from toono.store.memory import MemoryStore
@@ -89,13 +88,11 @@ async def open_alone(
 
 async def _drop(spool: Spool, rights: Rights, request: Request) -> Response:
     """Drop the writes whose serials the node itself names."""
-    if not await rights.is_node(caller_of(request)):
-        return Response(status=403, headers=TEXT, content=b"only for this node\n")
-    length = request.body.length
-    if length is None or length > MAX_DROP_BYTES:
-        return Response(status=413, headers=TEXT, content=b"too many at once\n")
+    content = await node_content(request, rights, most=MAX_DROP_BYTES)
+    if isinstance(content, Response):
+        return content
     try:
-        asked = _dropped(await read_all(request.body))
+        asked = _dropped(content)
     except msgspec.DecodeError as exc:
         return Response(status=400, headers=TEXT, content=f"{exc}\n".encode())
     serials = frozenset(asked.serials)

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from toono.app.board import Board
+from toono.app.node_only import refused
 from toono.app.settings import HubSettings
 from toono.app.token import open_token
 from toono.autonomy.cloud import Cloud
@@ -268,7 +269,7 @@ def _show(found: Certificates, board: Board, rights: Rights) -> None:
 
 async def _renewed(found: Certificates, rights: Rights, request: Request) -> Response:
     if not await rights.is_node(caller_of(request)):
-        return Response(status=403, headers=[], content=b"only for this node\n")
+        return refused()
     for keeper in found.keepers:
         keeper.renew()
     return Response(status=202, headers=[], content=b"")

@@ -8,11 +8,11 @@ import msgspec
 
 from toono.admin.handler import JSON, TEXT
 from toono.app.board import Board
+from toono.app.node_only import node_content, refused
 from toono.autonomy.drill import MAX_SECONDS, Drill
 from toono.identity.rights import Rights
 from toono.kube.component import component_of
 from toono.pipeline.chain import caller_of
-from toono.pipeline.reading import read_all
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Upstream
 from toono.wire.messages import Request, Response
@@ -54,13 +54,11 @@ def open_drill(
 
 
 async def _start(drill: Drill, rights: Rights, request: Request) -> Response:
-    if not await rights.is_node(caller_of(request)):
-        return refused()
-    length = request.body.length
-    if length is None or length > MAX_BYTES:
-        return Response(status=413, headers=TEXT, content=b"too long\n")
+    content = await node_content(request, rights, most=MAX_BYTES)
+    if isinstance(content, Response):
+        return content
     try:
-        asked = _asked(await read_all(request.body))
+        asked = _asked(content)
     except msgspec.DecodeError as exc:
         return Response(status=400, headers=TEXT, content=f"{exc}\n".encode())
     if not drill.start(asked.seconds, frozenset(map(component_of, asked.only))):
@@ -73,11 +71,6 @@ async def _stop(drill: Drill, rights: Rights, request: Request) -> Response:
         return refused()
     drill.end()
     return _report(drill)
-
-
-def refused() -> Response:
-    """Return what who is not the node hears."""
-    return Response(status=403, headers=TEXT, content=b"only for this node\n")
 
 
 def _report(drill: Drill) -> Response:

@@ -14,7 +14,7 @@ from toono.admin.handler import JSON
 from toono.app.agents import Agents
 from toono.app.board import Board
 from toono.app.certificates import CLIENT, SERVING
-from toono.app.drill import refused
+from toono.app.node_only import refused
 from toono.app.prefetch import asking
 from toono.app.settings import HubSettings
 from toono.autonomy.needs import Need, of_node, of_pod

@@ -14,15 +14,13 @@ import msgspec
 
 from toono.admin.handler import TEXT
 from toono.app.board import Board
-from toono.app.drill import refused
+from toono.app.node_only import node_content
 from toono.app.settings import HubSettings
 from toono.certs.discovery import JoinToken, discover, pins_of
 from toono.certs.files import Bootstrap, write_bootstrap
 from toono.config.certificates import CertificateSettings
 from toono.errors import CertificateError, UpstreamError
 from toono.identity.rights import Rights
-from toono.pipeline.chain import caller_of
-from toono.pipeline.reading import read_all
 from toono.wire.messages import Request, Response
 
 log = logging.getLogger(__name__)
@@ -58,15 +56,13 @@ async def _take(
     taken: Callable[[], None],
     request: Request,
 ) -> Response:
-    if not await rights.is_node(caller_of(request)):
-        return refused()
+    content = await node_content(request, rights, most=MAX_BYTES)
+    if isinstance(content, Response):
+        return content
     if not chosen.client:
         return _said(200, UPDATED)  # the kubelet's certificate needs no token
-    length = request.body.length
-    if length is None or length > MAX_BYTES:
-        return _said(413, "too long")
     try:
-        text = _tokens(await read_all(request.body)).jointoken
+        text = _tokens(content).jointoken
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # What was sent is not repeated: it may be a token with a slip in it.
         return _said(400, "could not decode tokens, no JSON with a jointoken")

@@ -124,7 +124,7 @@ def test_hub_with_the_kubelet_s_certificate_needs_none(tmp_path) -> None:
         (said("slip"), 500, "a join token is written as"),
         (said("fedcba.0123456789abcdef"), 500, "not signed with the token fedcba"),
         (said("abcdef.fedcba9876543210"), 500, "is signed with another token"),
-        (b" " * (MAX_BYTES + 1), 413, "too long"),
+        (b" " * (MAX_BYTES + 1), 413, "more than 4096 bytes"),
     ],
 )
 def test_what_is_no_good_token_is_named_and_changes_nothing(
