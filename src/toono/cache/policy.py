@@ -112,7 +112,8 @@ class Policy:
 
         The subresource `status` is the object itself; every other one is not. A dry
         run made nothing. Metadata and Tables are kept apart from whole objects; of a
-        Table, what is not as kubectl asks by default is passed on and not kept.
+        Table with whole objects in its rows those are kept, and one whose rows name
+        no object is passed on and not kept.
         """
         return (
             self.admits(call)
@@ -127,6 +128,10 @@ class Policy:
         )
 
 
+_NAMING = ("", "Metadata", "Object")
+"""What of an object the rows of a Table may hold, so that they say whose they are."""
+
+
 def _keeps_form(call: Call) -> bool:
     for form in call.accept:
         if form.drop:
@@ -134,5 +139,5 @@ def _keeps_form(call: Call) -> bool:
     as_kind = call.accept[0].as_kind if call.accept else ""
     if as_kind == TABLE:
         # A watch of Tables shows a person what changes; the list before it was kept.
-        return call.verb in ("get", "list") and call.include_object in ("", "Metadata")
+        return call.verb in ("get", "list") and call.include_object in _NAMING
     return as_kind in FORMS

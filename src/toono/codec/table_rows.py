@@ -133,6 +133,15 @@ def metadata_of(row: bytes) -> bytes:
     return b'{"metadata":%b}' % bytes(included.metadata)
 
 
+def object_of(row: bytes) -> bytes:
+    """Return the whole object that a row holds, as the answer to a GET would."""
+    included = read(_decode_row, row).object
+    part = read(_decode_kind, bytes(included))
+    if part is None or part.kind == KIND:
+        raise CodecError("a row of a Table without its whole object")
+    return bytes(included)
+
+
 def _seen(content: bytes) -> SeenTable:
     table = read(_decode_table, content)
     version = _VERSIONS.get(table.api_version)
@@ -229,6 +238,10 @@ class _Part(msgspec.Struct):
     metadata: Raw
 
 
+class _OfKind(msgspec.Struct):
+    kind: str
+
+
 class _OfPart(msgspec.Struct):
     object: _Part | None = None
 
@@ -251,6 +264,7 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True):
 _decode_table = msgspec.json.Decoder(_Table).decode
 _decode_columns = msgspec.json.Decoder(list[_Definition] | None).decode
 _decode_included = msgspec.json.Decoder(_OfObject).decode
+_decode_kind = msgspec.json.Decoder(_OfKind | None).decode
 _decode_part = msgspec.json.Decoder(_OfPart).decode
 _decode_cells = msgspec.json.Decoder(_Cells).decode
 _decode_row = msgspec.json.Decoder(_Row).decode

@@ -42,17 +42,22 @@ def form_for(call: Call, scope: Scope) -> Form | None:
     own = _OWN.get(scope.question.media_type)
     if own is not None and call.accept and call.accept[0] == own:
         return own
-    return choose_form(call.accept, offers(scope, verb=call.verb))
+    objects = call.include_object == "Object"
+    return choose_form(call.accept, offers(scope, verb=call.verb, objects=objects))
 
 
-def offers(scope: Scope, *, verb: str) -> list[Form]:
-    """Return the forms that a scope's rows can be given in, their own first."""
+def offers(scope: Scope, *, verb: str, objects: bool = False) -> list[Form]:
+    """Return the forms that a scope's rows can be given in, their own first.
+
+    `objects` says that a Table's rows are to hold them whole: rows that were seen do
+    not, but there may be none.
+    """
     media_type, as_kind = split_form(scope.question.media_type)
     other = PROTOBUF if media_type == JSON else JSON
     metadata = PARTIAL + ("List" if verb == "list" else "")
     in_part = [*_as(metadata, media_type), *_as(metadata, other)]
     if as_kind == TABLE:
-        return _as(TABLE, JSON) + in_part
+        return in_part if objects and scope.rows else _as(TABLE, JSON) + in_part
     if as_kind == PARTIAL:
         return in_part
     found = [Form(media_type=media_type)]

@@ -8,6 +8,7 @@ from toono.codec.table import join_table, write_table_event
 from toono.codec.table_rows import (
     Row,
     metadata_of,
+    object_of,
     read_table_event,
     select_rows,
     split_table,
@@ -205,3 +206,11 @@ def test_a_row_gives_the_metadata_that_it_holds() -> None:
     for other in (BARE, b'{"cells":[]}', ROW.replace(b"PartialObjectMetadata", b"Pod")):
         with pytest.raises(CodecError, match="without its object"):
             metadata_of(other)
+
+
+def test_a_row_gives_the_whole_object_that_it_holds() -> None:
+    whole = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}'
+    assert object_of(b'{"cells":["a"],"object":%b}' % whole) == whole
+    for other in (ROW, b'{"cells":["a"],"object":null}', b'{"cells":["a"]}'):
+        with pytest.raises(CodecError):
+            object_of(other)
