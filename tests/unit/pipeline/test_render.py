@@ -220,7 +220,7 @@ def test_a_table_with_whole_objects_is_kept_as_those() -> None:
 
 def test_an_empty_table_of_whole_objects_is_an_empty_list() -> None:
     async def scenario() -> None:
-        cache, body = filled()
+        _, body = filled()
         sorting = f"{PODS}?includeObject=Object"
         empty = Cache()
         await empty.take(PODS, pod_list(20))
