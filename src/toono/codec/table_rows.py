@@ -7,6 +7,7 @@ it; rows without (`includeObject=None`) have a name at best, from the column of 
 byte for byte as it came in is refused: CodecError, and the caller does not keep it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -118,6 +119,27 @@ def select_rows(
     return found
 
 
+def ordered(rows: Iterable[bytes], columns: bytes, *, by: str) -> list[bytes]:
+    """Return rows by the number in a column; those of one number stay as they are.
+
+    What has no such column, or no number in it, is last.
+    """
+    rows = list(rows)
+    definitions = read(_decode_columns, columns) or ()
+    at = next((n for n, one in enumerate(definitions) if one.name == by), None)
+    if at is None:
+        return rows
+
+    def number(row: bytes) -> float:
+        cells = read(_decode_cells, row).cells
+        try:
+            return float(bytes(cells[at])) if at < len(cells) else math.inf
+        except ValueError:
+            return math.inf
+
+    return sorted(rows, key=number)
+
+
 def without_object(row: bytes) -> bytes:
     """Return a row as `includeObject=None` wants it."""
     found = read(_decode_row, row)
@@ -213,6 +235,7 @@ class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class _Definition(msgspec.Struct):
+    name: str = ""
     format: str = ""
 
 

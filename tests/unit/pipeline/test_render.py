@@ -7,7 +7,16 @@ import msgspec
 import pytest
 import yaml
 
-from tests.unit.cache.kit import Cache, call, partial_list, pod, pod_list, run, table
+from tests.unit.cache.kit import (
+    Cache,
+    call,
+    encode,
+    partial_list,
+    pod,
+    pod_list,
+    run,
+    table,
+)
 from toono.cache.answer import Found
 from toono.cache.forms import JSON, PROTOBUF
 from toono.codec.page import Page
@@ -233,6 +242,37 @@ def test_an_empty_table_of_whole_objects_is_an_empty_list() -> None:
             await keep(other, sorting, nothing)
             assert await listed(other, TABLE, sorting) == nothing
             assert await listed(other, JSON) == await listed(empty, JSON)
+
+    run(scenario)
+
+
+def flow_schema(name: str, precedence: int) -> dict:
+    meta = {"name": name, "uid": name, "resourceVersion": "5"}
+    return {"metadata": meta, "spec": {"matchingPrecedence": precedence}}
+
+
+def test_flow_schemas_are_shown_in_the_order_they_match() -> None:
+    """An API server sorts this one Table; its lists are in the order of keys."""
+    target = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+
+    async def scenario() -> None:
+        cache = Cache()
+        ranks = {"a": 9000, "b": 100, "c": 100, "d": 20}
+        head = {
+            "kind": "FlowSchemaList",
+            "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+            "metadata": {"resourceVersion": "9"},
+        }
+        items = [flow_schema(*one) for one in ranks.items()]
+        await cache.take(target, encode(head | {"items": items}))
+        table = await listed(cache, TABLE, target)
+        names = [row["cells"][0] for row in json.loads(table)["rows"]]
+        assert names == ["d", "b", "c", "a"]
+        other = Cache()
+        await keep(other, target, table)
+        assert await listed(other, TABLE, target) == table
+        whole = json.loads(await listed(cache, JSON, target))
+        assert [one["metadata"]["name"] for one in whole["items"]] == [*"abcd"]
 
     run(scenario)
 
