@@ -18,6 +18,14 @@ from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import FIRST, Scopes
+from toono.cache.unknown import (
+    DAMAGED,
+    NO_KIND,
+    NO_SCOPE,
+    NOT_SELECTABLE,
+    ONLY_IN_PART,
+    never_kept,
+)
 from toono.codec.selectable import custom_fields, selectable
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
@@ -46,7 +54,7 @@ class Absent(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """Nobody asked while the link was up, or what was kept is damaged: 503."""
+    """No answer was kept while the link was up, or it is damaged: 503."""
 
     why: str
 
@@ -74,14 +82,6 @@ Accepts = Callable[[Scope], bool]
 
 Answer = Found | Absent | Unknown | Unacceptable
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
-NEVER_ASKED = "nobody on this node asked this question while the link was up"
-ONLY_IN_PART = (
-    "only metadata or a table of it was seen while the link was up, not the objects"
-)
-NO_KIND = "nothing that was seen tells of what kind these objects are"
-NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
-NOT_SELECTABLE = "what was kept cannot be selected from so"
-DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Answers:
             )
         ]
         if not candidates:
-            return Unknown(NEVER_ASKED)
+            return Unknown(never_kept(call))
         newest = candidates[0]
         if len(candidates) > 1:
             newest = max(candidates, key=lambda one: (*one.age_order, _single(one)))
@@ -152,7 +152,7 @@ class Answers:
         containing = [scope for scope in loaded if _contains(scope, call)]
         whole = [scope for scope in containing if scope.complete or scope.imported]
         if not whole:
-            return Unknown(DAMAGED if containing else NEVER_ASKED)
+            return Unknown(DAMAGED if containing else never_kept(call))
         acceptable = [s for s in whole if accepts(s)]
         if not acceptable:
             return _no_form(whole)
