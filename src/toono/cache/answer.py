@@ -24,6 +24,7 @@ from toono.cache.unknown import (
     NO_SCOPE,
     NOT_SELECTABLE,
     ONLY_IN_PART,
+    OWN_ABSENT,
     never_kept,
 )
 from toono.codec.selectable import custom_fields, selectable
@@ -112,14 +113,12 @@ class Answers:
         if len(candidates) > 1:
             newest = max(candidates, key=lambda one: (*one.age_order, _single(one)))
         if key not in newest.rows:
-            if not newest.complete or self._is_own(call):
-                return Unknown(DAMAGED)
-            return Absent(newest)
+            return self._absent(newest, call) if newest.complete else Unknown(DAMAGED)
         gone = None
         if len(candidates) > 1:
             gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
         if gone is not None:
-            return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
+            return self._absent(gone, call)
         holding = [
             scope for scope in candidates if key in scope.rows and accepts(scope)
         ]
@@ -138,8 +137,9 @@ class Answers:
             return Unknown(DAMAGED)
         return Found(scope, (contents[key],))
 
-    def _is_own(self, call: Call) -> bool:
-        return call.resource in OWN_RESOURCES and call.name == self.node_name
+    def _absent(self, scope: Scope, call: Call) -> Answer:
+        own = call.resource in OWN_RESOURCES and call.name == self.node_name
+        return Unknown(OWN_ABSENT) if own else Absent(scope)
 
     async def list(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a LIST, or the start of a WATCH, from one complete scope.

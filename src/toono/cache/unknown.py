@@ -16,6 +16,11 @@ NO_KIND = "nothing that was seen tells of what kind these objects are"
 NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
 NOT_SELECTABLE = "what was kept cannot be selected from so"
 DAMAGED = "what was kept for this question is incomplete or damaged"
+OWN_ABSENT = (
+    "the API server had no such object of this node when last asked, and a node that "
+    "is cut off is not told 404 of its own"
+)
+"""A kubelet would make it anew, or give up: the object may be there by now."""
 
 _MEASURED = frozenset(
     {"metrics.k8s.io", "custom.metrics.k8s.io", "external.metrics.k8s.io"}
