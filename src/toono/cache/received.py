@@ -91,7 +91,9 @@ def compacted(body: bytes) -> bytes:
         raise CodecError("indented JSON that is none") from exc
 
 
-def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+def unpacked(
+    body: bytes, fields: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES
+) -> bytes:
     """Return the body without its content coding, bounded like one without."""
     coding = fields.get(b"content-encoding", b"").strip().lower()
     if coding in (b"", b"identity"):
@@ -99,7 +101,6 @@ def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
     if coding != b"gzip":
         raise CodecError(f"content coding {coding!r} is not kept")
     pieces: list[bytes] = []
-    limit = MAX_BODY_BYTES
     rest, size = body, 0
     try:
         while rest:  # RFC 1952, 2.2: a gzip file is a series of members

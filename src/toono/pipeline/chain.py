@@ -21,9 +21,11 @@ from functools import partial
 from typing import Protocol
 
 from toono.autonomy.drill import Drill
+from toono.cache.received import unpacked
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (
+    CodecError,
     RejectedRequestError,
     RequestError,
     ToonoError,
@@ -38,6 +40,7 @@ from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
 from toono.pipeline import heads
 from toono.pipeline.alone import WRITES, Alone
+from toono.pipeline.begun import REFUSAL_BYTES
 from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
@@ -320,6 +323,10 @@ def tells_of_rights(response: Response) -> bool:
         return True
     content = response.content
     assert isinstance(content, bytes), "an answer of the upstream is whole or a stream"
+    try:
+        content = unpacked(content, heads.coding(response.headers), limit=REFUSAL_BYTES)
+    except CodecError:
+        return False
     if media_type == cbor.MEDIA_TYPE:
         return b"Status" in content  # read by nobody here
     codec = for_media_type(media_type)
