@@ -70,6 +70,8 @@ class Policy:
     """
 
     agents: frozenset[str]
+    closed: bool = False
+    """Nobody may be kept, not even who asks for it by a header."""
 
     @classmethod
     def of(cls, *extra: str) -> "Policy":
@@ -100,7 +102,7 @@ class Policy:
         return (
             component in self.agents
             or EVERYONE in self.agents
-            or call.edge_cache
+            or (call.edge_cache and not self.closed)
             or (
                 call.caller.token != b""
                 and claimed_account(call.caller.token) in self.agents
@@ -128,6 +130,8 @@ class Policy:
         )
 
 
+NOBODY = Policy(frozenset(), closed=True)
+"""Of a hub that keeps nothing."""
 _NAMING = ("", "Metadata", "Object")
 """What of an object the rows of a Table may hold, so that they say whose they are."""
 

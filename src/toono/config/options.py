@@ -24,6 +24,11 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?\Z")
 _READABLE = re.compile(r"(?:\*|[a-z][a-z0-9.-]*)\Z")
 _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _BY_NAME = {flag.name: flag for flag in FLAGS}
+NO_LOCAL = (
+    "local is not offered: it serves nothing, and only leads a tenant's nodes to the "
+    "API server of their cluster by rules of iptables"
+)
+LOCAL_REMEDY = "run YurtHub on such a node, or edge or cloud here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,9 @@ class Options:
     @property
     def unheeded(self) -> list[str]:
         """What was asked for and is not done, a line each."""
-        told = [
+        return [
             f"--{one.name} is taken and works with {one.comes}" for one in self.later
         ]
-        mode = self.text("working-mode")
-        if mode != "edge":
-            told.append(f"--working-mode={mode} is taken; the hub works as on the edge")
-        return told
 
 
 def load(
@@ -201,6 +202,8 @@ def check(options: Options) -> None:
         if options.text(name) not in allowed:
             remedy = "one of: " + ", ".join(allowed)
             raise OptionError(f"--{name}", f"{options.text(name)!r} is unknown", remedy)
+    if options.text("working-mode") == "local":
+        raise OptionError("--working-mode", NO_LOCAL, LOCAL_REMEDY)
     for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")

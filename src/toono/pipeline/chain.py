@@ -93,6 +93,8 @@ class Chain:
     """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
     drill: Drill | None = None
+    keeps: bool = True
+    """The hub remembers; else whatever the cloud does not answer is refused."""
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
     _facts: Mapping[tuple[bool, bool], Facts] = field(init=False)
@@ -104,6 +106,7 @@ class Chain:
                 online=online,
                 node_name=self.node_name,
                 writes=self.alone.table,
+                keeps=self.keeps,
                 unchanged=unchanged,
             )
             for online in (False, True)
