@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from toono.cache.commits import Kept, commit_list, describe
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
 from toono.cache.forms import Columns, form_of, read_list, read_one
@@ -50,9 +51,6 @@ log = logging.getLogger(__name__)
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-
-Kept = asyncio.Future[None] | None
-"""Done once a removal is kept for good; None where nothing was removed."""
 
 
 @dataclass(slots=True)
@@ -156,31 +154,55 @@ class Recording:
 
         Never raises for what the body holds: that is passed on all the same.
         """
-        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
-            return None
-        codec = for_media_type(media_type_of(fields))
+        if self._call.verb != "list" or status == 404:
+            return self.take(status, fields, body)
+        codec = self._codec(status, fields, body)
         if codec is None:
             return None
+        mark = self._mark(body)
+        if self._recorder.echoes.holds(self._question, self._seen, mark):
+            return None
         try:
-            mark = b""
-            if status != 404 and self._call.verb in ("get", "list"):
-                mark = self._mark(body)
-                if self._recorder.echoes.holds(self._question, self._seen, mark):
-                    return None
+            body = compacted(unpacked(body, fields))
+            objects = asks_objects(self._call)
+            parts, columns = await _read_list(codec, body, objects=objects)
+            return self._list(codec, parts, columns, mark)
+        except CodecError as exc:
+            self._let_go(exc)
+            return None
+
+    def take(self, status: int, fields: Mapping[bytes, bytes], body: bytes) -> Kept:
+        """Take a whole answer of one object, as `finish`."""
+        codec = self._codec(status, fields, body)
+        if codec is None:
+            return None
+        mark = b""
+        if status != 404 and self._call.verb == "get":
+            mark = self._mark(body)
+            if self._recorder.echoes.holds(self._question, self._seen, mark):
+                return None
+        try:
             body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
-            if self._call.verb == "list":
-                objects = asks_objects(self._call)
-                parts, columns = await _read_list(codec, body, objects=objects)
-                return self._list(codec, parts, columns, mark)
             kept = self._object(codec, body)
-            if mark:
-                self._recorder.echoes.remember(self._question, self._seen, mark)
-            return kept
         except CodecError as exc:
-            log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
+            self._let_go(exc)
             return None
+        if mark:
+            self._recorder.echoes.remember(self._question, self._seen, mark)
+        return kept
+
+    def _codec(
+        self, status: int, fields: Mapping[bytes, bytes], body: bytes
+    ) -> Codec | None:
+        """Return what reads an answer; None where nothing of it is to be kept."""
+        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
+            return None
+        return for_media_type(media_type_of(fields))
+
+    def _let_go(self, exc: CodecError) -> None:
+        log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
 
     def _mark(self, body: bytes) -> bytes:
         fed = self._fingerprint
@@ -350,22 +372,6 @@ class Recording:
         return future if change.removes else None
 
 
-def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
-    """Take a whole list; what was imported goes once it is kept, not before."""
-
-    def retire(kept: Kept) -> None:
-        done = kept is None or not (kept.cancelled() or kept.exception())
-        if done and scopes.is_kept(scope):
-            scopes.retire_imported(scope.question)
-
-    future = scopes.commit(scope, change, sync=change.removes)
-    if future is None or future.done():
-        retire(future)
-    else:
-        future.add_done_callback(retire)
-    return future if change.removes else None
-
-
 async def _read_list(
     codec: Codec, body: bytes, *, objects: bool
 ) -> tuple[ListParts, Columns | None]:
@@ -387,8 +393,3 @@ def _is_last(verb: str, item: Object) -> bool:
     never marked, or due. So does the update that takes the last finalizer.
     """
     return item.ended or (verb == "delete" and not item.deleting)
-
-
-def describe(scope: Scope, kind: str, api_version: str) -> None:
-    """Note of what kind a scope's objects are."""
-    scope.kind, scope.api_version = kind, api_version

@@ -14,9 +14,10 @@ import logging
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
+from toono.cache.commits import Kept, commit_list, describe
 from toono.cache.forms import form_of, split_form
 from toono.cache.received import expected_form, fits, question_of
-from toono.cache.record import Kept, Recorder, commit_list, describe
+from toono.cache.record import Recorder
 from toono.cache.scope import (
     Reading,
     RowKey,

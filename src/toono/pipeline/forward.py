@@ -13,9 +13,10 @@ from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
 from toono.autonomy.sightings import Sightings
+from toono.cache.commits import Kept
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
-from toono.cache.record import Kept, Recorder, Recording
+from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import Fed, WatchRecording, no_loss
 from toono.codec.registry import for_media_type
 from toono.errors import (
