@@ -189,9 +189,11 @@ def seconds_of(option: str, given: str) -> float:
 
 def check(options: Options) -> None:
     """Refuse values that no hub could run with."""
+    if options.text("working-mode") == "local":
+        raise OptionError("--working-mode", NO_LOCAL, LOCAL_REMEDY)
     for name, allowed in (
         ("lb-mode", ("rr", "priority")),
-        ("working-mode", ("edge", "cloud", "local")),
+        ("working-mode", ("edge", "cloud")),
         ("bootstrap-mode", ("token", "kubeletcertificate")),
         ("events-while-offline", ("spool", "503")),
         ("status-while-offline", ("503", "spool")),
@@ -202,8 +204,6 @@ def check(options: Options) -> None:
         if options.text(name) not in allowed:
             remedy = "one of: " + ", ".join(allowed)
             raise OptionError(f"--{name}", f"{options.text(name)!r} is unknown", remedy)
-    if options.text("working-mode") == "local":
-        raise OptionError("--working-mode", NO_LOCAL, LOCAL_REMEDY)
     for name in ("proxy-port", "serve-port", "proxy-secure-port"):
         if not 0 <= options.number(name) <= 65535:
             raise OptionError(f"--{name}", f"{options.values[name]} is no port")
