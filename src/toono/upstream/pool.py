@@ -159,15 +159,14 @@ class Server:
         flipped = self.health.observe(probe)
         verdict, self._verdict = self._verdict, None
         if flipped:
-            log.info(
-                "upstream health changed",
-                extra={
-                    "server": self.origin.authority,
-                    "healthy": self.health.healthy,
-                    "probe": probe.value,
-                    "err": self._trouble,
-                },
-            )
+            facts: dict[str, object] = {
+                "server": self.origin.authority,
+                "healthy": self.health.healthy,
+                "probe": probe.value,
+            }
+            if self._trouble:
+                facts["err"] = self._trouble
+            log.info("upstream health changed", extra=facts)
         elif not self._judged and not self.health.healthy and self._trouble:
             log.warning(
                 "an API server cannot be reached",
