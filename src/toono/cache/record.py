@@ -13,7 +13,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from toono.cache.commits import Kept, commit_list, describe
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
 from toono.cache.forms import Columns, form_of, read_list, read_one
@@ -40,6 +39,7 @@ from toono.cache.scope import (
     accept_object,
 )
 from toono.cache.scopes import Scopes
+from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, ListParts, Object, Single
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError

@@ -13,11 +13,11 @@ from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
 from toono.autonomy.sightings import Sightings
-from toono.cache.commits import Kept
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
 from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import Fed, WatchRecording, no_loss
+from toono.cache.taking import Kept
 from toono.codec.registry import for_media_type
 from toono.errors import (
     BodyCutError,
@@ -387,7 +387,10 @@ def _response(
 
 
 def _is_small(body: Body) -> bool:
-    return body.length is not None and body.length <= SMALL_BYTES
+    length = body.length
+    if length is None and isinstance(body, Incoming):  # chunks, maybe all here
+        return body.is_over and body.unread <= SMALL_BYTES
+    return length is not None and length <= SMALL_BYTES
 
 
 def _is_replayable(request: Request) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What recordings of lists and of watches do alike when a scope changes."""
+"""What follows from a list or a kind that was taken, whoever took it."""
 
 import asyncio
 
