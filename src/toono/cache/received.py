@@ -61,6 +61,15 @@ def fits(item: Object, *, namespace: str, name: str) -> bool:
     )
 
 
+def is_last(verb: str, item: Object) -> bool:
+    """Say whether the answer to a write tells the last of an object.
+
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
+    never marked, or due. So does the update that takes the last finalizer.
+    """
+    return item.ended or (verb == "delete" and not item.deleting)
+
+
 def media_type_of(fields: Mapping[bytes, bytes]) -> str:
     """Return the bare media type of an answer, lower-case."""
     content_type = fields.get(b"content-type", b"").decode("latin-1")

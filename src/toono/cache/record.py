@@ -11,17 +11,27 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
-from toono.cache.echo import Echoes, Fingerprint, mark_of
-from toono.cache.forms import Columns, form_of, is_table, read_table, read_table_of_one
+from toono.cache.echo import Echoes, mark_of
+from toono.cache.forms import Columns, form_of, is_table, read_table_of_one
+from toono.cache.listed import (
+    THREAD_BYTES,
+    Chain,
+    Kept,
+    commit_list,
+    describe,
+    note_columns,
+    read_list,
+)
+from toono.cache.passing import Passing
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
     compacted,
     expected_form,
     fits,
+    is_last,
     media_type_of,
     question_of,
     unpacked,
@@ -38,7 +48,7 @@ from toono.cache.scope import (
     accept_object,
 )
 from toono.cache.scopes import Scopes
-from toono.codec.base import Codec, ListParts, Object, Single
+from toono.codec.base import Codec, ListParts, Single
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 from toono.kube.names import parse_version
@@ -47,21 +57,6 @@ from toono.kube.request import Call
 log = logging.getLogger(__name__)
 
 MAX_CHAINS = 8
-THREAD_BYTES = 256 * 1024
-"""A body above this is read in a thread: 256 KiB take about 2 ms."""
-
-Kept = asyncio.Future[None] | None
-"""Done once a removal is kept for good; None where nothing was removed."""
-
-
-@dataclass(slots=True)
-class Chain:
-    """The pages of one list so far; only the whole chain is a list."""
-
-    version: str
-    reading: Reading
-    items: list[Object]
-    size: int
 
 
 class Recorder:
@@ -88,6 +83,11 @@ class Recorder:
         scope = self.scopes.find(question_of(call, expected_form(call)))
         return {} if scope is None or not scope.loaded else scope.rows
 
+    async def caught_up(self, call: Call) -> None:
+        """Return once the last answer to a list or watch that was shown is known."""
+        if self.scopes.late.is_busy:
+            await self.scopes.late.recorded(question_of(call, expected_form(call)))
+
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
         form = expected_form(call)
@@ -111,7 +111,9 @@ class Recording:
     __slots__ = (
         "_call",
         "_epoch",
-        "_fingerprint",
+        "_is_late",
+        "_marked",
+        "_passing",
         "_question",
         "_reading",
         "_recorder",
@@ -124,7 +126,9 @@ class Recording:
         self._recorder = recorder
         self._call = call
         self._question = question
-        self._fingerprint: Fingerprint | None = None
+        self._marked = b""
+        self._is_late = False
+        self._passing: Passing | None = None
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
@@ -135,18 +139,51 @@ class Recording:
                 consistent=consistent, known_epoch=epoch, seen=self._seen
             )
 
-    def feed(self, piece: bytes) -> None:
-        """See a piece of a large answer pass: it may prove to be the last one again."""
-        if self._fingerprint is None:
-            self._fingerprint = Fingerprint()
-        self._fingerprint.feed(piece)
+    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
+        """See a piece of a large answer pass: it may prove to remove nothing."""
+        if self._passing is None:
+            scope = self._recorder.scopes.find(self._question)
+            self._passing = Passing(self._question, scope, fields)
+        self._passing.feed(piece)
 
     def is_echo(self, status: int) -> bool:
         """Say whether what was fed is the last list again: it need not be finished."""
-        fed = self._fingerprint
+        fed = self._passing.fingerprint if self._passing is not None else None
         if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
             return False
         return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
+
+    def finish_later(
+        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
+    ) -> bool:
+        """Take a whole answer once its client has it, if that may be; say whether.
+
+        It may where it removes nothing: no last bytes need wait. Who asks what is kept
+        or follows it waits instead (`Late`), so that nobody is shown less than before.
+        """
+        size, late = sum(map(len, pieces)), self._recorder.scopes.late
+        scope = self._recorder.scopes.find(self._question)
+        if (
+            status != 200
+            or (size <= THREAD_BYTES and b"content-encoding" not in fields)
+            or self._call.verb != "list"
+            or self._call.continue_token
+            or self._passing is None
+            or not self._passing.removes_nothing(scope)
+            or not late.takes(self._question, size)
+        ):
+            return False
+
+        late.add(self._question, size, self._finish_late(status, fields, pieces))
+        return True
+
+    async def _finish_late(
+        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
+    ) -> None:
+        self._is_late = True
+        self._marked = mark = await asyncio.to_thread(mark_of, pieces)
+        if not self._recorder.echoes.holds(self._question, self._seen, mark):
+            await self.finish(status, fields, b"".join(pieces))
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -160,17 +197,19 @@ class Recording:
         codec = for_media_type(media_type_of(fields))
         if codec is None:
             return None
+        if self._passing is not None and not self._is_late:
+            await self._recorder.caught_up(self._call)  # in the order they were shown
         try:
             mark = b""
             if status != 404 and self._call.verb in ("get", "list"):
-                mark = self._mark(body)
+                mark = self._marked or await self._mark(body)
                 if self._recorder.echoes.holds(self._question, self._seen, mark):
                     return None
+            if self._call.verb == "list" and status != 404:
+                return self._list(codec, *await read_list(codec, body, fields), mark)
             body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
-            if self._call.verb == "list":
-                return self._list(codec, *await _read_list(codec, body), mark)
             kept = self._object(codec, body)
             if mark:
                 self._recorder.echoes.remember(self._question, self._seen, mark)
@@ -179,9 +218,13 @@ class Recording:
             log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
             return None
 
-    def _mark(self, body: bytes) -> bytes:
-        fed = self._fingerprint
-        return fed.mark if fed and fed.size == len(body) else mark_of(body)
+    async def _mark(self, body: bytes) -> bytes:
+        fed = self._passing.fingerprint if self._passing is not None else None
+        if fed is not None and fed.size == len(body):
+            return fed.mark
+        if len(body) > THREAD_BYTES:
+            return await asyncio.to_thread(mark_of, (body,))
+        return mark_of((body,))
 
     # -- list ----------------------------------------------------------------
 
@@ -212,7 +255,7 @@ class Recording:
             return None
         describe(scope, parts.kind.removesuffix("List"), parts.api_version)
         scope.list_kind, scope.style = parts.kind, parts.style
-        _note_columns(scope, columns)
+        note_columns(scope, columns)
         future = commit_list(self._recorder.scopes, scope, change)
         if not (self._call.continue_token or scope.question != self._question):
             seen = max(self._seen, version)
@@ -267,7 +310,7 @@ class Recording:
         version = parse_version(item.resource_version)
         if not version:
             return None
-        if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
+        if call.verb in ("delete", "update", "patch") and is_last(call.verb, item):
             return self._mark_absent(form, proven=version)
         scope = self._scope(self._name_question(form, item.namespace, item.name))
         if scope is None or not scope.loaded:
@@ -285,7 +328,7 @@ class Recording:
         if change is None:
             return None
         self._describe_single(scope, single)
-        _note_columns(scope, columns)
+        note_columns(scope, columns)
         return self._commit(scope, change)
 
     def _describe_single(self, scope: Scope, single: Single) -> None:
@@ -348,47 +391,3 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
-
-
-def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
-    """Take a whole list; what was imported goes once it is kept, not before."""
-
-    def retire(kept: Kept) -> None:
-        done = kept is None or not (kept.cancelled() or kept.exception())
-        if done and scopes.is_kept(scope):
-            scopes.retire_imported(scope.question)
-
-    future = scopes.commit(scope, change, sync=change.removes)
-    if future is None or future.done():
-        retire(future)
-    else:
-        future.add_done_callback(retire)
-    return future if change.removes else None
-
-
-async def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
-    """Split a list; a large one in a thread."""
-
-    def read() -> tuple[ListParts, Columns | None]:
-        return read_table(body) if is_table(body) else (codec.split_list(body), None)
-
-    return await asyncio.to_thread(read) if len(body) > THREAD_BYTES else read()
-
-
-def _note_columns(scope: Scope, columns: Columns | None) -> None:
-    if columns is not None:
-        scope.columns, scope.no_rows = columns
-
-
-def _is_last(verb: str, item: Object) -> bool:
-    """Say whether the answer to a write tells the last of an object.
-
-    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
-    never marked, or due. So does the update that takes the last finalizer.
-    """
-    return item.ended or (verb == "delete" and not item.deleting)
-
-
-def describe(scope: Scope, kind: str, api_version: str) -> None:
-    """Note of what kind a scope's objects are."""
-    scope.kind, scope.api_version = kind, api_version

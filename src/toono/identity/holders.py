@@ -78,17 +78,22 @@ def sockets_held(proc: Path) -> Found:
     return found
 
 
-def _sockets_of(directory: str) -> set[int]:
+def _sockets_of(path: str) -> set[int]:
     inodes: set[int] = set()
     try:
-        descriptors = os.listdir(directory)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return inodes  # the process ended; nobody else's is hidden from root
-    for descriptor in descriptors:
-        try:
-            target = os.readlink(f"{directory}/{descriptor}")
-        except OSError:
-            continue  # closed meanwhile
-        if target.startswith(_MARK):
-            inodes.add(int(target[len(_MARK) : -1]))
+    try:
+        for descriptor in os.listdir(directory):
+            try:
+                target = os.readlink(descriptor, dir_fd=directory)
+            except OSError:
+                continue  # closed meanwhile
+            if target.startswith(_MARK):
+                inodes.add(int(target[len(_MARK) : -1]))
+    except OSError:
+        pass  # it ended within the look
+    finally:
+        os.close(directory)
     return inodes

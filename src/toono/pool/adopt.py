@@ -9,7 +9,7 @@ an answer back. Of what is stored nothing is believed that is not whole.
 import logging
 from collections.abc import Callable
 
-from toono.cache.record import describe
+from toono.cache.listed import describe
 from toono.cache.scope import Reading, Scope, accept_list
 from toono.cache.scopes import Scopes
 from toono.codec.protobuf import ProtobufCodec

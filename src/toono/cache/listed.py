@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lists taken apart and taken in: what every recording of one needs.
+
+A large body is read in a thread. Which lists are believed is not decided here.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from toono.cache.forms import Columns, is_table, read_table
+from toono.cache.received import compacted, unpacked
+from toono.cache.scope import Change, Reading, Scope
+from toono.cache.scopes import Scopes
+from toono.codec.base import Codec, ListParts, Object
+
+THREAD_BYTES = 256 * 1024
+"""A body above this is read in a thread: 256 KiB take about 2 ms."""
+
+Kept = asyncio.Future[None] | None
+"""Done once a removal is kept for good; None where nothing was removed."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """The pages of one list so far; only the whole chain is a list."""
+
+    version: str
+    reading: Reading
+    items: list[Object]
+    size: int
+
+
+async def read_list(
+    codec: Codec, body: bytes, fields: Mapping[bytes, bytes]
+) -> tuple[ListParts, Columns | None]:
+    """Unpack and split a list; a large one in a thread."""
+
+    def read() -> tuple[ListParts, Columns | None]:
+        text = compacted(unpacked(body, fields))
+        return read_table(text) if is_table(text) else (codec.split_list(text), None)
+
+    large = len(body) > THREAD_BYTES or b"content-encoding" in fields
+    return await asyncio.to_thread(read) if large else read()
+
+
+def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
+    """Take a whole list; what was imported goes once it is kept, not before."""
+
+    def retire(kept: Kept) -> None:
+        done = kept is None or not (kept.cancelled() or kept.exception())
+        if done and scopes.is_kept(scope):
+            scopes.retire_imported(scope.question)
+
+    future = scopes.commit(scope, change, sync=change.removes)
+    if future is None or future.done():
+        retire(future)
+    else:
+        future.add_done_callback(retire)
+    return future if change.removes else None
+
+
+def describe(scope: Scope, kind: str, api_version: str) -> None:
+    """Note of what kind a scope's objects are."""
+    scope.kind, scope.api_version = kind, api_version
+
+
+def note_columns(scope: Scope, columns: Columns | None) -> None:
+    if columns is not None:
+        scope.columns, scope.no_rows = columns
