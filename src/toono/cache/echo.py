@@ -8,7 +8,6 @@ compared by its SHA-256, which is made while it passes, so that it need not be h
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from toono.cache.scope import Question, Scope
@@ -48,7 +47,7 @@ class Fingerprint:
         return self._digest.digest()
 
 
-def mark_of(pieces: Sequence[bytes]) -> bytes:
+def mark_of(*pieces: bytes) -> bytes:
     """Return what tells a whole body from others: itself while it is small."""
     if len(pieces) == 1 and len(pieces[0]) <= MAX_BODY_BYTES:
         return pieces[0]

@@ -5,15 +5,17 @@ A large body is read in a thread. Which lists are believed is not decided here.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toono.cache.forms import Columns, is_table, read_table
 from toono.cache.received import compacted, unpacked
-from toono.cache.scope import Change, Reading, Scope
+from toono.cache.scope import Change, Question, Reading, Scope
 from toono.cache.scopes import Scopes
 from toono.codec.base import Codec, ListParts, Object
 
+MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
 
@@ -29,6 +31,27 @@ class Chain:
     reading: Reading
     items: list[Object]
     size: int
+
+
+class Chains:
+    """Pages that wait for the request that continues them; the oldest go first."""
+
+    def __init__(self) -> None:
+        self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+
+    def find(self, question: Question, token: str) -> Chain | None:
+        """Return the pages that `token` continues."""
+        return self._chains.get((question, token))
+
+    def take(self, question: Question, token: str) -> Chain | None:
+        """Return them, and forget them."""
+        return self._chains.pop((question, token), None)
+
+    def put(self, question: Question, token: str, chain: Chain) -> None:
+        """Keep pages."""
+        self._chains[question, token] = chain
+        while len(self._chains) > MAX_CHAINS:
+            self._chains.popitem(last=False)
 
 
 async def read_list(

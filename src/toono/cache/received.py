@@ -3,7 +3,7 @@
 answers, in which form, how large it is, and whether its objects are those asked for."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -58,6 +58,14 @@ def fits(item: Object, *, namespace: str, name: str) -> bool:
         and (not namespace or item.namespace in (namespace, ""))
         and (not name or item.name == name)
         and len(item.data) <= MAX_OBJECT_BYTES
+    )
+
+
+def all_fit(items: Sequence[Object], namespace: str) -> bool:
+    """Say whether a list's objects are what was asked for, each there once."""
+    names = {(item.namespace, item.name) for item in items}
+    return len(names) == len(items) and all(
+        fits(item, namespace=namespace, name="") for item in items
     )
 
 

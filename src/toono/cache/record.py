@@ -9,7 +9,6 @@ Watch streams are in `record_watch`.
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
@@ -18,6 +17,7 @@ from toono.cache.forms import Columns, form_of, is_table, read_table_of_one
 from toono.cache.listed import (
     THREAD_BYTES,
     Chain,
+    Chains,
     Kept,
     commit_list,
     describe,
@@ -28,6 +28,7 @@ from toono.cache.passing import Passing
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    all_fit,
     compacted,
     expected_form,
     fits,
@@ -56,8 +57,6 @@ from toono.kube.request import Call
 
 log = logging.getLogger(__name__)
 
-MAX_CHAINS = 8
-
 
 class Recorder:
     """Begins recordings, and holds what lasts longer than one request."""
@@ -65,7 +64,7 @@ class Recorder:
     def __init__(self, scopes: Scopes, policy: Policy) -> None:
         self.scopes = scopes
         self.policy = policy
-        self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+        self.chains = Chains()
         self.echoes = Echoes(scopes)
 
     async def begin(self, call: Call) -> "Recording | None":
@@ -91,18 +90,8 @@ class Recorder:
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
         form = expected_form(call)
-        chain = self._chains.get((question_of(call, form), call.continue_token))
+        chain = self.chains.find(question_of(call, form), call.continue_token)
         return [(item.namespace, item.name) for item in chain.items] if chain else ()
-
-    def take_chain(self, question: Question, token: str) -> Chain | None:
-        """Return, and forget, the pages that `token` continues."""
-        return self._chains.pop((question, token), None)
-
-    def put_chain(self, question: Question, token: str, chain: Chain) -> None:
-        """Keep pages until the request that continues them; the oldest go first."""
-        self._chains[question, token] = chain
-        while len(self._chains) > MAX_CHAINS:
-            self._chains.popitem(last=False)
 
 
 class Recording:
@@ -181,7 +170,7 @@ class Recording:
         self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
     ) -> None:
         self._is_late = True
-        self._marked = mark = await asyncio.to_thread(mark_of, pieces)
+        self._marked = mark = await asyncio.to_thread(mark_of, *pieces)
         if not self._recorder.echoes.holds(self._question, self._seen, mark):
             await self.finish(status, fields, b"".join(pieces))
 
@@ -192,39 +181,61 @@ class Recording:
 
         Never raises for what the body holds: that is passed on all the same.
         """
-        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
-            return None
-        codec = for_media_type(media_type_of(fields))
+        if self._call.verb != "list" or status == 404:
+            return self.take(status, fields, body)
+        codec = self._codec(status, fields, body)
         if codec is None:
             return None
         if self._passing is not None and not self._is_late:
             await self._recorder.caught_up(self._call)  # in the order they were shown
+        mark = self._marked
+        if not mark and len(body) > THREAD_BYTES:
+            mark = await asyncio.to_thread(self._mark, body)
+        mark = mark or self._mark(body)
+        if self._recorder.echoes.holds(self._question, self._seen, mark):
+            return None
         try:
-            mark = b""
-            if status != 404 and self._call.verb in ("get", "list"):
-                mark = self._marked or await self._mark(body)
-                if self._recorder.echoes.holds(self._question, self._seen, mark):
-                    return None
-            if self._call.verb == "list" and status != 404:
-                return self._list(codec, *await read_list(codec, body, fields), mark)
+            return self._list(codec, *await read_list(codec, body, fields), mark)
+        except CodecError as exc:
+            self._let_go(exc)
+            return None
+
+    def take(self, status: int, fields: Mapping[bytes, bytes], body: bytes) -> Kept:
+        """Take a whole answer of one object, as `finish`."""
+        codec = self._codec(status, fields, body)
+        if codec is None:
+            return None
+        mark = b""
+        if status != 404 and self._call.verb == "get":
+            mark = self._mark(body)
+            if self._recorder.echoes.holds(self._question, self._seen, mark):
+                return None
+        try:
             body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
             kept = self._object(codec, body)
-            if mark:
-                self._recorder.echoes.remember(self._question, self._seen, mark)
-            return kept
         except CodecError as exc:
-            log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
+            self._let_go(exc)
             return None
+        if mark:
+            self._recorder.echoes.remember(self._question, self._seen, mark)
+        return kept
 
-    async def _mark(self, body: bytes) -> bytes:
+    def _codec(
+        self, status: int, fields: Mapping[bytes, bytes], body: bytes
+    ) -> Codec | None:
+        """Return what reads an answer; None where nothing of it is to be kept."""
+        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
+            return None
+        return for_media_type(media_type_of(fields))
+
+    def _let_go(self, exc: CodecError) -> None:
+        log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
+
+    def _mark(self, body: bytes) -> bytes:
         fed = self._passing.fingerprint if self._passing is not None else None
-        if fed is not None and fed.size == len(body):
-            return fed.mark
-        if len(body) > THREAD_BYTES:
-            return await asyncio.to_thread(mark_of, (body,))
-        return mark_of((body,))
+        return fed.mark if fed and fed.size == len(body) else mark_of(body)
 
     # -- list ----------------------------------------------------------------
 
@@ -232,7 +243,7 @@ class Recording:
         self, codec: Codec, parts: ListParts, columns: Columns | None, mark: bytes
     ) -> Kept:
         version = parse_version(parts.resource_version)
-        if not version or not self._all_fit(parts):
+        if not version or not all_fit(parts.items, self._call.namespace):
             return None
         if not parts.kind.endswith("List") and columns is None:
             return None
@@ -268,7 +279,7 @@ class Recording:
         size = sum(len(item.data) for item in parts.items)
         chain = Chain(parts.resource_version, self._reading, list(parts.items), size)
         if call.continue_token:
-            before = self._recorder.take_chain(question, call.continue_token)
+            before = self._recorder.chains.take(question, call.continue_token)
             if before is None or before.version != chain.version:
                 return None
             before.items.extend(chain.items)
@@ -278,16 +289,8 @@ class Recording:
         if not parts.continue_token:
             return chain
         if chain.size <= MAX_BODY_BYTES:
-            self._recorder.put_chain(question, parts.continue_token, chain)
+            self._recorder.chains.put(question, parts.continue_token, chain)
         return None
-
-    def _all_fit(self, parts: ListParts) -> bool:
-        namespace = self._call.namespace
-        return all(
-            fits(item, namespace=namespace, name="") for item in parts.items
-        ) and len({(item.namespace, item.name) for item in parts.items}) == len(
-            parts.items
-        )
 
     # -- one object ----------------------------------------------------------
 
