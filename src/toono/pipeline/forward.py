@@ -43,6 +43,8 @@ SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
 LEAST_BYTES = 64 * 1024
 """That go on at once of what is recorded: API servers write lists in chunks of 2 KiB."""
+LEAST_PACKED_BYTES = 8 * 1024
+"""The same in gzip: what is looked at unpacked is 30 times as much."""
 UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
 """What exec, attach and port-forward speak. A tunnel of h2c would be a way around the
 gate, on a connection that may carry the node's certificate."""
@@ -146,7 +148,8 @@ class Forward:
             body = self._guarded(guard, call, answer, first)
         if recording is not None:
             if isinstance(answer.body, Incoming):
-                answer.body.least = LEAST_BYTES
+                packed = b"content-encoding" in answer.fields
+                answer.body.least = LEAST_PACKED_BYTES if packed else LEAST_BYTES
             body = RecordedBody(body, recording, answer, self.barrier)
         return _response(answer, body=body, stored=recording is not None)
 
