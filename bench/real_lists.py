@@ -10,6 +10,7 @@ each question no list is as the last. The API server's own work is in both times
 import asyncio
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -71,6 +72,8 @@ async def measure(directory: Path, *, rounds: int = ROUNDS) -> list[Times] | str
     programs = assets()
     if isinstance(programs, str):
         return programs
+    if shutil.which("kubectl") is None:
+        return "no kubectl on this machine"
     async with RealServer(programs, directory / "real") as server:
         await _fill(server)
         node = server.authority.node("edge-1")
