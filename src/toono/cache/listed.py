@@ -11,16 +11,12 @@ from dataclasses import dataclass
 
 from toono.cache.forms import Columns, is_table, read_table
 from toono.cache.received import compacted, unpacked
-from toono.cache.scope import Change, Question, Reading, Scope
-from toono.cache.scopes import Scopes
+from toono.cache.scope import Question, Reading, Scope
 from toono.codec.base import Codec, ListParts, Object
 
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-
-Kept = asyncio.Future[None] | None
-"""Done once a removal is kept for good; None where nothing was removed."""
 
 
 @dataclass(slots=True)
@@ -65,27 +61,6 @@ async def read_list(
 
     large = len(body) > THREAD_BYTES or b"content-encoding" in fields
     return await asyncio.to_thread(read) if large else read()
-
-
-def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
-    """Take a whole list; what was imported goes once it is kept, not before."""
-
-    def retire(kept: Kept) -> None:
-        done = kept is None or not (kept.cancelled() or kept.exception())
-        if done and scopes.is_kept(scope):
-            scopes.retire_imported(scope.question)
-
-    future = scopes.commit(scope, change, sync=change.removes)
-    if future is None or future.done():
-        retire(future)
-    else:
-        future.add_done_callback(retire)
-    return future if change.removes else None
-
-
-def describe(scope: Scope, kind: str, api_version: str) -> None:
-    """Note of what kind a scope's objects are."""
-    scope.kind, scope.api_version = kind, api_version
 
 
 def note_columns(scope: Scope, columns: Columns | None) -> None:

@@ -18,9 +18,6 @@ from toono.cache.listed import (
     THREAD_BYTES,
     Chain,
     Chains,
-    Kept,
-    commit_list,
-    describe,
     note_columns,
     read_list,
 )
@@ -49,6 +46,7 @@ from toono.cache.scope import (
     accept_object,
 )
 from toono.cache.scopes import Scopes
+from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, ListParts, Single
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError

@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from toono.cache.forms import form_of, split_form
-from toono.cache.listed import Kept, commit_list, describe
 from toono.cache.received import expected_form, fits, question_of
 from toono.cache.record import Recorder
 from toono.cache.scope import (
@@ -26,6 +25,7 @@ from toono.cache.scope import (
     accept_list,
     forget,
 )
+from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
 from toono.kube import status

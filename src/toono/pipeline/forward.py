@@ -128,6 +128,8 @@ class Forward:
             await self._recorder.caught_up(call)
         body, length = answer.body, answer.body.length
         small = length is not None and length <= SMALL_BYTES
+        if length is None and isinstance(body, Incoming):  # chunks, maybe all here
+            small = body.is_over and body.unread <= SMALL_BYTES
         if small or guard is not None:
             first: list[bytes] = []
             try:

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Mapping
 
 from toono.cache.documents import DocumentRecording
-from toono.cache.listed import Kept
 from toono.cache.received import MAX_BODY_BYTES
 from toono.cache.record import Recording
+from toono.cache.taking import Kept
 from toono.runtime.clock import Clock
 from toono.wire.messages import Answer, Body
 
