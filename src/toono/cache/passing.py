@@ -47,26 +47,36 @@ class Head(NamedTuple):
 class Passing:
     """One large answer on its way to its client.
 
-    `scope` is what its question has brought before. Fed with the pieces of the body.
+    `scope` is what its question has brought before, `epoch` the newest that is known, and
+    `seen` the newest version of the resource in it. Fed with the pieces of the body.
     """
 
     __slots__ = (
         "_begun",
+        "_epoch",
         "_fingerprint",
         "_is_packed",
         "_is_plain",
         "_question",
         "_scope",
+        "_seen",
         "_serial",
         "_uids",
         "_version",
     )
 
     def __init__(
-        self, question: Question, scope: Scope | None, fields: Mapping[bytes, bytes]
+        self,
+        question: Question,
+        scope: Scope | None,
+        fields: Mapping[bytes, bytes],
+        *,
+        epoch: int,
+        seen: int,
     ) -> None:
         self._question = question
         self._scope = scope
+        self._epoch, self._seen = epoch, seen
         self._serial = 0 if scope is None else scope.serial
         self._fingerprint: Fingerprint | None = None
         self._uids: Uids | None = None
@@ -97,10 +107,18 @@ class Passing:
             self._fingerprint = Fingerprint()
             return
         scope, self._version = self._scope, head.version
-        if scope is None or not scope.complete or scope.version != head.version:
+        if scope is None or not self._is_at(scope, head.version):
             known = scope.rows.values() if scope is not None else ()
             uids = [row.uid for row in known]
             self._uids = Uids(uids, packed=self._is_packed)
+
+    def _is_at(self, scope: Scope, version: int) -> bool:
+        """Say whether the scope holds the state of a version, as this cloud had it.
+
+        One that shows less than was seen already has been restored.
+        """
+        whole = scope.complete and scope.epoch == self._epoch
+        return whole and scope.version == version >= self._seen
 
     def _read_head(self, piece: bytes) -> Head | None:
         if self._is_packed:

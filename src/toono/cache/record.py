@@ -129,8 +129,10 @@ class Recording:
     def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
         """See a piece of a large answer pass: it may prove to remove nothing."""
         if self._passing is None:
-            scope = self._recorder.scopes.find(self._question)
-            self._passing = Passing(self._question, scope, fields)
+            scopes, asked = self._recorder.scopes, self._question
+            self._passing = Passing(
+                asked, scopes.find(asked), fields, epoch=scopes.epoch, seen=self._seen
+            )
         self._passing.feed(piece)
 
     def is_echo(self, status: int) -> bool:

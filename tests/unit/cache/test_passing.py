@@ -41,7 +41,8 @@ def passed(
     cache: Cache, body: bytes, fields=JSON_FIELDS, *, step: int = 0, asked=QUESTION
 ) -> Passing:
     scope = cache.scopes.find(asked)
-    passing = Passing(asked, scope, fields)
+    seen = cache.scopes.high_water("", "pods")
+    passing = Passing(asked, scope, fields, epoch=cache.scopes.epoch, seen=seen)
     step = step or len(body)
     # What begins a body comes at once: heads are shorter than any piece.
     cuts = [0, *range(min(200, len(body)), len(body), step), len(body)]
@@ -105,6 +106,22 @@ def test_at_one_version_there_is_one_state_and_no_byte_is_looked_at() -> None:
         cache = await knowing("a", "b", version=30)
         passing = passed(cache, listed("a", version=30))
         assert stays(cache, passing)
+
+    run(scenario)
+
+
+def test_a_cloud_that_was_restored_may_have_another_state_at_that_version() -> None:
+    async def scenario() -> None:
+        cache = await knowing("a", "b", version=30)
+        await cache.take(PODS, listed("c", version=31), agent="agent/v1")
+        assert cache.scopes.find(QUESTION).version == 30
+        assert not stays(cache, passed(cache, listed("a", version=30)))
+        assert stays(cache, passed(cache, listed("a", "b", version=30)))
+        cache.scopes.find(QUESTION).epoch -= 1
+        assert not stays(cache, passed(cache, listed("a", version=30)))
+        older = await knowing("a", "b", version=30)
+        older.scopes.epoch += 1
+        assert not stays(older, passed(older, listed("a", version=30)))
 
     run(scenario)
 
