@@ -12,6 +12,10 @@ from hypothesis import strategies as st
 from tests.unit.cache.kit import JSON_FIELDS, Cache, call, pod, pod_list, run, table
 from toono.cache.passing import Passing
 from toono.cache.received import expected_form, question_of
+from toono.cache.record import Recording
+from toono.codec.page import Page
+from toono.codec.protobuf import ProtobufCodec
+from toono.codec.wireformat import encode_bytes, encode_text
 
 PODS = "/api/v1/pods"
 NAMES = ["a", "b", "c", "d"]
@@ -199,5 +203,75 @@ def test_what_cannot_be_unpacked_must_be_read(damage: str) -> None:
         else:
             body = body[:-40] + b"\xff" * 40
         assert not stays(cache, passed(cache, body, PACKED, step=50))
+
+    run(scenario)
+
+
+# -- protobuf ---------------------------------------------------------------------------
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+FIELDS = {b"content-type": PROTOBUF.encode()}
+IN_PROTOBUF = QUESTION._replace(media_type=PROTOBUF)
+CODEC = ProtobufCodec()
+
+
+def proto(*names: str, version: int = 30, note: str = "", **page: str) -> bytes:
+    meta = {name: known(name)["metadata"] for name in names}
+    items = []
+    for name, one in meta.items():
+        content = encode_text(1, name) + encode_text(3, "default")
+        content += encode_text(5, one["uid"]) + encode_text(6, "5")
+        if name in page.get("going", ""):
+            content += encode_bytes(9, b"\x08\x01")
+        content += encode_bytes(12, encode_text(1, "says") + encode_text(2, note))
+        items.append(encode_bytes(1, content))
+    pages = Page(str(version), page.get("more", ""), None)
+    joined = CODEC.join_list(
+        kind="PodList", api_version="v1", style="typed", page=pages, items=items
+    )
+    return b"".join(joined)
+
+
+async def knowing_proto(*names: str, version: int = 20) -> Cache:
+    cache = Cache()
+    scope = cache.scopes.ensure(IN_PROTOBUF)
+    recording = Recording(cache.recorder, ASKED, IN_PROTOBUF, scope)
+    await recording.finish(200, FIELDS, proto(*names, version=version))
+    assert scope.complete
+    return cache
+
+
+def stays_proto(cache: Cache, body: bytes, fields=FIELDS, *, step: int = 0) -> bool:
+    passing = passed(cache, body, fields, step=step, asked=IN_PROTOBUF)
+    return passing.removes_nothing(cache.scopes.find(IN_PROTOBUF))
+
+
+@given(
+    before=st.sets(st.sampled_from(NAMES)),
+    now=st.sets(st.sampled_from(NAMES)),
+    step=st.integers(1, 300),
+    packed=st.booleans(),
+)
+def test_in_protobuf_too_all_stays_or_it_is_not_said(before, now, step, packed) -> None:
+    async def scenario() -> None:
+        cache = await knowing_proto(*before)
+        body, fields = proto(*now, note="x" * 200), FIELDS
+        if packed:
+            body = gzip.compress(body)
+            fields = FIELDS | {b"content-encoding": b"gzip"}
+        assert stays_proto(cache, body, fields, step=step) == (before <= now)
+
+    run(scenario)
+
+
+def test_in_protobuf_text_is_no_object() -> None:
+    async def scenario() -> None:
+        cache = await knowing_proto("a", "b")
+        uid = known("b")["metadata"]["uid"]
+        assert not stays_proto(cache, proto("a", note=f"*${uid}2\x015"))
+        assert not stays_proto(cache, proto("a", "b", going="b"))
+        assert not stays_proto(cache, proto("a", "b", more="token"))
+        assert not stays_proto(cache, proto("a", "b")[:-30])
+        assert stays_proto(cache, proto("a", "b"))
 
     run(scenario)
