@@ -83,10 +83,17 @@ class Client(asyncio.Protocol):
             self.upstream.transport.close()
 
 
-async def serve(listen: tuple[str, int], upstream: tuple[str, int], ca: str) -> None:
+async def serve(
+    listen: tuple[str, int],
+    upstream: tuple[str, int],
+    ca: str,
+    pair: tuple[str, str] | None,
+) -> None:
     """Relay until cancelled; prints the port once it listens."""
     loop = asyncio.get_running_loop()
     context = ssl.create_default_context(cafile=ca) if ca else None
+    if context is not None and pair is not None:
+        context.load_cert_chain(*pair)
 
     async def connect(protocol: Upstream) -> None:
         await loop.create_connection(lambda: protocol, *upstream, ssl=context)
@@ -101,10 +108,12 @@ def main() -> None:
     parser.add_argument("--listen", default="127.0.0.1:0")
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--ca", default="")
+    parser.add_argument("--pair", nargs=2, help="the client's certificate and key")
     args = parser.parse_args()
     host, _, port = args.listen.rpartition(":")
     up_host, _, up_port = args.upstream.rpartition(":")
-    uvloop.run(serve((host, int(port)), (up_host, int(up_port)), args.ca))
+    pair = (args.pair[0], args.pair[1]) if args.pair else None
+    uvloop.run(serve((host, int(port)), (up_host, int(up_port)), args.ca, pair))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import toono
-from toono.testing.certificates import Authority
+from toono.testing.certificates import Authority, Pair
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -88,6 +88,22 @@ class Child:
             self.process.stdin.close()
 
 
+def hub_arguments(
+    server: str, authority: Authority, node: Pair, cache: Path
+) -> tuple[str, ...]:
+    """Return the command line of `toono run` as the node edge-1, on free ports."""
+    return (
+        *("-m", "toono.cli", "run", f"--server-addr={server}"),
+        f"--ca-file={authority.file}",
+        f"--client-cert-file={node.certificate}",
+        f"--client-key-file={node.key}",
+        f"--disk-cache-path={cache}",
+        "--enable-dummy-if=false",
+        *("--proxy-port=0", "--serve-port=0", f"--node-uids={os.getuid()}"),
+        *("--node-name=edge-1", "--log-level=error"),
+    )
+
+
 class Stage:
     """One of each."""
 
@@ -118,16 +134,14 @@ class Stage:
 
     def start_hub(self, *more: str) -> Child:
         """Start `toono run`."""
-        node = self.authority.node("edge-1")
         self.hub = Child(
-            *("-m", "toono.cli", "run", f"--server-addr=127.0.0.1:{self.origin_port}"),
-            f"--ca-file={self.authority.file}",
-            f"--client-cert-file={node.certificate}",
-            f"--client-key-file={node.key}",
-            f"--disk-cache-path={self.directory / 'cache'}",
-            "--enable-dummy-if=false",
-            *("--proxy-port=0", "--serve-port=0", f"--node-uids={os.getuid()}"),
-            *("--node-name=edge-1", "--log-level=error", *more),
+            *hub_arguments(
+                f"127.0.0.1:{self.origin_port}",
+                self.authority,
+                self.authority.node("edge-1"),
+                self.directory / "cache",
+            ),
+            *more,
             stream="stderr",
             mark="serving on",
         )

@@ -24,6 +24,7 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
 from toono.cache.guests import GuestLimits
+from toono.cache.late import MAX_LATE_BYTES
 from toono.certs.files import Root
 from toono.config import live
 from toono.config.certificates import CertificateSettings
@@ -31,7 +32,7 @@ from toono.config.flags import FLAGS, Flag, variable
 from toono.config.pool import PoolSettings
 from toono.filters import held
 from toono.multiplex import stream
-from toono.pipeline import alone, bounded, forward, limits, relists
+from toono.pipeline import alone, bounded, forward, limits, recorded, relists
 from toono.store.settings import SQLiteSettings
 from toono.testing import APIServer
 from toono.upstream import health, pool
@@ -335,6 +336,12 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "bytes in memory", _bytes(hot.HOT_BYTES), "the rest is read from the disk"
     passed = "passed on, not kept"
     yield "a list", _bytes(received.MAX_BODY_BYTES), passed
+    late = "the next list ends once it is read"
+    yield (
+        "lists that are read after their clients have them",
+        _bytes(MAX_LATE_BYTES),
+        late,
+    )
     yield "an object", _bytes(received.MAX_OBJECT_BYTES), passed
     yield "a document", _bytes(documents.MAX_DOCUMENT_BYTES), passed
     yield "all documents", _bytes(documents.MAX_BYTES), "the oldest go"
@@ -344,8 +351,8 @@ def _of_the_cache() -> Iterator[Limit]:
         "the change is dropped, its question incomplete until it is listed again",
     )
     yield "from a change to its sync", _seconds(store.sync_after), "the sync begins"
-    passes = _seconds(forward.BARRIER_SECONDS)
-    rest = _seconds(forward.BARRIER_REST_SECONDS)
+    passes = _seconds(recorded.BARRIER_SECONDS)
+    rest = _seconds(recorded.BARRIER_REST_SECONDS)
     yield "a removal held for its sync", passes, f"it passes; none is held for {rest}"
     again = f"{_seconds(store.retry_first)} to {_seconds(store.retry_most)}"
     yield "a disk that fails is tried again after", again, "meanwhile from memory"

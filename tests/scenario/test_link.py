@@ -55,6 +55,38 @@ def test_a_silent_link_is_noticed_and_the_waiting_list_answered(tmp_path) -> Non
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+def test_a_large_list_that_was_just_shown_is_there_when_the_link_is_cut(
+    tmp_path, coding: str
+) -> None:
+    """It reaches its client before it is read; whoever asks next waits for that."""
+
+    async def scenario() -> None:
+        server = await cloud()
+        for number in range(300):
+            meta = {"name": f"large-{number}", "annotations": {"x": "y" * 2000}}
+            server.create("pods", {**POD, "metadata": meta}, namespace="default")
+        asked = get(PODS).replace(
+            b"\r\n\r\n", b"\r\nAccept-Encoding: %b\r\n\r\n" % coding.encode()
+        )
+        async with hub_over([server.address], tmp_path, health=BRISK) as hub:
+            await until(lambda: hub.upstream.online)
+            first = await ask(hub, asked)
+            server.create("pods", {**POD, "metadata": {"name": "new"}}, namespace="x")
+            online = await ask(hub, asked)
+            assert len(body(first)) != len(body(online))
+            await server.aclose()
+            offline = await ask(hub, get(PODS))
+            assert cache_status(offline) == "toono; hit"
+            names = {
+                item["metadata"]["name"] for item in json.loads(body(offline))["items"]
+            }
+            assert len(names) == 302
+            assert "new" in names
+
+    asyncio.run(scenario())
+
+
 def test_a_server_that_thinks_is_waited_for(tmp_path) -> None:
     async def scenario() -> None:
         server = await cloud()

@@ -54,10 +54,23 @@ class Sightings:
             self._before = b""
 
     def _look(self, text: bytes) -> None:
-        text = self._rest + text
-        parts = text.split(self._before)
-        here = self._missing.intersection([part[:UID_BYTES] for part in parts[1:]])
-        self._missing -= here
-        self._seen += len(here)
         # A uid may be cut in two, and so may what stands before it.
-        self._rest = text[-(len(self._before) + UID_BYTES - 1) :]
+        kept = len(self._before) + UID_BYTES - 1
+        if len(text) > kept:
+            self._count(self._rest + text[:kept])
+        else:
+            text = self._rest + text
+        self._count(text)
+        self._rest = text[-kept:]
+
+    def _count(self, text: bytes) -> None:
+        """Look at each uid; one split would copy all of the text."""
+        before, missing = self._before, self._missing
+        at = text.find(before)
+        while at >= 0 and not self.enough:
+            at += len(before)
+            uid = text[at : at + UID_BYTES]
+            if uid in missing:
+                missing.discard(uid)
+                self._seen += 1
+            at = text.find(before, at)

@@ -8,7 +8,7 @@ in, and what they say of a resource is never taken for the resource itself.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 
@@ -189,11 +189,17 @@ class DocumentRecording:
         self._documents = documents
         self._call = call
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
         """See a piece pass; a document is told from others by its ETag."""
 
     def is_echo(self, status: int) -> bool:
         """Say whether what was fed is known: of a document only its whole tells."""
+        return False
+
+    def finish_later(
+        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
+    ) -> bool:
+        """Take a whole answer once its client has it: of a document, never."""
         return False
 
     async def finish(

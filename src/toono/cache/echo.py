@@ -47,12 +47,13 @@ class Fingerprint:
         return self._digest.digest()
 
 
-def mark_of(body: bytes) -> bytes:
+def mark_of(*pieces: bytes) -> bytes:
     """Return what tells a whole body from others: itself while it is small."""
-    if len(body) <= MAX_BODY_BYTES:
-        return body
+    if len(pieces) == 1 and len(pieces[0]) <= MAX_BODY_BYTES:
+        return pieces[0]
     found = Fingerprint()
-    found.feed(body)
+    for piece in pieces:
+        found.feed(piece)
     return found.mark
 
 

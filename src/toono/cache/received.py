@@ -3,7 +3,7 @@
 answers, in which form, how large it is, and whether its objects are those asked for."""
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -70,6 +70,23 @@ def fits(item: Object, *, namespace: str, name: str) -> bool:
         and (not name or item.name == name)
         and len(item.data) <= MAX_OBJECT_BYTES
     )
+
+
+def all_fit(items: Sequence[Object], namespace: str) -> bool:
+    """Say whether a list's objects are what was asked for, each there once."""
+    names = {(item.namespace, item.name) for item in items}
+    return len(names) == len(items) and all(
+        fits(item, namespace=namespace, name="") for item in items
+    )
+
+
+def is_last(verb: str, item: Object) -> bool:
+    """Say whether the answer to a write tells the last of an object.
+
+    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
+    never marked, or due. So does the update that takes the last finalizer.
+    """
+    return item.ended or (verb == "delete" and not item.deleting)
 
 
 def media_type_of(fields: Mapping[bytes, bytes]) -> str:

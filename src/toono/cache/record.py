@@ -9,20 +9,28 @@ Watch streams are in `record_watch`.
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
-from toono.cache.echo import Echoes, Fingerprint, mark_of
-from toono.cache.forms import Columns, form_of, read_list, read_one
+from toono.cache.echo import Echoes, mark_of
+from toono.cache.forms import Columns, form_of, read_one
+from toono.cache.listed import (
+    THREAD_BYTES,
+    Chain,
+    Chains,
+    note_columns,
+    read_list,
+)
+from toono.cache.passing import Passing
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    all_fit,
     asks_objects,
     compacted,
     expected_form,
     fits,
+    is_last,
     media_type_of,
     question_of,
     unpacked,
@@ -40,27 +48,13 @@ from toono.cache.scope import (
 )
 from toono.cache.scopes import Scopes
 from toono.cache.taking import Kept, commit_list, describe
-from toono.codec.base import Codec, ListParts, Object, Single
+from toono.codec.base import Codec, ListParts, Single
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 
 log = logging.getLogger(__name__)
-
-MAX_CHAINS = 8
-THREAD_BYTES = 256 * 1024
-"""A body above this is read in a thread: 256 KiB take about 2 ms."""
-
-
-@dataclass(slots=True)
-class Chain:
-    """The pages of one list so far; only the whole chain is a list."""
-
-    version: str
-    reading: Reading
-    items: list[Object]
-    size: int
 
 
 class Recorder:
@@ -69,7 +63,7 @@ class Recorder:
     def __init__(self, scopes: Scopes, policy: Policy) -> None:
         self.scopes = scopes
         self.policy = policy
-        self._chains: OrderedDict[tuple[Question, str], Chain] = OrderedDict()
+        self.chains = Chains()
         self.echoes = Echoes(scopes)
 
     async def begin(self, call: Call) -> "Recording | None":
@@ -87,21 +81,16 @@ class Recorder:
         scope = self.scopes.find(question_of(call, expected_form(call)))
         return {} if scope is None or not scope.loaded else scope.rows
 
+    async def caught_up(self, call: Call) -> None:
+        """Return once the last answer to a list or watch that was shown is known."""
+        if self.scopes.late.is_busy:
+            await self.scopes.late.recorded(question_of(call, expected_form(call)))
+
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
         form = expected_form(call)
-        chain = self._chains.get((question_of(call, form), call.continue_token))
+        chain = self.chains.find(question_of(call, form), call.continue_token)
         return [(item.namespace, item.name) for item in chain.items] if chain else ()
-
-    def take_chain(self, question: Question, token: str) -> Chain | None:
-        """Return, and forget, the pages that `token` continues."""
-        return self._chains.pop((question, token), None)
-
-    def put_chain(self, question: Question, token: str, chain: Chain) -> None:
-        """Keep pages until the request that continues them; the oldest go first."""
-        self._chains[question, token] = chain
-        while len(self._chains) > MAX_CHAINS:
-            self._chains.popitem(last=False)
 
 
 class Recording:
@@ -110,7 +99,9 @@ class Recording:
     __slots__ = (
         "_call",
         "_epoch",
-        "_fingerprint",
+        "_is_late",
+        "_marked",
+        "_passing",
         "_question",
         "_reading",
         "_recorder",
@@ -123,7 +114,9 @@ class Recording:
         self._recorder = recorder
         self._call = call
         self._question = question
-        self._fingerprint: Fingerprint | None = None
+        self._marked = b""
+        self._is_late = False
+        self._passing: Passing | None = None
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
@@ -134,18 +127,53 @@ class Recording:
                 consistent=consistent, known_epoch=epoch, seen=self._seen
             )
 
-    def feed(self, piece: bytes) -> None:
-        """See a piece of a large answer pass: it may prove to be the last one again."""
-        if self._fingerprint is None:
-            self._fingerprint = Fingerprint()
-        self._fingerprint.feed(piece)
+    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
+        """See a piece of a large answer pass: it may prove to remove nothing."""
+        if self._passing is None:
+            scopes, asked = self._recorder.scopes, self._question
+            self._passing = Passing(
+                asked, scopes.find(asked), fields, epoch=scopes.epoch, seen=self._seen
+            )
+        self._passing.feed(piece)
 
     def is_echo(self, status: int) -> bool:
         """Say whether what was fed is the last list again: it need not be finished."""
-        fed = self._fingerprint
+        fed = self._passing.fingerprint if self._passing is not None else None
         if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
             return False
         return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
+
+    def finish_later(
+        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
+    ) -> bool:
+        """Take a whole answer once its client has it, if that may be; say whether.
+
+        It may where it removes nothing: no last bytes need wait. Who asks what is kept
+        or follows it waits instead (`Late`), so that nobody is shown less than before.
+        """
+        size, late = sum(map(len, pieces)), self._recorder.scopes.late
+        scope = self._recorder.scopes.find(self._question)
+        if (
+            status != 200
+            or (size <= THREAD_BYTES and b"content-encoding" not in fields)
+            or self._call.verb != "list"
+            or self._call.continue_token
+            or self._passing is None
+            or not self._passing.removes_nothing(scope)
+            or not late.takes(self._question, size)
+        ):
+            return False
+
+        late.add(self._question, size, self._finish_late(status, fields, pieces))
+        return True
+
+    async def _finish_late(
+        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
+    ) -> None:
+        self._is_late = True
+        self._marked = mark = await asyncio.to_thread(mark_of, *pieces)
+        if not self._recorder.echoes.holds(self._question, self._seen, mark):
+            await self.finish(status, fields, b"".join(pieces))
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -159,13 +187,17 @@ class Recording:
         codec = self._codec(status, fields, body)
         if codec is None:
             return None
-        mark = self._mark(body)
+        if self._passing is not None and not self._is_late:
+            await self._recorder.caught_up(self._call)  # in the order they were shown
+        mark = self._marked
+        if not mark and len(body) > THREAD_BYTES:
+            mark = await asyncio.to_thread(self._mark, body)
+        mark = mark or self._mark(body)
         if self._recorder.echoes.holds(self._question, self._seen, mark):
             return None
         try:
-            body = compacted(unpacked(body, fields))
             objects = asks_objects(self._call)
-            parts, columns = await _read_list(codec, body, objects=objects)
+            parts, columns = await read_list(codec, body, fields, objects=objects)
             return self._list(codec, parts, columns, mark)
         except CodecError as exc:
             self._let_go(exc)
@@ -205,7 +237,7 @@ class Recording:
         log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
 
     def _mark(self, body: bytes) -> bytes:
-        fed = self._fingerprint
+        fed = self._passing.fingerprint if self._passing is not None else None
         return fed.mark if fed and fed.size == len(body) else mark_of(body)
 
     # -- list ----------------------------------------------------------------
@@ -214,7 +246,7 @@ class Recording:
         self, codec: Codec, parts: ListParts, columns: Columns | None, mark: bytes
     ) -> Kept:
         version = parse_version(parts.resource_version)
-        if not version or not self._all_fit(parts):
+        if not version or not all_fit(parts.items, self._call.namespace):
             return None
         if parts.kind and not parts.kind.endswith("List") and columns is None:
             return None
@@ -238,7 +270,7 @@ class Recording:
         if parts.kind or not scope.kind:  # rows of a Table tell it, if there are any
             describe(scope, parts.kind.removesuffix("List"), parts.api_version)
             scope.list_kind, scope.style = parts.kind, parts.style
-        _note_columns(scope, columns)
+        note_columns(scope, columns)
         future = commit_list(self._recorder.scopes, scope, change)
         if not (self._call.continue_token or scope.question != self._question):
             seen = max(self._seen, version)
@@ -251,7 +283,7 @@ class Recording:
         size = sum(len(item.data) for item in parts.items)
         chain = Chain(parts.resource_version, self._reading, list(parts.items), size)
         if call.continue_token:
-            before = self._recorder.take_chain(question, call.continue_token)
+            before = self._recorder.chains.take(question, call.continue_token)
             if before is None or before.version != chain.version:
                 return None
             before.items.extend(chain.items)
@@ -261,16 +293,8 @@ class Recording:
         if not parts.continue_token:
             return chain
         if chain.size <= MAX_BODY_BYTES:
-            self._recorder.put_chain(question, parts.continue_token, chain)
+            self._recorder.chains.put(question, parts.continue_token, chain)
         return None
-
-    def _all_fit(self, parts: ListParts) -> bool:
-        namespace = self._call.namespace
-        return all(
-            fits(item, namespace=namespace, name="") for item in parts.items
-        ) and len({(item.namespace, item.name) for item in parts.items}) == len(
-            parts.items
-        )
 
     # -- one object ----------------------------------------------------------
 
@@ -289,7 +313,7 @@ class Recording:
         version = parse_version(item.resource_version)
         if not version:
             return None
-        if call.verb in ("delete", "update", "patch") and _is_last(call.verb, item):
+        if call.verb in ("delete", "update", "patch") and is_last(call.verb, item):
             return self._mark_absent(form, proven=version)
         scope = self._scope(self._name_question(form, item.namespace, item.name))
         if scope is None or not scope.loaded:
@@ -307,7 +331,7 @@ class Recording:
         if change is None:
             return None
         self._describe_single(scope, single)
-        _note_columns(scope, columns)
+        note_columns(scope, columns)
         return self._commit(scope, change)
 
     def _describe_single(self, scope: Scope, single: Single) -> None:
@@ -370,26 +394,3 @@ class Recording:
     def _commit(self, scope: Scope, change: Change) -> Kept:
         future = self._recorder.scopes.commit(scope, change, sync=change.removes)
         return future if change.removes else None
-
-
-async def _read_list(
-    codec: Codec, body: bytes, *, objects: bool
-) -> tuple[ListParts, Columns | None]:
-    """Split a list; a large one in a thread."""
-    if len(body) > THREAD_BYTES:
-        return await asyncio.to_thread(read_list, codec, body, objects=objects)
-    return read_list(codec, body, objects=objects)
-
-
-def _note_columns(scope: Scope, columns: Columns | None) -> None:
-    if columns is not None:
-        scope.columns, scope.no_rows = columns
-
-
-def _is_last(verb: str, item: Object) -> bool:
-    """Say whether the answer to a write tells the last of an object.
-
-    Some kinds (pods, services) answer a DELETE with what is gone at that very version,
-    never marked, or due. So does the update that takes the last finalizer.
-    """
-    return item.ended or (verb == "delete" and not item.deleting)

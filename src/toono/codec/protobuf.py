@@ -63,9 +63,9 @@ class ProtobufCodec:
         objects: list[Object] = []
         for tag, a, b in walk(body, opened.start, opened.end):
             if tag == _SECOND:
-                objects.append(_object(body[a:b]))
+                objects.append(read_object(body[a:b]))
             elif tag == _META and meta is None:
-                meta = _list_meta(body, a, b)
+                meta = list_meta(body, a, b)
             else:
                 raise CodecError("a list with more than metadata and items")
         if meta is None:
@@ -93,7 +93,7 @@ class ProtobufCodec:
         """Take a single object's answer apart; CodecError for a Status too."""
         opened = _open(body)
         _check_object(opened.kind)
-        found = _object(body[opened.start : opened.end])
+        found = read_object(body[opened.start : opened.end])
         return Single(opened.kind, opened.api_version, "typed", found)
 
     def write_single(
@@ -112,9 +112,9 @@ class ProtobufCodec:
         """Take one whole frame apart."""
         if int.from_bytes(frame[:PREFIX_BYTES], "big") != len(frame) - PREFIX_BYTES:
             raise CodecError("a frame of another length than it says")
-        outer = _only(frame, PREFIX_BYTES, len(frame), (_FIRST, _SECOND))
+        outer = only(frame, PREFIX_BYTES, len(frame), (_FIRST, _SECOND))
         event_type = text(frame, *outer[_FIRST])
-        content = frame[slice(*_only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
+        content = frame[slice(*only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
         if event_type == "ERROR":
             return _error(self.read_status(content))
         opened = _open(content)
@@ -122,7 +122,7 @@ class ProtobufCodec:
         inner, ends = content[opened.start : opened.end], False
         if event_type == "BOOKMARK":
             ends = _map(inner, _NOTES).get(END_ANNOTATION) == "true"
-        found = _object(inner, nameless=event_type == "BOOKMARK")
+        found = read_object(inner, nameless=event_type == "BOOKMARK")
         return Event(
             event_type, opened.kind, opened.api_version, "typed", found, ends, 0
         )
@@ -221,14 +221,12 @@ def _open(body: bytes) -> _Opened:
     """Open an envelope; CodecError where it is none, or holds another within."""
     if not body.startswith(MAGIC):
         raise CodecError("a body without the mark of Kubernetes' protobuf")
-    outer = _only(
-        body, len(MAGIC), len(body), (_FIRST, _SECOND), also=(_THIRD, _FOURTH)
-    )
+    outer = only(body, len(MAGIC), len(body), (_FIRST, _SECOND), also=(_THIRD, _FOURTH))
     for tag in (_THIRD, _FOURTH):
         start, end = outer.get(tag, (0, 0))
         if start != end:
             raise CodecError("an object in an encoding within the encoding")
-    types = _only(body, *outer[_FIRST], (_FIRST, _SECOND))
+    types = only(body, *outer[_FIRST], (_FIRST, _SECOND))
     api_version, kind = text(body, *types[_FIRST]), text(body, *types[_SECOND])
     if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
         raise CodecError(f"{api_version!r} {kind!r} is no kind")
@@ -240,7 +238,7 @@ def _check_object(kind: str) -> None:
         raise CodecError(f"a {kind} is no object")
 
 
-def _only(
+def only(
     buffer: bytes,
     start: int,
     end: int,
@@ -280,16 +278,16 @@ def _error(status: Mapping[str, object] | None) -> Event:
     return Event("ERROR", "Status", "v1", "typed", None, False, number)
 
 
-def _list_meta(body: bytes, start: int, end: int) -> tuple[str, str]:
+def list_meta(body: bytes, start: int, end: int) -> tuple[str, str]:
     """Return (resourceVersion, continue); strict: shards have more fields."""
-    found = _only(body, start, end, (_SECOND,), also=(_FIRST, _THIRD, _REMAINING))
+    found = only(body, start, end, (_SECOND,), also=(_FIRST, _THIRD, _REMAINING))
     version = text(body, *found[_SECOND])
     if parse_version(version) is None:
         raise CodecError("the resourceVersion of a list is no number")
     return version, text(body, *found.get(_THIRD, (0, 0)))
 
 
-def _object(content: bytes, *, nameless: bool = False) -> Object:
+def read_object(content: bytes, *, nameless: bool = False) -> Object:
     start, end = _metadata(content)
     found: dict[int, str] = {}
     for tag, a, b in walk(content, start, end):
@@ -337,7 +335,7 @@ def _map(content: bytes, number: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for tag, start, end in walk(content, *_metadata(content)):
         if tag == number:
-            entry = _only(content, start, end, (), also=(_FIRST, _SECOND))
+            entry = only(content, start, end, (), also=(_FIRST, _SECOND))
             key = text(content, *entry.get(_FIRST, (0, 0)))
             found[key] = text(content, *entry.get(_SECOND, (0, 0)))
     return found

@@ -37,7 +37,8 @@ class Owner(NamedTuple):
 
     uid: int
     cgroups: frozenset[str]
-    """Paths of the control groups, in every hierarchy, of every process with it."""
+    """Paths of the control groups, in every hierarchy, of the processes with it: of all
+    that may not be the node, and where there is none of one."""
 
 
 class SocketLookupError(OSError):
@@ -69,7 +70,7 @@ class Sockets:
         return Owner(uid, self._groups_of_holders(inode))
 
     def _groups_of_holders(self, inode: int) -> frozenset[str]:
-        """Return the groups of every process that holds the socket, by /proc."""
+        """Return the groups of who holds the socket, by /proc."""
         if inode == 0:
             raise SocketLookupError("nobody holds the socket any more")
         groups: set[str] = set()

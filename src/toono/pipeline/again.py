@@ -25,8 +25,8 @@ from toono.filters.stage import Stage
 from toono.kube.request import Call
 from toono.pipeline import heads
 from toono.pipeline.again_kept import KeptAgain
-from toono.pipeline.forward import Barrier
 from toono.pipeline.limits import InFlight
+from toono.pipeline.recorded import Barrier
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import spawn
 from toono.upstream.pool import Credential, Server, Upstream

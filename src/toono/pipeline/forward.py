@@ -7,17 +7,15 @@ the end of an answer that removes something waits until the removal is durable
 cleanly and its client resumes from the version it has.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
 from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
-from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
+from toono.cache.received import media_type_of, unpacked
 from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import Fed, WatchRecording, no_loss
-from toono.cache.taking import Kept
 from toono.codec.registry import for_media_type
 from toono.errors import (
     BodyCutError,
@@ -33,6 +31,7 @@ from toono.pipeline import heads
 from toono.pipeline.begun import begin, gathered
 from toono.pipeline.guarded import GuardedBody
 from toono.pipeline.reading import read_ahead
+from toono.pipeline.recorded import Barrier, RecordedBody
 from toono.runtime.clock import Clock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.messages import Answer, Body, Request, Response
@@ -42,37 +41,16 @@ REFUSALS = (401, 403)
 """They teach whose right has ended."""
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
+LEAST_BYTES = 64 * 1024
+"""That go on at once of what is recorded: API servers write lists in chunks of 2 KiB."""
+LEAST_PACKED_BYTES = 8 * 1024
+"""The same in gzip: what is looked at unpacked is 30 times as much."""
 WATCH_PATIENCE = 10.0
 """Seconds that a watcher may read nothing; then it is cut, and lists again."""
 HELD_BACK = "this list lacks pods that the API server has: ask again"
-BARRIER_SECONDS = 0.2
-BARRIER_REST_SECONDS = 10.0
-
 
 Meter = Callable[[Call, Response], Response]
 """Sees each answer of the upstream, for who wants its bytes counted."""
-
-
-class Barrier:
-    """Holds what removes something until the disk has it, but never for long.
-
-    A disk that stalls longer than 200 ms is not waited for again for 10 s: the
-    clients' view of the cloud comes before the promise of a power cut.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._rests_until = 0.0
-        self.stalls = 0
-
-    async def wait(self, kept: Kept) -> None:
-        """Return once `kept` is durable, or the disk has had its time."""
-        if kept is None or kept.done() or self._clock.monotonic() < self._rests_until:
-            return
-        done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
-        if not done:
-            self.stalls += 1
-            self._rests_until = self._clock.monotonic() + BARRIER_REST_SECONDS
 
 
 class Forward:
@@ -146,6 +124,8 @@ class Forward:
         guard = None
         if call.verb == "list" and answer.status == 200:
             guard = self._guard_of(call, credential)
+        if guard is not None:
+            await self._recorder.caught_up(call)
         body = answer.body
         if _is_small(body) or guard is not None:
             first: list[bytes] = []
@@ -166,6 +146,9 @@ class Forward:
             assert guard is not None
             body = self._guarded(guard, call, answer, first)
         if recording is not None:
+            if isinstance(answer.body, Incoming):
+                packed = b"content-encoding" in answer.fields
+                answer.body.least = LEAST_PACKED_BYTES if packed else LEAST_BYTES
             body = RecordedBody(body, recording, answer, self.barrier)
         return _response(answer, body=body, stored=recording is not None)
 
@@ -241,64 +224,6 @@ class Forward:
             confirms=None if guard is None else partial(guard.confirms, call),
         )
         return _response(answer, body=body, stored=True, watch=True)
-
-
-class RecordedBody:
-    """A streamed answer that is kept whole beside the client.
-
-    Its last piece is held until the recording has seen all: what it removes must be
-    durable before the client can know the answer is complete. One that is too large
-    to be kept is not held in memory either.
-    """
-
-    def __init__(
-        self,
-        inner: Body,
-        recording: Recording | DocumentRecording,
-        answer: Answer,
-        barrier: Barrier,
-    ) -> None:
-        self._inner = inner
-        self._recording: Recording | DocumentRecording | None = recording
-        self._status = answer.status
-        self._fields: Mapping[bytes, bytes] = answer.fields
-        self._barrier = barrier
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._held = b""
-        self._over = False
-        self.length = inner.length
-
-    async def read(self) -> bytes:
-        if self._over:
-            return b""
-        while piece := await self._inner.read():
-            self._keep(piece)
-            held, self._held = self._held, piece
-            if held:
-                return held
-        self._over = True
-        pieces, self._pieces = self._pieces, []
-        recording = self._recording
-        if recording is not None and not recording.is_echo(self._status):
-            content = b"".join(pieces)
-            kept = await recording.finish(self._status, self._fields, content)
-            await self._barrier.wait(kept)
-        return self._held
-
-    def _keep(self, piece: bytes) -> None:
-        if self._recording is None:
-            return
-        self._recording.feed(piece)
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size > MAX_BODY_BYTES:
-            self._recording, self._pieces = None, []
-
-    def close(self) -> None:
-        self._over = True
-        self._pieces = []
-        self._inner.close()
 
 
 Confirms = Callable[[Collection[tuple[str, str]]], Awaitable[bool]]

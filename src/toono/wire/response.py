@@ -33,6 +33,7 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_fields",
+        "_found",
         "_headers",
         "_interim",
         "_method",
@@ -48,6 +49,7 @@ class ResponseReader:
         "ends_with_connection",
         "is_over",
         "keep_alive",
+        "on_body",
     )
 
     def __init__(
@@ -71,6 +73,9 @@ class ResponseReader:
         self.is_over = False
         self.keep_alive = False
         self.ends_with_connection = False
+        self._found: list[bytes] = []
+        """Content of the bytes that are just read, in chunks of 2 KiB and less."""
+        self.on_body = self._found.append
         self._parser = httptools.HttpResponseParser(self)
         self._headers: Headers = []
         self._fields: dict[bytes, bytes] = {}
@@ -87,7 +92,10 @@ class ResponseReader:
         try:
             self._parser.feed_data(piece)
         except (httptools.HttpParserUpgrade, httptools.HttpParserError) as exc:
+            self._give()
             self._judge(exc, piece)
+        if self._found:
+            self._give()
         if self._silent_bytes > MAX_HEAD_BYTES:
             self._spoil(
                 BadResponseError("a head, a trailer or an extension without end")
@@ -207,10 +215,15 @@ class ResponseReader:
             # llhttp cannot be told that no body follows, nor that one did after all.
             self.is_over = True
 
-    def on_body(self, piece: bytes) -> None:
+    def _give(self) -> None:
+        """Give what was found to the body."""
+        found = self._found
+        if not found:
+            return
         self._silent_bytes = 0
         if self._body is not None and not self._body.is_over:
-            self._body.feed(piece)
+            self._body.feed(found[0] if len(found) == 1 else b"".join(found))
+        found.clear()
 
     def on_message_complete(self) -> None:
         if self.answer is None:
@@ -218,6 +231,7 @@ class ResponseReader:
             return
         if self.is_over:
             return
+        self._give()
         self.keep_alive = self._parser.should_keep_alive()
         self.is_over = True
         if self._body is not None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from toono.errors import WireError
 
 HIGH_BYTES = 256 * 1024
-LOW_BYTES = 64 * 1024
 PIECE_BYTES = 48
 """What a piece takes beside its bytes, so that tiny ones cannot fill the memory."""
 
@@ -17,7 +16,7 @@ PIECE_BYTES = 48
 class Incoming:
     """A body that a protocol feeds and one reader reads.
 
-    Above `HIGH_BYTES` unread the sender is paused, below `LOW_BYTES` resumed.
+    Above `HIGH_BYTES` unread the sender is paused, resumed once they are read.
     """
 
     __slots__ = (
@@ -31,6 +30,7 @@ class Incoming:
         "_size",
         "_started",
         "_waiter",
+        "least",
         "length",
     )
 
@@ -43,6 +43,8 @@ class Incoming:
         started: Callable[[], None] | None = None,
     ) -> None:
         self.length = length
+        self.least = 0
+        """Bytes that a reader waits for, or the end: nobody reads half a list."""
         self._pieces: deque[bytes] = deque()
         self._size = 0
         self._over = False
@@ -65,7 +67,7 @@ class Incoming:
         if self._size > HIGH_BYTES and not self._paused:
             self._paused = True
             self._pause(True)
-        if self._waiter is not None:
+        if self._waiter is not None and self._size >= self.least:
             self._wake()
 
     def finish(self) -> None:
@@ -109,7 +111,7 @@ class Incoming:
             started, self._started = self._started, None
             started()
         while True:
-            if self._pieces:
+            if self._pieces and (self._size >= self.least or self._is_ended):
                 return self._take()
             if self._failure is not None:
                 raise self._failure
@@ -120,6 +122,11 @@ class Incoming:
                 await self._waiter
             finally:
                 self._waiter = None
+
+    @property
+    def _is_ended(self) -> bool:
+        """Nothing more comes."""
+        return self._over or self._closed or self._failure is not None
 
     def whole(self) -> bytes | None:
         """Return all that nobody has read, where all has come; else None."""
@@ -132,9 +139,12 @@ class Incoming:
         return content
 
     def _take(self) -> bytes:
-        piece = self._pieces.popleft()
-        self._size -= len(piece) + PIECE_BYTES
-        if self._paused and self._size < LOW_BYTES:
+        """Return all that waits: a server's chunks may be as small as 2 KiB."""
+        pieces = self._pieces
+        piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        self._size = 0
+        if self._paused:
             self._paused = False
             self._pause(False)
         return piece

@@ -10,8 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from toono.identity import holders
-from toono.identity.holders import Holders, sockets_held
+from toono.identity.book import Book
+from toono.identity.holders import CONFINED, Holders, sockets_held
+from toono.identity.rights import Rights
+from toono.identity.sockets import Owner
 from toono.runtime.clock import SystemClock
+from toono.store.memory import MemoryStore
 
 
 def test_this_process_holds_its_sockets() -> None:
@@ -28,8 +32,47 @@ def test_a_process_that_shows_nothing_is_passed_over(tmp_path) -> None:
     (tmp_path / "1" / "fd" / "5").write_text("no link")
     (tmp_path / "2").mkdir()
     (tmp_path / "self").mkdir()
-    assert sockets_held(tmp_path) == {77: ["1"]}
+    assert sockets_held(tmp_path, {77}) == {77: ["1"]}
     assert Holders(proc=tmp_path).of(77) == ["1"]
+
+
+def process(proc, pid: int, group: str | None, *inodes: int) -> None:
+    (proc / str(pid) / "fd").mkdir(parents=True)
+    for number, inode in enumerate(inodes):
+        (proc / str(pid) / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+    if group is not None:
+        (proc / str(pid) / "cgroup").write_text(f"1:cpu:/\n0::{group}\n")
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["/kubepods/besteffort/pod1", "/../kubelet", "/x/..", None, "/" + "x" * 70_000],
+)
+def test_who_may_not_be_the_node_is_never_missed(tmp_path, group) -> None:
+    for pid in (10, 30, 50):
+        process(tmp_path, pid, "/system.slice/kubelet.service", 77)
+    for pid in (20, 40):
+        process(tmp_path, pid, group, 77)
+    pids = Holders(proc=tmp_path).of(77)
+    assert set(pids) >= {"20", "40"}
+
+
+def test_of_the_others_the_one_that_began_last_is_enough(tmp_path) -> None:
+    process(tmp_path, 9, "/init.scope", 1, 77, 78)
+    process(tmp_path, 100, "/user.slice", 77)
+    process(tmp_path, 20, "/kubepods/pod1", 2)
+    assert sockets_held(tmp_path, {77}) == {2: ["20"], 77: ["100"]}
+    assert sockets_held(tmp_path, {77, 78})[78] == ["9"]
+    assert sockets_held(tmp_path, {99})[1] == ["9"], "all are looked through for it"
+    assert Holders(proc=tmp_path).of(99) == ()
+
+
+def test_what_rights_would_refuse_is_looked_through() -> None:
+    rights = Rights(Book(MemoryStore()), clock=SystemClock())
+    for group in ("/kubepods", "/a/kubepods.slice/b", "/..", "/../x", "/a/../b"):
+        owner = Owner(next(iter(rights.settings.node_uids)), frozenset({group}))
+        assert rights.why_not_node(owner)
+        assert any(mark in group.encode() for mark in CONFINED)
 
 
 def test_without_proc_each_who_asks_is_told(tmp_path) -> None:
@@ -43,7 +86,7 @@ def test_who_asks_during_a_look_waits_for_the_next(monkeypatch) -> None:
     begun, go = threading.Semaphore(0), threading.Semaphore(0)
     looks: list[int] = []
 
-    def look(_) -> dict:
+    def look(*_) -> dict:
         looks.append(len(looks) + 1)
         begun.release()
         go.acquire()
@@ -77,7 +120,7 @@ class Still(SystemClock):
 def test_looks_rest_and_who_comes_meanwhile_shares_the_next(monkeypatch) -> None:
     looks: list[int] = []
 
-    def look(_) -> dict:
+    def look(*_) -> dict:
         looks.append(1)
         clock.now += 9.0
         return {1: ["77"]}

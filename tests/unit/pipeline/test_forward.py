@@ -22,13 +22,8 @@ from toono.cache.received import MAX_BODY_BYTES
 from toono.errors import BadResponseError, BodyCutError, UnreachableError, UpstreamError
 from toono.kube.request import parse
 from toono.pipeline.begun import REFUSAL_BYTES
-from toono.pipeline.forward import (
-    BARRIER_REST_SECONDS,
-    SMALL_BYTES,
-    WATCH_PATIENCE,
-    Barrier,
-    Forward,
-)
+from toono.pipeline.forward import SMALL_BYTES, WATCH_PATIENCE, Forward
+from toono.pipeline.recorded import BARRIER_REST_SECONDS, Barrier
 from toono.testing.clock import VirtualClock, settle
 from toono.upstream.pool import Credential
 from toono.wire.messages import Answer, BytesBody, Peer, Request
@@ -421,8 +416,9 @@ def test_the_last_piece_of_a_list_that_removes_waits_for_the_disk() -> None:
             (),
             {
                 "finish": staticmethod(slow),
-                "feed": staticmethod(len),
+                "feed": staticmethod(lambda *_: None),
                 "is_echo": staticmethod(lambda _: False),
+                "finish_later": staticmethod(lambda *_: False),
             },
         )
         assert await found.body.read() == body[:90_000]

@@ -5,7 +5,7 @@ import pytest
 
 from toono.errors import BodyCutError
 from toono.testing.clock import settle
-from toono.wire.streams import HIGH_BYTES, LOW_BYTES, Gate, Incoming
+from toono.wire.streams import HIGH_BYTES, Gate, Incoming
 
 
 class Sender:
@@ -28,7 +28,7 @@ def test_pieces_come_in_order_and_the_end_comes_again_and_again() -> None:
         body.feed(b"ab")
         body.feed(b"cde")
         body.finish()
-        assert [await body.read() for _ in range(4)] == [b"ab", b"cde", b"", b""]
+        assert [await body.read() for _ in range(4)] == [b"abcde", b"", b"", b""]
         assert (body.length, body.is_over, body.unread) == (5, True, 0)
 
     asyncio.run(scenario())
@@ -81,19 +81,57 @@ def test_what_is_whole_cannot_be_cut_any_more() -> None:
     asyncio.run(scenario())
 
 
-def test_a_sender_is_paused_above_the_high_mark_and_resumed_below_the_low() -> None:
+def test_a_sender_is_paused_above_the_high_mark_and_resumed_once_it_is_read() -> None:
     async def scenario() -> None:
         sender = Sender()
-        piece = b"x" * (LOW_BYTES // 2)
+        piece = b"x" * 32 * 1024
         while not sender.pauses:
             sender.body.feed(piece)
         assert HIGH_BYTES <= sender.body.unread <= HIGH_BYTES + 2 * len(piece)
         sender.body.feed(piece)
         assert sender.pauses == [True]
-        while sender.pauses == [True]:
-            await sender.body.read()
+        waiting = HIGH_BYTES // len(piece) + 1
+        assert await sender.body.read() == piece * waiting
         assert sender.pauses == [True, False]
-        assert 0 < sender.body.unread <= LOW_BYTES
+        assert sender.body.unread == 0
+
+    asyncio.run(scenario())
+
+
+def test_who_waits_for_a_part_is_woken_by_it_or_by_the_end() -> None:
+    async def scenario() -> None:
+        body = Sender().body
+        body.least = 1000
+        body.feed(b"a" * 500)
+        first = asyncio.create_task(body.read())
+        await asyncio.sleep(0)
+        body.feed(b"b" * 100)
+        await asyncio.sleep(0)
+        assert not first.done()
+        body.feed(b"c" * 900)
+        assert await first == b"a" * 500 + b"b" * 100 + b"c" * 900
+        body.feed(b"d")
+        last = asyncio.create_task(body.read())
+        await asyncio.sleep(0)
+        body.finish()
+        assert [await last, await body.read()] == [b"d", b""]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_part_that_waits_is_not_lost_where_it_ends_early(ends) -> None:
+    async def scenario() -> None:
+        body = Sender().body
+        body.least = 1000
+        body.feed(b"a")
+        body.finish() if ends else body.fail(BodyCutError("cut"))
+        assert await body.read() == b"a"
+        if ends:
+            assert await body.read() == b""
+        else:
+            with pytest.raises(BodyCutError):
+                await body.read()
 
     asyncio.run(scenario())
 
@@ -177,6 +215,7 @@ def test_the_first_read_is_announced_once() -> None:
         body.feed(b"b")
         assert told == []
         await body.read()
+        body.feed(b"c")
         await body.read()
         assert told == ["go on"]
 

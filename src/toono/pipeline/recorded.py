@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers that are kept while they pass, and what of them waits for the disk.
+
+The client is not to notice the recording: only what removes something is held.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from toono.cache.documents import DocumentRecording
+from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.record import Recording
+from toono.cache.taking import Kept
+from toono.runtime.clock import Clock
+from toono.wire.messages import Answer, Body
+
+BARRIER_SECONDS = 0.2
+BARRIER_REST_SECONDS = 10.0
+
+
+class Barrier:
+    """Holds what removes something until the disk has it, but never for long.
+
+    A disk that stalls longer than 200 ms is not waited for again for 10 s: the
+    clients' view of the cloud comes before the promise of a power cut.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rests_until = 0.0
+        self.stalls = 0
+
+    async def wait(self, kept: Kept) -> None:
+        """Return once `kept` is durable, or the disk has had its time."""
+        if kept is None or kept.done() or self._clock.monotonic() < self._rests_until:
+            return
+        done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
+        if not done:
+            self.stalls += 1
+            self._rests_until = self._clock.monotonic() + BARRIER_REST_SECONDS
+
+
+class RecordedBody:
+    """A streamed answer that is kept whole beside the client.
+
+    Its last piece is held until the recording has seen all: what it removes must be
+    durable before the client can know the answer is complete. Where nothing can be
+    removed the client has it at once. One that is too large to be kept is not held in
+    memory either.
+    """
+
+    def __init__(
+        self,
+        inner: Body,
+        recording: Recording | DocumentRecording,
+        answer: Answer,
+        barrier: Barrier,
+    ) -> None:
+        self._inner = inner
+        self._recording: Recording | DocumentRecording | None = recording
+        self._status = answer.status
+        self._fields: Mapping[bytes, bytes] = answer.fields
+        self._barrier = barrier
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._held = b""
+        self._over = False
+        self.length = inner.length
+
+    async def read(self) -> bytes:
+        if self._over:
+            return b""
+        while piece := await self._inner.read():
+            self._keep(piece)
+            held, self._held = self._held, piece
+            if held:
+                return held
+        self._over = True
+        pieces, self._pieces = self._pieces, []
+        recording, status = self._recording, self._status
+        if recording is None or recording.is_echo(status):
+            return self._held
+        if not recording.finish_later(status, self._fields, pieces):
+            kept = await recording.finish(status, self._fields, b"".join(pieces))
+            await self._barrier.wait(kept)
+        return self._held
+
+    def _keep(self, piece: bytes) -> None:
+        if self._recording is None:
+            return
+        self._recording.feed(piece, self._fields)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > MAX_BODY_BYTES:
+            self._recording, self._pieces = None, []
+
+    def close(self) -> None:
+        self._over = True
+        self._pieces = []
+        self._inner.close()
