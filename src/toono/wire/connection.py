@@ -157,6 +157,8 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Look at this connection's deadlines."""
         limits = self._server.settings
+        if self._gate.wrote:
+            self._gate.wrote, self.since = False, now
         silent = now - self.since
         if self._deaf:
             if now - self._head_at > limits.linger_seconds:
@@ -335,7 +337,6 @@ class Connection(asyncio.Protocol):
                 body,
                 gate=self._gate,
                 close=close,
-                wrote=self._touch,
             )
         finally:
             self._streaming = False
@@ -347,9 +348,6 @@ class Connection(asyncio.Protocol):
         self._body = None
         if self._early:
             await self._linger()
-
-    def _touch(self) -> None:
-        self.since = self._server.clock.monotonic()
 
     def _write_interim(self, status: int, reason: bytes, headers: Headers) -> None:
         if not self._transport.is_closing():
