@@ -32,6 +32,15 @@ class _Times:
         self.sum = 0.0
 
 
+class _Count:
+    """How often one kind of request was answered."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Requests(Collector):
     """Counts answers in plain numbers, which become series when they are scraped.
 
@@ -40,24 +49,41 @@ class Requests(Collector):
     """
 
     def __init__(self) -> None:
-        self._counts: dict[Labels, int] = {}
+        self._counts: dict[Labels, _Count] = {}
         self._times: dict[tuple[str, str], _Times] = {}
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count one answer."""
-        count = self._counts.get(labels)
-        if count is None:
-            if len(self._counts) >= MAX_SERIES:
-                labels = (labels[0], "other", "other", labels[3], labels[4])
-            count = self._counts.get(labels, 0)
-        self._counts[labels] = count + 1
+        count = self._counts.get(labels) or self._place(labels)
+        count.count += 1
         verb, route = labels[0], labels[3]
         if verb not in LONG_RUNNING:
-            times = self._times.get((verb, route))
-            if times is None:
-                times = self._times[verb, route] = _Times()
+            times = self._times.get((verb, route)) or self._time(verb, route)
             times.counts[bisect_left(BUCKETS, seconds)] += 1
             times.sum += seconds
+
+    def counter(self, labels: Labels) -> Callable[[float], None]:
+        """Return what counts answers of one kind, none long-running, as `observe`."""
+        count = self._counts.get(labels) or self._place(labels)
+        times = self._times.get((labels[0], labels[3]))
+        times = times or self._time(labels[0], labels[3])
+        counts = times.counts
+
+        def add(seconds: float) -> None:
+            count.count += 1
+            counts[bisect_left(BUCKETS, seconds)] += 1
+            times.sum += seconds
+
+        return add
+
+    def _place(self, labels: Labels) -> _Count:
+        """Return where a kind of answer is counted that was never seen."""
+        if len(self._counts) >= MAX_SERIES:
+            labels = (labels[0], "other", "other", labels[3], labels[4])
+        return self._counts.setdefault(labels, _Count())
+
+    def _time(self, verb: str, route: str) -> _Times:
+        return self._times.setdefault((verb, route), _Times())
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """Make the series."""
@@ -67,7 +93,7 @@ class Requests(Collector):
             labels=("verb", "resource", "component", "route", "code"),
         )
         for labels, count in self._counts.items():
-            requests.add_metric([str(label) for label in labels], count)
+            requests.add_metric([str(label) for label in labels], count.count)
         yield requests
         seconds = HistogramMetricFamily(
             "toono_request_duration_seconds",
@@ -91,6 +117,7 @@ class Metrics:
         self._requests = Requests()
         self.registry.register(self._requests)
         self.observe = self._requests.observe
+        self.counter = self._requests.counter
         Info("toono_build", "What runs here.", registry=self.registry).info(
             {"version": __version__}
         )

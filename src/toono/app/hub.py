@@ -34,6 +34,7 @@ from toono.app.listening import (
     listen_to_node,
 )
 from toono.app.node import open_node
+from toono.app.observing import Observing
 from toono.app.prefetch import open_prefetch
 from toono.app.ready import open_ready
 from toono.app.relists import open_relists
@@ -45,7 +46,7 @@ from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
 from toono.identity.sockets import Lookup, Sockets
-from toono.kube.request import Call
+from toono.pipeline.again import Shortcuts
 from toono.pipeline.chain import Chain, refuse
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
@@ -113,7 +114,7 @@ class Hub:
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
-        self.recorder, self.asked, self.agents = kept.recorder, kept.asked, kept.live
+        self.recorder, self.agents = kept.recorder, kept.live
         self.rights = await open_rights(
             settings,
             storage.store,
@@ -127,7 +128,12 @@ class Hub:
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
         self.drill = open_drill(board, self.upstream, self.rights, clock=clock)
-        self.chain = await self._make_chain(storage, kept)
+        observing = Observing(
+            self.metrics, self.drill, kept.asked, kept.recorder, clock=clock
+        )
+        if self.pooling is not None:
+            observing.heard.append(self.pooling.heard.note)
+        self.chain = await self._make_chain(storage, kept, observing)
         answers = Answers(self.scopes, settings.node_name)
         ahead = open_prefetch(
             settings.node_name, board, self.chain, answers, clock=clock
@@ -212,7 +218,9 @@ class Hub:
             changed=self._mode_changed,
         )
 
-    async def _make_chain(self, storage: Storage, kept: Agents) -> Chain:
+    async def _make_chain(
+        self, storage: Storage, kept: Agents, observing: Observing
+    ) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
         in_flight = InFlight()
@@ -242,8 +250,28 @@ class Hub:
             least_watch=settings.least_watch,
             over=self.drill.over,
         )
+        filters = await open_filters(
+            settings,
+            self.board,
+            storage,
+            kept,
+            forward,
+            local,
+            online=lambda: self.upstream.online,
+            clock=clock,
+        )
         return Chain(
             drill=self.drill,
+            shortcuts=Shortcuts(
+                upstream=self.upstream,
+                recorder=self.recorder,
+                barrier=forward.barrier,
+                in_flight=in_flight,
+                filters=filters,
+                drill=self.drill,
+                clock=clock,
+                counting=observing.counter,
+            ),
             upstream=self.upstream,
             rights=self.rights,
             forward=forward,
@@ -252,16 +280,7 @@ class Hub:
                 settings, self.board, storage, forward, local, clock=clock
             ),
             hear=self.ahead.hear,
-            filters=await open_filters(
-                settings,
-                self.board,
-                storage,
-                kept,
-                forward,
-                local,
-                online=lambda: self.upstream.online,
-                clock=clock,
-            ),
+            filters=filters,
             alone=await open_alone(
                 settings,
                 self.board,
@@ -274,7 +293,7 @@ class Hub:
             ),
             in_flight=in_flight,
             relists=open_relists(self.board, clock=clock),
-            observe=self._observe,
+            observe=observing.note,
             clock=clock,
             node_name=settings.node_name,
             lease=lease,
@@ -372,20 +391,6 @@ class Hub:
             "node": self._settings.node_name,
         }
         return own | {name: fact() for name, fact in self.board.facts.items()}
-
-    def _observe(
-        self, call: Call | None, route: str, code: int, seconds: float
-    ) -> None:
-        verb = call.verb if call else "unknown"
-        resource = call.resource if call else ""
-        component = call.component if call else ""
-        self.metrics.observe((verb, resource, component, route, code), seconds)
-        if call is not None:
-            self.drill.note(call, code)
-        if self.pooling is not None and call is not None:
-            self.pooling.heard.note(call)
-        if call is not None and route == "forward":
-            self.asked.note(call, self.recorder.policy, now=self._clock.wall())
 
     def _mode_changed(self, online: bool) -> None:
         if online:

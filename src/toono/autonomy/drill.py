@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import ceil
 
 from toono.kube.request import Call
@@ -39,10 +40,8 @@ class Tally:
 
     def note(self, call: Call, code: int) -> None:
         """Count one answer."""
-        name, good = call.component, code < 500 and code != NOT_ACCEPTABLE
-        if not good or name not in self.answered:
-            name = self._name(name)
-        if good:
+        name = self.name_of(call)
+        if code < 500 and code != NOT_ACCEPTABLE:
             self.answered[name] += 1
             return
         self.failed[name] += 1
@@ -50,7 +49,13 @@ class Tally:
         if one in self.refused or len(self.refused) < MAX_REFUSED:
             self.refused[one] += 1
 
-    def _name(self, component: str) -> str:
+    def add(self, name: str) -> None:
+        """Count one good answer."""
+        self.answered[name] += 1
+
+    def name_of(self, call: Call) -> str:
+        """Return under which name a call is counted."""
+        component = call.component
         if component in self.answered or component in self.failed:
             return component
         full = len(self.answered) + len(self.failed) >= MAX_COMPONENTS
@@ -140,6 +145,10 @@ class Drill:
         """Count one answer: of the drill, or of the time before."""
         tally = self._tally if self._ends_at and self.cuts(call) else self._before
         tally.note(call, code)
+
+    def counter(self, call: Call) -> Callable[[], None]:
+        """Return what counts one more good answer to `call` while no drill is on."""
+        return partial(self._before.add, self._before.name_of(call))
 
     def track(self, call: Call, body: Body) -> "CutBody":
         """Return a watch's body that ends when its reader is cut off."""

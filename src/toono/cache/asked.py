@@ -2,8 +2,9 @@
 """Who asked through this hub and was not kept: what an operator may want to add."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from toono.cache.policy import NEVER, Policy
 from toono.kube.request import Call
@@ -33,12 +34,7 @@ class Asked:
 
     def note(self, call: Call, policy: Policy, *, now: float) -> None:
         """Count one call that the API server answered."""
-        if (
-            policy.admits(call)
-            or call.component == ""
-            or call.resource in _NOT_ASKED
-            or call.verb not in _READS
-        ):
+        if not _counts(call, policy):
             return
         asker = self._askers.get(call.component)
         if asker is None:
@@ -53,6 +49,15 @@ class Asked:
         if len(asker.resources) < MAX_RESOURCES:
             group = f".{call.group}" if call.group else ""
             asker.resources.add(f"{call.resource}{group}")
+
+    def counter(self, call: Call, policy: Policy) -> Callable[[], None] | None:
+        """Return what counts one more of a call that was noted; None: none counts."""
+        return partial(self._count, call.component) if _counts(call, policy) else None
+
+    def _count(self, component: str) -> None:
+        asker = self._askers.get(component)
+        if asker is not None:
+            asker.requests += 1
 
     def not_kept(self, policy: Policy) -> list[Mapping[str, object]]:
         """Return those that are not kept by now either, busiest first."""
@@ -72,3 +77,12 @@ class Asked:
             }
             for name, asker in found
         ]
+
+
+def _counts(call: Call, policy: Policy) -> bool:
+    return not (
+        policy.admits(call)
+        or call.component == ""
+        or call.resource in _NOT_ASKED
+        or call.verb not in _READS
+    )

@@ -155,29 +155,53 @@ class Recording:
 
         Never raises for what the body holds: that is passed on all the same.
         """
-        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
-            return None
-        codec = for_media_type(media_type_of(fields))
+        if self._call.verb != "list" or status == 404:
+            return self.take(status, fields, body)
+        codec = self._codec(status, fields, body)
         if codec is None:
             return None
+        mark = self._mark(body)
+        if self._recorder.echoes.holds(self._question, self._seen, mark):
+            return None
         try:
-            mark = b""
-            if status != 404 and self._call.verb in ("get", "list"):
-                mark = self._mark(body)
-                if self._recorder.echoes.holds(self._question, self._seen, mark):
-                    return None
+            body = compacted(unpacked(body, fields))
+            return self._list(codec, *await _read_list(codec, body), mark)
+        except CodecError as exc:
+            self._let_go(exc)
+            return None
+
+    def take(self, status: int, fields: Mapping[bytes, bytes], body: bytes) -> Kept:
+        """Take a whole answer of one object, as `finish`."""
+        codec = self._codec(status, fields, body)
+        if codec is None:
+            return None
+        mark = b""
+        if status != 404 and self._call.verb == "get":
+            mark = self._mark(body)
+            if self._recorder.echoes.holds(self._question, self._seen, mark):
+                return None
+        try:
             body = compacted(unpacked(body, fields))
             if status == 404:
                 return self._absent(codec, body)
-            if self._call.verb == "list":
-                return self._list(codec, *await _read_list(codec, body), mark)
             kept = self._object(codec, body)
-            if mark:
-                self._recorder.echoes.remember(self._question, self._seen, mark)
-            return kept
         except CodecError as exc:
-            log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
+            self._let_go(exc)
             return None
+        if mark:
+            self._recorder.echoes.remember(self._question, self._seen, mark)
+        return kept
+
+    def _codec(
+        self, status: int, fields: Mapping[bytes, bytes], body: bytes
+    ) -> Codec | None:
+        """Return what reads an answer; None where nothing of it is to be kept."""
+        if not (200 <= status < 300 or status == 404) or len(body) > MAX_BODY_BYTES:
+            return None
+        return for_media_type(media_type_of(fields))
+
+    def _let_go(self, exc: CodecError) -> None:
+        log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
 
     def _mark(self, body: bytes) -> bytes:
         fed = self._fingerprint

@@ -72,6 +72,8 @@ class Scopes:
         self._next_id = 1
         self._flusher: asyncio.Task[None] | None = None
         self.epoch = 0
+        self.changes = 0
+        """Grows whenever what is known may answer a question otherwise than before."""
         self.counters = Counters()
         self.has_room: Callable[[str], bool] = lambda _: True
 
@@ -107,6 +109,7 @@ class Scopes:
             stored_size=row.size,
             loaded=False,
         )
+        self.changes += 1
         self._index.place(scope)
         self._next_id = max(self._next_id, number + 1)
         if row.epoch > self.epoch:
@@ -163,6 +166,7 @@ class Scopes:
         bucket = self._keeper.new_bucket()
         scope = Scope(self._next_id, question, bucket, epoch=self.epoch)
         self._next_id += 1
+        self.changes += 1
         self._index.place(scope)
         return scope
 
@@ -176,6 +180,7 @@ class Scopes:
 
     def doubt(self) -> None:
         """Hold every scope for incomplete: rows may be lost, or old."""
+        self.changes += 1
         for scope in self.all():
             scope.durable = False
             forget(scope)
@@ -219,6 +224,7 @@ class Scopes:
         where nothing needs keeping or it could not be. A change that the store does
         not take makes the scope incomplete until its next list.
         """
+        self.changes += 1
         scope.confirmed_at = self.now()
         if scope.epoch > self.epoch:
             self._enter_epoch(scope)
@@ -252,6 +258,7 @@ class Scopes:
 
     def empty(self, scope: Scope) -> None:
         """Give up what a scope holds: its question is unknown again."""
+        self.changes += 1
         if not scope.loaded:
             self.drop(scope)  # what it holds is known to the store alone
             return
@@ -266,6 +273,7 @@ class Scopes:
         """Give up a scope and its question; False while its list is being written."""
         if not self._keeper.drop(scope):
             return False
+        self.changes += 1
         for key in scope.rows:
             self._hot.drop((scope.id, key))
         self._index.remove(scope)
@@ -293,6 +301,7 @@ class Scopes:
                 self._hot.keep((scope.id, key), row, protected=protected)
 
     def _lost(self, scope: Scope, change: Change) -> None:
+        self.changes += 1
         self.counters.dropped_changes += 1
         scope.durable = False
         forget(scope)
@@ -336,6 +345,7 @@ class Scopes:
             self._keep(scope, list(scope.rows))
             self._raise_high_water(scope)
             scope.loaded = True
+            self.changes += 1
         finally:
             del self._loading[scope.id]
 

@@ -37,6 +37,7 @@ from toono.kube import accept, status
 from toono.kube.request import Call, Caller, parse
 from toono.multiplex.shared import Shared
 from toono.pipeline import heads
+from toono.pipeline.again import Shortcuts
 from toono.pipeline.alone import WRITES, Alone
 from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
@@ -84,6 +85,7 @@ class Chain:
     clock: Clock
     node_name: str
     filters: Stage
+    shortcuts: Shortcuts | None = None
     shared: Shared | None = None
     relists: Relists | None = None
     hear: Hear | None = None
@@ -168,6 +170,7 @@ class Chain:
             chosen = self.filters.choose_local(chosen, call)
         if chosen is None:
             return route, response
+        response.again = None  # it was not filtered
         try:
             return route, await self.filters.apply(chosen, call, response)
         except BaseException:
@@ -229,7 +232,10 @@ class Chain:
         if call.unknown_options:
             raise RequestError(503, "ServiceUnavailable", UNKNOWN_OPTIONS)
         try:
-            return "local", await self.local(call)
+            response = await self.local(call)
+            if node and not unchanged and self.shortcuts is not None:
+                response.again = self.shortcuts.kept(call, response)
+            return "local", response
         except RequestError as exc:
             if unchanged:  # and cannot be read: the API server is there to be asked
                 return "forward", await self._forward(call, request, node, None)
@@ -269,6 +275,8 @@ class Chain:
             self.alone.after(call, sent, response)
         if (call.verb in READS or caller.token) and tells_of_rights(response):
             self.rights.learn(caller, call, response.status, node=node)
+        if call.verb == "get" and self.shortcuts is not None:
+            response.again = self.shortcuts.passed(call, request, credential, response)
         return response
 
     def _leave_at_end(

@@ -167,7 +167,9 @@ class Local:
         version = scope.rows[call.namespace, call.name].resource_version
         (item,) = found.items
         content = await _made(lambda: [written.single(item, version)], found.items)
-        return self._response(call, scope, written.content_type, content[0])
+        response = self._response(call, scope, written.content_type, content[0])
+        response.confirmed_at = scope.confirmed_at
+        return response
 
     async def _list(self, call: Call) -> Response:
         token = paging.opened(call)

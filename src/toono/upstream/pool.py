@@ -212,7 +212,9 @@ class Upstream:
         changed: Callable[[bool], None] = lambda _: None,
     ) -> None:
         self._clock = clock
-        self._settings = settings or HealthSettings()
+        self._settings = settings = settings or HealthSettings()
+        self.silence = settings.silence
+        """Seconds without a word after which a server is suspected."""
         self._mode = mode
         self._next = 0
         self._changed = changed
@@ -297,7 +299,7 @@ class Upstream:
             server = self.pick()
             if server is None:
                 break
-            timer = later(self._settings.silence, server.suspect)
+            timer = later(self.silence, server.suspect)
             try:
                 return await server.origin.send(
                     method,

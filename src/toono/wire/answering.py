@@ -8,8 +8,8 @@ client must not take it for whole, nor the next answer for its rest.
 import asyncio
 
 from toono.errors import BodyCutError
-from toono.wire.heads import framing_of, has_no_body, head_bytes
-from toono.wire.messages import Body, Request, Response, Write
+from toono.wire.heads import framing_of, has_no_body, head_bytes, interim_bytes
+from toono.wire.messages import Body, Headers, Request, Response, Write
 from toono.wire.streams import Gate
 
 WRITE_HIGH_BYTES = 256 * 1024
@@ -29,6 +29,23 @@ def write_whole(
         transport.write(b"".join([head, *pieces]))
     else:
         transport.writelines([head, *pieces])
+
+
+def write_interim(
+    transport: asyncio.Transport, status: int, reason: bytes, headers: Headers
+) -> None:
+    """Write a 1xx answer, which goes before another."""
+    if not transport.is_closing():
+        transport.write(interim_bytes(status, reason, headers))
+
+
+def write_refusal(
+    transport: asyncio.Transport, status: int, headers: Headers, content: bytes
+) -> None:
+    """Write the last answer of a connection."""
+    framing = [b"Content-Length: %d" % len(content), b"Connection: close"]
+    response = Response(status=status, headers=headers)
+    transport.write(head_bytes(response, framing) + content)
 
 
 async def write_stream(

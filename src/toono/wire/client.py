@@ -11,30 +11,23 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from typing import cast
 
 from toono.errors import (
-    BadResponseError,
     BodyCutError,
     LinkLostError,
     UnreachableError,
-    WireError,
 )
-from toono.runtime.tasks import spawn
-from toono.wire.bodies import of_client
-from toono.wire.heads import request_bytes
+from toono.wire.link import Link
 from toono.wire.messages import Answer, Body, Headers, Interim
-from toono.wire.response import ResponseReader, Upgraded
-from toono.wire.sockets import allow, watch_over
-from toono.wire.streams import Gate, Incoming
-from toono.wire.tunnel import TransportTunnel
 
 CONNECT_SECONDS = 5.0
-USER_TIMEOUT_MS = 4000
-"""Design: a link is given up after so long without a word."""
-PATIENT_TIMEOUT_MS = 600_000
-"""Where the server may have its reasons not to read: tunnels, bodies not yet sent."""
 MAX_IDLE = 32
+LANDING_BYTES = 256 * 1024
+"""Where bytes of all connections land; each piece is copied out before the next.
+
+Without it a TLS transport takes and gives back so much memory for each record read:
+20 us of page faults for an answer of 4 KiB.
+"""
 
 TLS = Callable[[Hashable], ssl.SSLContext | None]
 """credential → the context of new connections; None speaks plain HTTP."""
@@ -61,6 +54,7 @@ class Origin:
         self.generation = 0
         """Grows when what connections show has changed: older ones are not kept."""
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.landing = memoryview(bytearray(LANDING_BYTES))
 
     @property
     def open(self) -> int:
@@ -91,7 +85,7 @@ class Origin:
         the server broke off or answered what is no HTTP.
         """
         while True:
-            link = self._take(credential) if reuse and not upgrade else None
+            link = self.take_idle(credential) if reuse and not upgrade else None
             fresh = link is None
             if link is None:
                 link = await self._connect(credential, queue=reuse)
@@ -126,7 +120,8 @@ class Origin:
 
     # -- connections -----------------------------------------------------------
 
-    def _take(self, credential: Hashable) -> "Link | None":
+    def take_idle(self, credential: Hashable) -> Link | None:
+        """Return a connection that stands and that nobody uses; None without one."""
         links = self._idle.get(credential)
         while links:
             link = links.pop()
@@ -136,7 +131,7 @@ class Origin:
                 return link
         return None
 
-    def put_back(self, link: "Link") -> None:
+    def put_back(self, link: Link) -> None:
         """Keep a connection whose answer has ended for the next request."""
         if link.generation != self.generation:
             link.drop()
@@ -146,7 +141,7 @@ class Origin:
         if len(links) > MAX_IDLE:
             links.popleft().drop()
 
-    def forget(self, link: "Link") -> None:
+    def forget(self, link: Link) -> None:
         """A connection is gone."""
         self._open.discard(link)
         links = self._idle.get(link.credential)
@@ -156,7 +151,7 @@ class Origin:
             if not links:
                 del self._idle[link.credential]
 
-    async def _connect(self, credential: Hashable, *, queue: bool) -> "Link":
+    async def _connect(self, credential: Hashable, *, queue: bool) -> Link:
         if self._admit is not None and queue:
             await self._admit()
         loop = asyncio.get_running_loop()
@@ -178,223 +173,3 @@ class Origin:
             raise UnreachableError(f"{self.authority}: {exc}") from exc
         self._open.add(link)
         return link
-
-
-class Link(asyncio.Protocol):
-    """One connection to the server: one request at a time."""
-
-    def __init__(self, origin: Origin, credential: Hashable) -> None:
-        self._origin = origin
-        self.credential = credential
-        self.generation = origin.generation
-        self._transport: asyncio.Transport | None = None
-        self._gate = Gate()
-        self._reader: ResponseReader | None = None
-        self._head: asyncio.Future[Answer] | None = None
-        self._failure: Exception | None = None
-        self.heard = False
-        self._sent = True
-        """The request went out whole: else its rest would be read as the next one."""
-        self._tunnel: Incoming | None = None
-        self._patient = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast(asyncio.Transport, transport)
-        watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
-
-    @property
-    def is_waiting(self) -> bool:
-        """A request was sent and no head has come."""
-        return self._head is not None and not self._head.done()
-
-    @property
-    def is_alive(self) -> bool:
-        """Nothing is known against another request on this connection."""
-        return self._failure is None and not (
-            self._transport is None or self._transport.is_closing()
-        )
-
-    async def send(
-        self,
-        method: str,
-        target: bytes,
-        headers: Headers,
-        body: Body | None,
-        *,
-        upgrade: str,
-        interim: Interim | None,
-    ) -> Answer:
-        """Send one request and wait for the head of its answer."""
-        transport = self._transport
-        assert transport is not None
-        self.heard = False
-        patient = body is not None or upgrade != ""
-        if patient is not self._patient:
-            self._be_patient(patient)
-        head: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._head = head
-        self._reader = ResponseReader(
-            method,
-            upgrade=upgrade,
-            pause=self._pause,
-            on_close=self.drop,
-            interim=interim,
-        )
-        transport.write(request_bytes(method, target, headers, body, upgrade))
-        sending = None
-        if body is not None:
-            self._sent = False
-            sending = spawn(self._send_body(body, head), name="request-body")
-        try:
-            return await head
-        except BaseException:
-            self.drop()
-            raise
-        finally:
-            if sending is not None:
-                sending.cancel()  # an early answer: the rest is not wanted
-            # An answer that came whole has put this connection back already, and
-            # another request may wait on it before this task runs again.
-            if self._head is head:
-                self._head = None
-
-    def _be_patient(self, patient: bool) -> None:
-        self._patient = patient
-        most = PATIENT_TIMEOUT_MS if patient else USER_TIMEOUT_MS
-        assert self._transport is not None
-        allow(self._transport, unacknowledged_ms=most)
-
-    async def _send_body(self, body: Body, head: asyncio.Future[Answer]) -> None:
-        """Send a body beside the wait for the answer, which may come before its end."""
-        transport = self._transport
-        assert transport is not None
-        size = 0
-        chunked = body.length is None
-        try:
-            while piece := await body.read():
-                size += len(piece)
-                if chunked:
-                    piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-                transport.write(piece)
-                self._sent = size == body.length
-                await self._gate.passed()
-        except OSError:
-            return  # what the server said before it left is in the head
-        except WireError as exc:
-            if not head.done():
-                head.set_exception(of_client(exc))
-            return
-        if chunked:
-            transport.write(b"0\r\n\r\n")
-        self._sent = True
-
-    # -- what the transport says ------------------------------------------------
-
-    def data_received(self, piece: bytes) -> None:
-        if self._tunnel is not None:
-            self._tunnel.feed(piece)
-            return
-        if self._reader is None:
-            if piece.strip(b"\r\n"):  # llhttp, too, skips an empty line after an answer
-                self.fail(BadResponseError("the server sent what nobody asked for"))
-            return
-        self.heard = True
-        try:
-            self._reader.feed(piece)
-        except Upgraded as upgraded:
-            self._upgrade(upgraded.rest)
-            return
-        except BadResponseError as exc:
-            self.fail(exc)
-            return
-        self._after()
-
-    def _after(self) -> None:
-        reader, head = self._reader, self._head
-        assert reader is not None
-        assert self._transport is not None
-        if reader.answer is not None and head is not None and not head.done():
-            head.set_result(reader.answer)
-        if reader.is_over:
-            self._reader = None
-            alive = self._failure is None and not self._transport.is_closing()
-            if alive and reader.keep_alive and self._sent:
-                self._origin.put_back(self)
-            else:
-                self.drop()
-
-    def eof_received(self) -> bool:
-        if self._tunnel is not None:
-            self._tunnel.finish()
-            return True
-        if self._reader is not None and self._reader.ends_with_connection:
-            self._reader.finish()
-            self._after()
-        else:
-            self.fail(BodyCutError("the server ended the connection"))
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._gate.lose()
-        cause = f": {exc}" if exc else ""
-        self.fail(BodyCutError(f"the connection to the server broke{cause}"))
-        self._origin.forget(self)
-
-    def pause_writing(self) -> None:
-        self._gate.shut()
-
-    def resume_writing(self) -> None:
-        self._gate.open()
-
-    # -- ends ---------------------------------------------------------------------
-
-    def fail(self, failure: Exception) -> None:
-        """End the connection; whoever waits on it hears why."""
-        if self._failure is None:
-            self._failure = failure
-        if self._head is not None and not self._head.done():
-            self._head.set_exception(failure)
-        if self._reader is not None and isinstance(failure, WireError):
-            within = self._reader.answer is not None and not self._reader.is_over
-            self._reader.fail(failure)
-            self._reader = None
-            if within and self._origin.broken is not None:
-                self._origin.broken()
-        if self._tunnel is not None:
-            self._tunnel.finish()
-        if self._transport is not None:
-            self._transport.abort()
-
-    def drop(self) -> None:
-        """Close quietly: what of an answer is still to come is not missed."""
-        self._reader = None
-        if self._failure is None:
-            self._failure = BodyCutError("the connection was closed")
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _pause(self, stop: bool) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if stop:
-            self._transport.pause_reading()
-        else:
-            self._transport.resume_reading()
-
-    # -- upgrades -------------------------------------------------------------------
-
-    def _upgrade(self, rest: bytes) -> None:
-        """A checked 101: what follows is a tunnel, never a connection to keep."""
-        reader = self._reader
-        assert reader is not None
-        assert reader.answer is not None
-        assert self._transport is not None
-        self._tunnel = Incoming(None, pause=self._pause)
-        if rest:
-            self._tunnel.feed(rest)
-        reader.answer.tunnel = TransportTunnel(
-            self._transport, self._tunnel, self._gate
-        )
-        if self.is_waiting:
-            assert self._head is not None
-            self._head.set_result(reader.answer)

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, cast
 
 from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTimeoutError
 from toono.runtime.tasks import spawn
-from toono.wire.answering import WRITE_HIGH_BYTES, write_stream, write_whole
+from toono.wire.answering import (
+    WRITE_HIGH_BYTES,
+    write_interim,
+    write_refusal,
+    write_stream,
+    write_whole,
+)
 from toono.wire.bodies import RequestBody
-from toono.wire.gate import MAX_HEAD_BYTES, head_reader
-from toono.wire.heads import head_bytes, interim_bytes
-from toono.wire.messages import NO_BODY, Body, Headers, Peer, Request, Response
+from toono.wire.gate import end_of_head, head_reader
+from toono.wire.heads import head_bytes
+from toono.wire.messages import NO_BODY, Body, Peer, Request, Response
 from toono.wire.pace import Pace
+from toono.wire.short import ShortWay
 from toono.wire.sockets import allow, watch_over
 from toono.wire.streams import Gate, Incoming
-from toono.wire.tls import peer_certificate
+from toono.wire.tls import peer_of
 from toono.wire.tunnel import TransportTunnel, splice
 
 if TYPE_CHECKING:
@@ -40,11 +47,12 @@ class Connection(asyncio.Protocol):
         self._peer: Peer | None = None
         self._task: asyncio.Task[None] | None = None
         self._buffer = b""
+        self._raw = b""
         self._body: RequestBody | None = None
         self._write_pace = Pace()
         self._patience = server.settings.write_seconds
         self._streaming = False
-        self._searched = 0  # bytes in which a head has no end
+        self._searched = 0  # bytes without the end of a head
         self._skipped = False  # an empty line before a head
         self._early = False  # the answer came before its request's end
         self._deaf = False
@@ -53,6 +61,7 @@ class Connection(asyncio.Protocol):
         self._wanted: asyncio.Future[None] | None = None
         self._failure: RejectedRequestError | None = None
         self._gate = Gate()
+        self._short = ShortWay(server.known_heads, self._resume)
         self._eof = False
         self._ending = False
         self._tunnel: Incoming | None = None
@@ -64,21 +73,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        remote = transport.get_extra_info("peername") or ("", 0)
-        local = transport.get_extra_info("sockname") or ("", 0)
-        self.source = remote[0]
+        self.source = (transport.get_extra_info("peername") or ("",))[0]
         number = self._server.admit(self, self.source)
         if number is None:
             transport.abort()
             return
-        self._peer = Peer(
-            connection=number,
-            local=(local[0], local[1]),
-            remote=(remote[0], remote[1]),
-            certificate=peer_certificate(transport),
-            tls=self._tls,
-        )
-        self._read_head = head_reader(local[0], tls=self._tls)
+        self._peer = peer = peer_of(transport, number=number, tls=self._tls)
+        self._read_head = head_reader(peer.local[0], tls=self._tls)
+        self._short.transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         watch_over(transport, unacknowledged_ms=USER_TIMEOUT_MS)
         self._task = spawn(self._serve(), name=f"connection-{number}")
@@ -91,6 +93,8 @@ class Connection(asyncio.Protocol):
             self._feed_body(self._body, piece)
         elif not self._deaf:
             if not self._buffer:
+                if piece in self._short.known and self._goes_short(piece):
+                    return
                 self._head_at = self.since
             self._buffer += piece
             if self._wanted is not None:
@@ -117,6 +121,7 @@ class Connection(asyncio.Protocol):
             self._body.incoming.fail(BodyCutError("the client is gone"))
         if self._tunnel is not None:
             self._tunnel.finish()
+        self._short.abandon()
         if self._task is not None:
             self._task.cancel()
 
@@ -149,7 +154,7 @@ class Connection(asyncio.Protocol):
     def refuse(self, status: int, message: str) -> None:
         """Break off with a last word."""
         self._failure = RejectedRequestError(status, message)
-        if self._wanted is not None:
+        if self._wanted is not None and self._short.under_way is None:
             self._wake()
         else:
             self.abort()
@@ -169,27 +174,24 @@ class Connection(asyncio.Protocol):
             ):
                 late = WireTimeoutError("the request's body comes too slowly")
                 self._body.incoming.fail(late)
-        elif self._wanted is not None:
+        elif self._wanted is not None and self._short.under_way is None:
             if self._buffer and now - self._head_at > limits.head_seconds:
                 self.refuse(408, "the request's head did not come in time")
             elif not self._buffer and silent > limits.idle_seconds:
                 self.abort()
-        if self._is_unread(now) or (
-            self._eof and self._streaming and silent > limits.gone_seconds
+        gone = self._eof and self._streaming and silent > limits.gone_seconds
+        if gone or self._write_pace.is_stuck(
+            self._waiting, now=now, seconds=self._patience
         ):
             self.abort()
 
-    def _is_unread(self, now: float) -> bool:
-        """Say whether the client takes nothing of what waits for it."""
-        transport = self._transport
-        waits = transport.get_write_buffer_size()
-        full = self._gate.is_shut or transport.is_closing()  # nothing is added to it
-        if not full or waits == 0 or self._tunnel is not None:
-            self._write_pace.rest()
-            return False
-        return self._write_pace.is_slow(
-            -waits, now=now, least=1, seconds=self._patience
-        )
+    @property
+    def _waiting(self) -> int:
+        """Bytes that wait for the client, while nothing is added to them."""
+        full = self._gate.is_shut or self._transport.is_closing()
+        if not full or self._tunnel is not None:
+            return 0
+        return self._transport.get_write_buffer_size()
 
     # -- one request after the other ----------------------------------------------
 
@@ -200,7 +202,8 @@ class Connection(asyncio.Protocol):
             if self._buffer and not self._eof:
                 await self._linger()
         except RejectedRequestError as exc:
-            self._write_refusal(exc)
+            headers, content = self._server.refuse(exc.status, exc.message)
+            write_refusal(self._transport, exc.status, headers, content)
             await self._linger()
         except (OSError, WireError) as exc:
             log.debug("connection ended", extra={"err": str(exc)})
@@ -216,6 +219,8 @@ class Connection(asyncio.Protocol):
             close = self._is_last(request, response)
             if response.body is None and response.tunnel is None:
                 write_whole(self._transport, request, response, close=close)
+                if not close and self._body is None:
+                    self._short.learn(self._raw, response)
                 if not self._gate.is_open:
                     await self._gate.passed()
             else:
@@ -242,7 +247,7 @@ class Connection(asyncio.Protocol):
                 await self._wanted
             finally:
                 self._wanted = None
-        head = self._read_head(raw)
+        head, self._raw = self._read_head(raw), raw
         self.is_idle = False
         body: Body = NO_BODY
         if head.length != 0:
@@ -259,7 +264,7 @@ class Connection(asyncio.Protocol):
             keep_alive=head.keep_alive,
             impersonates=head.impersonates,
             old=head.old,
-            interim=None if head.old else self._write_interim,
+            interim=None if head.old else partial(write_interim, self._transport),
         )
 
     def _take_head(self) -> bytes | None:
@@ -270,11 +275,7 @@ class Connection(asyncio.Protocol):
         if not self._skipped and buffer.startswith(b"\r\n"):
             buffer = self._buffer = buffer[2:]  # RFC 9112, 2.2: one before a head
             self._skipped = True
-        if not buffer[:1].isalpha() and buffer not in (b"", b"\r"):
-            raise RejectedRequestError(400, "this is no HTTP request")
-        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
-        if end > MAX_HEAD_BYTES or (end < 0 and len(buffer) > MAX_HEAD_BYTES + 3):
-            raise RejectedRequestError(431, "the request's head is too long")
+        end = end_of_head(buffer, searched=self._searched)
         if end >= 0:
             self._buffer = buffer[end + 4 :]
             return buffer[:end]
@@ -282,8 +283,29 @@ class Connection(asyncio.Protocol):
         return None
 
     def _wake(self) -> None:
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
+        wanted = self._wanted
+        if wanted is None or wanted.done() or self._short.under_way is not None:
+            return
+        wanted.set_result(None)
+
+    def _goes_short(self, head: bytes) -> bool:
+        """Have a head answered that came before, if nothing else is going on."""
+        if self._wanted is None or self._wanted.done() or self._ending or self._eof:
+            return False
+        short = self._short
+        if short.under_way or not self._gate.is_open or self._failure is not None:
+            return False
+        if not short.begin(head, self.since):
+            return False
+        self.is_idle = short.under_way is None
+        return True
+
+    def _resume(self, head: bytes) -> None:
+        """Go on after what went the short way; `head` has to go the long one."""
+        self.is_idle = not head
+        self._buffer = head + self._buffer
+        if self._buffer or self._eof or self._ending:
+            self._wake()
 
     # -- bodies of requests --------------------------------------------------------
 
@@ -349,10 +371,6 @@ class Connection(asyncio.Protocol):
         if self._early:
             await self._linger()
 
-    def _write_interim(self, status: int, reason: bytes, headers: Headers) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(interim_bytes(status, reason, headers))
-
     async def _linger(self) -> None:
         """Let a client that still sends hear the answer before the end.
 
@@ -390,9 +408,3 @@ class Connection(asyncio.Protocol):
     def _pause(self, stop: bool) -> None:
         transport = self._transport
         transport.pause_reading() if stop else transport.resume_reading()
-
-    def _write_refusal(self, exc: RejectedRequestError) -> None:
-        headers, content = self._server.refuse(exc.status, exc.message)
-        response = Response(status=exc.status, headers=headers)
-        framing = [b"Content-Length: %d" % len(content), b"Connection: close"]
-        self._transport.write(head_bytes(response, framing) + content)

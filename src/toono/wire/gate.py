@@ -83,6 +83,19 @@ class Head(NamedTuple):
     """HTTP/1.0: its client knows neither chunks nor 100 Continue."""
 
 
+def end_of_head(raw: bytes, *, searched: int) -> int:
+    """Return where the first head in `raw` ends, -1 while its end is to come.
+
+    In the first `searched` bytes there is none.
+    """
+    if not raw[:1].isalpha() and raw not in (b"", b"\r"):
+        raise RejectedRequestError(400, "this is no HTTP request")
+    end = raw.find(b"\r\n\r\n", max(0, searched - 3))
+    if end > MAX_HEAD_BYTES or (end < 0 and len(raw) > MAX_HEAD_BYTES + 3):
+        raise RejectedRequestError(431, "the request's head is too long")
+    return end
+
+
 def read_head(raw: bytes) -> Head:
     """Read a head (without its last empty line), or raise RejectedRequestError.
 

@@ -103,6 +103,33 @@ class Peer:
     tls: bool = False
 
 
+class Asker(Protocol):
+    """Who waits for an answer that an `Again` has begun: exactly one of these is called."""
+
+    def answer(self, content: bytes) -> None:
+        """Take a whole answer, head and all."""
+        ...
+
+    def decline(self, *, for_good: bool = False) -> None:
+        """Have the request handled as if it were the first; `for_good`: every time."""
+        ...
+
+
+class Again(Protocol):
+    """Answers a head that was answered before: the same bytes on the same connection."""
+
+    def begin(self, asker: Asker, now: float) -> bytes | None:
+        """Return a whole answer; b"" where `asker` will be told; None: not this time.
+
+        `now` is the monotonic time of the clock that all parts share.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Let go of what was begun: nobody waits for it any more."""
+        ...
+
+
 class Request(msgspec.Struct, kw_only=True, eq=False):
     """One request whose head has passed the strict gate (`wire.gate`)."""
 
@@ -143,6 +170,10 @@ class Response(msgspec.Struct, kw_only=True, eq=False):
     close: bool = False
     patience: float | None = None
     """Seconds that the client may read nothing of it; None: the server's setting."""
+    confirmed_at: float | None = None
+    """Of an answer from the cache: the wall time of the cloud's last word on it."""
+    again: Again | None = None
+    """How the same head is answered on the same connection from now on."""
     direct: Callable[[Write], None] | None = None
     """Takes how to write without waking the body's reader, while that one waits in
     `read`. Whoever puts a body of other bytes in place of `body` takes this away."""

@@ -21,3 +21,10 @@ class Pace:
     def rest(self) -> None:
         """Begin anew: it is not its turn to be fast."""
         self._at = None
+
+    def is_stuck(self, waits: int, *, now: float, seconds: float) -> bool:
+        """Say whether nothing was taken for `seconds` of the bytes that wait."""
+        if waits == 0:
+            self.rest()
+            return False
+        return self.is_slow(-waits, now=now, least=1, seconds=seconds)

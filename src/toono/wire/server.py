@@ -17,6 +17,7 @@ from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.connection import Connection
 from toono.wire.messages import Headers, Request, Response
+from toono.wire.short import KnownHeads
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class Server:
         self.clock = clock
         self.settings = settings or ServerSettings()
         self.connections: dict[int, Connection] = {}
+        self.known_heads = KnownHeads()
         self.draining = False
         self._sources: Counter[str] = Counter()
         self._listeners: list[asyncio.Server] = []

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toono.runtime.clock import Clock
+from toono.wire.messages import Peer
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,17 @@ def _is_there(files: ClientFiles) -> bool:
     except (OSError, ssl.SSLError):
         return False
     return True
+
+
+def peer_of(transport: asyncio.BaseTransport, *, number: int, tls: bool) -> Peer:
+    """Return who is at the other end of a connection that was accepted."""
+    return Peer(
+        connection=number,
+        local=(transport.get_extra_info("sockname") or ("", 0))[:2],
+        remote=(transport.get_extra_info("peername") or ("", 0))[:2],
+        certificate=peer_certificate(transport),
+        tls=tls,
+    )
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> bytes | None:

@@ -175,7 +175,7 @@ def test_an_empty_line_after_the_answer_is_skipped_and_no_more(late, kept) -> No
         server, origin = await raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await whole(await get(origin))
         ((connection,),) = origin._idle.values()
-        connection.data_received(late)
+        connection.feed(late)
         assert connection.is_alive is kept
         origin.close()
         server.close()
