@@ -296,11 +296,11 @@ def _of_requests() -> Iterator[Limit]:
     yield "reads", f"{limits.READ_LIMIT}", wait
     yield "writes", f"{limits.WRITE_LIMIT}", wait
     share = f"{limits.KUBELET_SHARE:.0%} of both"
-    yield "kept for the component `kubelet`", share, "others wait before"
+    yield "kept for the node's own `kubelet`", share, "others wait before"
     yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
     each = f"{limits.CLIENT_WATCH_LIMIT}"
-    yield "watches of one client, but for the kubelet here", each, "429"
+    yield "watches of one client, but for the node's own kubelet", each, "429"
     behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
     yield "behind a shared watch", behind, "it is cut; its client comes back"
     yield "large answers that are filtered now", _bytes(held.ROOM_BYTES), "429"

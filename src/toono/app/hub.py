@@ -48,6 +48,7 @@ from toono.cache.watch import Newer
 from toono.identity.sockets import Lookup, Sockets
 from toono.pipeline.again import Shortcuts
 from toono.pipeline.chain import Chain, refuse
+from toono.pipeline.clients import ClientOf, Clients
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
@@ -105,8 +106,8 @@ class Hub:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        clock, board, stack = self._clock, self.board, self._stack
-        settings = self._settings
+        settings, clock = self._settings, self._clock
+        board, stack = self.board, self._stack
         self._dummy = keep_dummy(settings, board, clock=clock, stack=stack)
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
@@ -196,12 +197,10 @@ class Hub:
         )
 
     def _make_upstream(self) -> Upstream:
-        settings = self._settings
-        contexts = self._contexts
+        settings, contexts, clock = self._settings, self._contexts, self._clock
         if settings.tls is not None:
-            anonymous = ClientFiles(ca=settings.tls.ca)
-            contexts[True] = Contexts(settings.tls, clock=self._clock)
-            contexts[False] = Contexts(anonymous, clock=self._clock)
+            contexts[True] = Contexts(settings.tls, clock=clock)
+            contexts[False] = Contexts(ClientFiles(ca=settings.tls.ca), clock=clock)
 
         def tls(credential: Hashable) -> ssl.SSLContext | None:
             if not contexts:
@@ -212,7 +211,7 @@ class Hub:
         return Upstream(
             settings.servers,
             tls=tls,
-            clock=self._clock,
+            clock=clock,
             mode=settings.lb_mode,
             settings=settings.health,
             changed=self._mode_changed,
@@ -223,10 +222,10 @@ class Hub:
     ) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
-        in_flight = InFlight()
-        meter = None
+        client_of, meter = Clients(self.rights).of, None
+        in_flight = InFlight(client_of=client_of)
         if settings.yurthub_metrics:
-            in_flight, meter = self._show_yurthub_series()
+            in_flight, meter = self._show_yurthub_series(client_of)
         forward = Forward(
             self.upstream,
             self.recorder,
@@ -292,7 +291,7 @@ class Hub:
                 clock=clock,
             ),
             in_flight=in_flight,
-            relists=open_relists(self.board, clock=clock),
+            relists=open_relists(self.board, client_of=client_of, clock=clock),
             observe=observing.note,
             clock=clock,
             node_name=settings.node_name,
@@ -307,9 +306,9 @@ class Hub:
             ),
         )
 
-    def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
+    def _show_yurthub_series(self, client_of: ClientOf) -> tuple[InFlight, Meter]:
         """Declare YurtHub's series; return what counts for them."""
-        in_flight, traffic = ListedInFlight(), Traffic()
+        in_flight, traffic = ListedInFlight(client_of=client_of), Traffic()
 
         def servers() -> list[tuple[str, bool, int]]:
             return [

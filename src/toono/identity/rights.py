@@ -178,6 +178,13 @@ class Rights:
             return trust not in (Trust.FORGED, Trust.EXPIRED)
         return any(self.book.told(self.book.identity_of(token)))
 
+    def owner_of(self, token: bytes) -> str:
+        """Return whose a token is, "" where nobody but its bearer says so."""
+        if not self.may_be_taken(token):
+            return ""
+        checked = self.verifier.check(token, now=self._clock.wall())
+        return self.identity_of(token, checked)
+
     def _is_listed(self, user: str, question: Question) -> bool:
         if not self.settings.allowed or question.verb not in READS:
             return False
