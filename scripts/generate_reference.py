@@ -272,9 +272,17 @@ def _of_clients() -> Iterator[Limit]:
     wire = ServerSettings()
     yield "connections", f"{wire.connections:,}", "the one idle for longest is closed"
     each = wire.connections_loopback
-    yield "connections from loopback", f"{each}", "a further one is closed"
+    yield (
+        "connections of the node's own user (`--node-uids`) here",
+        f"{each}",
+        "a further one is closed",
+    )
     each = wire.connections_per_source
-    yield "connections from any other address", f"{each}", "a further one is closed"
+    yield (
+        "connections of any other user here, or from any other address",
+        f"{each}",
+        "a further one is closed",
+    )
     yield "a request's head", _bytes(gate.MAX_HEAD_BYTES), "431"
     yield "header fields", f"{gate.MAX_FIELDS}", "431"
     yield "one header line", _bytes(gate.MAX_LINE_BYTES), "431"

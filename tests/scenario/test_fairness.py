@@ -2,8 +2,10 @@
 """A pod in the host's network asks without end, under every name but its own."""
 
 import asyncio
+import os
 import socket
 import struct
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -13,6 +15,7 @@ from tests.unit.wire.kit import play
 from toono.app import Hub, HubSettings
 from toono.identity.sockets import Owner
 from toono.pipeline.limits import CLIENT_LIMIT
+from toono.wire.server import ServerSettings
 
 POD = Owner(0, frozenset({"/kubepods.slice/kubepods-pod1.slice/c"}))
 NODE = Owner(0, frozenset({"/system.slice/kubelet.service"}))
@@ -83,6 +86,47 @@ async def machine(directory, **settings):
         await until(lambda: hub.upstream.online, 30)
         yield Machine(hub, pods)
     cloud.close()
+
+
+CHILD = """
+import encodings.idna, os, socket, sys
+os.setuid(65534)
+links, port = [], int(sys.argv[1])
+for number in range(int(sys.argv[2])):
+    link = socket.create_connection(
+        ("127.0.0.1", port), source_address=(f"127.0.0.{2 + number % 200}", 0)
+    )
+    link.sendall(b"GET /api/v1/pods HTTP/1.1\\r\\nHost: hub\\r\\n")
+    links.append(link)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="LOUD: only root can become another user")
+def test_a_user_of_this_machine_has_its_own_connections_and_no_more(tmp_path) -> None:
+    """It may call from any of 127.0.0.0/8, and never end its head."""
+
+    async def scenario() -> None:
+        async with machine(tmp_path) as here:
+            server, most = here.hub.server, ServerSettings().connections_per_source
+            port, count = here.hub.addresses[0][1], 3 * most
+            child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CHILD, str(port), str(count)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(60):
+                assert await child.stdout.readline() == b"open\n"
+                await until(lambda: server.refused_connections == count - most, 30)
+                assert len(server.connections) == most
+                kubelet = here.ask("kubelet/v1.34.0", "/api/v1/nodes/edge-1")
+                assert await kubelet == 200
+                child.stdin.close()
+                await child.wait()
+            await until(lambda: not server.connections, 30)
+
+    play(scenario)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from toono.app.listening import (
     listen,
     listen_on_dummy,
     listen_to_node,
+    server_of,
 )
 from toono.app.node import open_node
 from toono.app.observing import Observing
@@ -140,7 +141,7 @@ class Hub:
             settings.node_name, board, self.chain, answers, clock=clock
         )
         open_ready(settings, board, self.chain, kept, ahead, clock=clock)
-        self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
+        self.server = server_of(settings, self.chain.serve, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
         await self._open_to_pods()
@@ -316,9 +317,8 @@ class Hub:
                 for one in self.upstream.servers
             ]
 
-        self.metrics.registry.register(
-            YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
-        )
+        series = YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
+        self.metrics.registry.register(series)
         return in_flight, traffic.meter
 
     async def _drain(self) -> None:

@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        self.source = (transport.get_extra_info("peername") or ("",))[0]
+        self.source = self._server.source_of(transport)
         number = self._server.admit(self, self.source)
         if number is None:
             transport.abort()
