@@ -22,7 +22,7 @@ Labels = tuple[str, str, str, str, int]
 """(verb, resource, component, route, status code)"""
 
 
-class _Times:
+class Times:
     """A histogram of one kind of request."""
 
     __slots__ = ("counts", "sum")
@@ -32,7 +32,7 @@ class _Times:
         self.sum = 0.0
 
 
-class _Count:
+class Count:
     """How often one kind of request was answered."""
 
     __slots__ = ("count",)
@@ -49,8 +49,8 @@ class Requests(Collector):
     """
 
     def __init__(self) -> None:
-        self._counts: dict[Labels, _Count] = {}
-        self._times: dict[tuple[str, str], _Times] = {}
+        self._counts: dict[Labels, Count] = {}
+        self._times: dict[tuple[str, str], Times] = {}
 
     def observe(self, labels: Labels, seconds: float) -> None:
         """Count one answer."""
@@ -62,28 +62,20 @@ class Requests(Collector):
             times.counts[bisect_left(BUCKETS, seconds)] += 1
             times.sum += seconds
 
-    def counter(self, labels: Labels) -> Callable[[float], None]:
-        """Return what counts answers of one kind, none long-running, as `observe`."""
+    def places(self, labels: Labels) -> tuple[Count, Times]:
+        """Return where answers of one kind, none long-running, are counted."""
         count = self._counts.get(labels) or self._place(labels)
-        times = self._times.get((labels[0], labels[3]))
-        times = times or self._time(labels[0], labels[3])
-        counts = times.counts
+        verb, route = labels[0], labels[3]
+        return count, self._times.get((verb, route)) or self._time(verb, route)
 
-        def add(seconds: float) -> None:
-            count.count += 1
-            counts[bisect_left(BUCKETS, seconds)] += 1
-            times.sum += seconds
-
-        return add
-
-    def _place(self, labels: Labels) -> _Count:
+    def _place(self, labels: Labels) -> Count:
         """Return where a kind of answer is counted that was never seen."""
         if len(self._counts) >= MAX_SERIES:
             labels = (labels[0], "other", "other", labels[3], labels[4])
-        return self._counts.setdefault(labels, _Count())
+        return self._counts.setdefault(labels, Count())
 
-    def _time(self, verb: str, route: str) -> _Times:
-        return self._times.setdefault((verb, route), _Times())
+    def _time(self, verb: str, route: str) -> Times:
+        return self._times.setdefault((verb, route), Times())
 
     def collect(self) -> Iterator[CounterMetricFamily | HistogramMetricFamily]:
         """Make the series."""
@@ -117,7 +109,7 @@ class Metrics:
         self._requests = Requests()
         self.registry.register(self._requests)
         self.observe = self._requests.observe
-        self.counter = self._requests.counter
+        self.places = self._requests.places
         Info("toono_build", "What runs here.", registry=self.registry).info(
             {"version": __version__}
         )

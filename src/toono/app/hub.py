@@ -130,9 +130,7 @@ class Hub:
             settings, board, self.upstream, clock=clock, stack=self._stack
         )
         self.drill = open_drill(board, self.upstream, self.rights, clock=clock)
-        observing = Observing(
-            self.metrics, self.drill, kept.asked, kept.recorder, clock=clock
-        )
+        observing = Observing(self.metrics, self.drill, kept, clock=clock)
         if self.pooling is not None:
             observing.heard.append(self.pooling.heard.note)
         self.chain = await self._make_chain(storage, kept, observing)

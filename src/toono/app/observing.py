@@ -5,12 +5,12 @@ It is on the way of every request, so what goes the short way is counted at plac
 were found beforehand.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 
-from toono.admin.metrics import Metrics
+from toono.admin.metrics import BUCKETS, Metrics
+from toono.app.agents import Agents
 from toono.autonomy.drill import Drill
-from toono.cache.asked import Asked
-from toono.cache.record import Recorder
 from toono.kube.request import Call
 from toono.runtime.clock import Clock
 
@@ -22,15 +22,14 @@ class Observing:
         self,
         metrics: Metrics,
         drill: Drill,
-        asked: Asked,
-        recorder: Recorder,
+        agents: Agents,
         *,
         clock: Clock,
     ) -> None:
         self._metrics = metrics
         self._drill = drill
-        self._asked = asked
-        self._recorder = recorder
+        self._asked = agents.asked
+        self._recorder = agents.recorder
         self._clock = clock
         self.heard: list[Callable[[Call], None]] = []
         """Told of each request that could be read."""
@@ -55,15 +54,19 @@ class Observing:
         request hears of the noted ones alone.
         """
         kind = (call.verb, call.resource, call.component, route, code)
-        count, practised = self._metrics.counter(kind), self._drill.counter(call)
-        asked = None
+        count, times = self._metrics.places(kind)
+        counts = times.counts
+        answered, name = self._drill.place(call)
+        asker = None
         if route == "forward":
-            asked = self._asked.counter(call, self._recorder.policy)
+            asker = self._asked.place(call, self._recorder.policy)
 
         def add(seconds: float) -> None:
-            count(seconds)
-            practised()
-            if asked is not None:
-                asked()
+            count.count += 1
+            counts[bisect_left(BUCKETS, seconds)] += 1
+            times.sum += seconds
+            answered[name] += 1
+            if asker is not None:
+                asker.requests += 1
 
         return add

@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from math import ceil
 
 from toono.kube.request import Call
@@ -48,10 +47,6 @@ class Tally:
         one = (name, call.verb, _object(call), code)
         if one in self.refused or len(self.refused) < MAX_REFUSED:
             self.refused[one] += 1
-
-    def add(self, name: str) -> None:
-        """Count one good answer."""
-        self.answered[name] += 1
 
     def name_of(self, call: Call) -> str:
         """Return under which name a call is counted."""
@@ -146,9 +141,9 @@ class Drill:
         tally = self._tally if self._ends_at and self.cuts(call) else self._before
         tally.note(call, code)
 
-    def counter(self, call: Call) -> Callable[[], None]:
-        """Return what counts one more good answer to `call` while no drill is on."""
-        return partial(self._before.add, self._before.name_of(call))
+    def place(self, call: Call) -> tuple[Counter[str], str]:
+        """Return where good answers to `call` are counted while no drill is on."""
+        return self._before.answered, self._before.name_of(call)
 
     def track(self, call: Call, body: Body) -> "CutBody":
         """Return a watch's body that ends when its reader is cut off."""

@@ -2,9 +2,8 @@
 """Who asked through this hub and was not kept: what an operator may want to add."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 from toono.cache.policy import NEVER, Policy
 from toono.kube.request import Call
@@ -50,14 +49,11 @@ class Asked:
             group = f".{call.group}" if call.group else ""
             asker.resources.add(f"{call.resource}{group}")
 
-    def counter(self, call: Call, policy: Policy) -> Callable[[], None] | None:
-        """Return what counts one more of a call that was noted; None: none counts."""
-        return partial(self._count, call.component) if _counts(call, policy) else None
-
-    def _count(self, component: str) -> None:
-        asker = self._askers.get(component)
-        if asker is not None:
-            asker.requests += 1
+    def place(self, call: Call, policy: Policy) -> Asker | None:
+        """Return where calls are counted that are like one that was noted."""
+        if not _counts(call, policy):
+            return None
+        return self._askers.get(call.component)
 
     def not_kept(self, policy: Policy) -> list[Mapping[str, object]]:
         """Return those that are not kept by now either, busiest first."""

@@ -38,6 +38,7 @@ from toono.cache.scope import (
     accept_object,
 )
 from toono.cache.scopes import Scopes
+from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, ListParts, Object, Single
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
@@ -49,9 +50,6 @@ log = logging.getLogger(__name__)
 MAX_CHAINS = 8
 THREAD_BYTES = 256 * 1024
 """A body above this is read in a thread: 256 KiB take about 2 ms."""
-
-Kept = asyncio.Future[None] | None
-"""Done once a removal is kept for good; None where nothing was removed."""
 
 
 @dataclass(slots=True)
@@ -374,22 +372,6 @@ class Recording:
         return future if change.removes else None
 
 
-def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
-    """Take a whole list; what was imported goes once it is kept, not before."""
-
-    def retire(kept: Kept) -> None:
-        done = kept is None or not (kept.cancelled() or kept.exception())
-        if done and scopes.is_kept(scope):
-            scopes.retire_imported(scope.question)
-
-    future = scopes.commit(scope, change, sync=change.removes)
-    if future is None or future.done():
-        retire(future)
-    else:
-        future.add_done_callback(retire)
-    return future if change.removes else None
-
-
 async def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
     """Split a list; a large one in a thread."""
 
@@ -411,8 +393,3 @@ def _is_last(verb: str, item: Object) -> bool:
     never marked, or due. So does the update that takes the last finalizer.
     """
     return item.ended or (verb == "delete" and not item.deleting)
-
-
-def describe(scope: Scope, kind: str, api_version: str) -> None:
-    """Note of what kind a scope's objects are."""
-    scope.kind, scope.api_version = kind, api_version

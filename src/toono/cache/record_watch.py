@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from toono.cache.forms import form_of, split_form
 from toono.cache.received import expected_form, fits, question_of
-from toono.cache.record import Kept, Recorder, commit_list, describe
+from toono.cache.record import Recorder
 from toono.cache.scope import (
     Reading,
     RowKey,
@@ -25,6 +25,7 @@ from toono.cache.scope import (
     accept_list,
     forget,
 )
+from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, Event, Object
 from toono.errors import CodecError
 from toono.kube import status

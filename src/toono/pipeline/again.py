@@ -17,18 +17,20 @@ from toono.autonomy.drill import Drill
 from toono.cache.echo import mark_of
 from toono.cache.policy import Policy
 from toono.cache.received import expected_form, question_of
-from toono.cache.record import Kept, Recorder, Recording
+from toono.cache.record import Recorder, Recording
 from toono.cache.scope import Question, Scope
+from toono.cache.taking import Kept
 from toono.filters.approval import Approval
 from toono.filters.stage import Stage
 from toono.kube.request import Call
 from toono.pipeline import heads
+from toono.pipeline.again_kept import KeptAgain
 from toono.pipeline.forward import Barrier
 from toono.pipeline.limits import InFlight
 from toono.runtime.clock import Clock
 from toono.runtime.tasks import spawn
 from toono.upstream.pool import Credential, Server, Upstream
-from toono.wire.heads import head_bytes, request_bytes
+from toono.wire.heads import request_bytes
 from toono.wire.link import Link
 from toono.wire.messages import Again, Asker, Request, Response
 from toono.wire.plain import MAX_CONTENT_BYTES, NotPlainError, fields_of, read_plain
@@ -38,6 +40,8 @@ MAX_KEPT_BYTES = 16 * 1024
 """Of an answer that is held ready while the link is down."""
 JUDGED_ANEW = frozenset({"leases", "nodes"})
 """Who answers these is for `lease` and `node` to say each time."""
+NEVER_STREAMED = ("", "status", "scale")
+"""A log may be followed: what was short once is not so each time."""
 _ANY_VERSION = (None, "", "0")
 _BLANK = b"\r\n"
 
@@ -89,6 +93,7 @@ class Shortcuts:
             or len(content) > MAX_CONTENT_BYTES
             or call.resource in JUDGED_ANEW
             or not call.resource
+            or call.subresource not in NEVER_STREAMED
             or request.body.length != 0
             or request.old
             or b"upgrade" in request.fields
@@ -112,7 +117,7 @@ class Shortcuts:
             or any(name == b"Warning" for name, _ in response.headers)
         ):
             return None
-        return KeptAgain(self, call, response)
+        return KeptAgain(self, call, response, life=LIFE_SECONDS)
 
 
 class PassedAgain:
@@ -161,15 +166,14 @@ class PassedAgain:
         if stored:
             self._question = question_of(call, expected_form(call))
         where = heads.STORED if stored else heads.BYPASSED
-        self._tail = b"%b: %b\r\n%b: %b\r\nContent-Length: %%d\r\n\r\n" % (
+        self._tail = b"%b: %b\r\n%b: %b\r\nContent-Length: " % (
             *heads.VIA,
             *where,
         )
         self._until = of.clock.monotonic() + LIFE_SECONDS
-        self._count = of.counting(call, "forward", 200)
+        self._count: Count
         self._server: Server | None = None
-        self._lines = b""
-        """The head as `_server` gets it."""
+        self._lines: dict[Server, bytes] = {}
         self._asker: Asker | None = None
         self._link: Link | None = None
         self._raw = b""
@@ -208,19 +212,24 @@ class PassedAgain:
         if not of.in_flight.admit(self._call):
             server.origin.put_back(link)
             return None
-        if server is not self._server:
-            self._address(server)
+        lines = self._lines.get(server)
+        if lines is None:
+            lines = self._address(server)
+        self._server = server
         self._asker, self._link, self._started = asker, link, now
-        link.relay(self._lines, self)
+        link.relay(lines, self)
         if self._timer is None:
             self._watch(upstream.silence)
         return b""
 
-    def _address(self, server: Server) -> None:
+    def _address(self, server: Server) -> bytes:
+        """Return the head as one server gets it."""
         call = self._call
         headers = [server.host, *heads.upstream_headers(self._headers)]
-        self._server = server
-        self._lines = request_bytes(call.method, call.target, headers, None, "")
+        self._count = self._of.counting(call, "forward", 200)
+        lines = request_bytes(call.method, call.target, headers, None, "")
+        self._lines[server] = lines
+        return lines
 
     # -- the answer ----------------------------------------------------------------
 
@@ -239,7 +248,7 @@ class PassedAgain:
             self._raw = raw
             return
         link.relayed()
-        self._raw = b""
+        self._link, self._raw = None, b""
         lines, content = plain
         if self._question is not None and not self._is_echo(self._question, content):
             self._record(self._question, lines, content)
@@ -250,9 +259,11 @@ class PassedAgain:
         asker, of = self._asker, self._of
         if asker is None:
             return  # gone meanwhile
-        self._asker = self._link = None
+        self._asker = None
         of.in_flight.leave(self._call)
-        asker.answer(lines + self._tail % len(content) + content)
+        asker.answer(
+            b"".join((lines, self._tail, b"%d\r\n\r\n" % len(content), content))
+        )
         self._count(of.clock.monotonic() - self._started)
 
     def _is_echo(self, question: Question, content: bytes) -> bool:
@@ -302,7 +313,7 @@ class PassedAgain:
             self._of.in_flight.leave(self._call)
         self._asker = self._link = None
         self._raw = b""
-        if link is not None and link.is_alive:
+        if link is not None:
             link.drop()
         if self._timer is not None:
             self._timer.cancel()
@@ -325,69 +336,3 @@ class PassedAgain:
             self._watch(left)
         else:
             self._server.suspect()
-
-
-class KeptAgain:
-    """One head that the hub answers while the link is down, its answer held ready."""
-
-    __slots__ = (
-        "_approval",
-        "_bytes",
-        "_changes",
-        "_count",
-        "_from",
-        "_of",
-        "_response",
-        "_since",
-        "_to",
-        "_until",
-    )
-
-    def __init__(self, of: Shortcuts, call: Call, response: Response) -> None:
-        self._of = of
-        self._response = response
-        self._approval: Approval = of.filters.approval
-        self._since = of.upstream.since
-        self._changes = of.recorder.scopes.changes
-        self._until = of.clock.monotonic() + LIFE_SECONDS
-        self._count = of.counting(call, "local", 200)
-        self._bytes = b""
-        self._from = self._to = 0.0
-        """Wall times between which the answer's Age and Date are right."""
-
-    def begin(self, asker: Asker, now: float) -> bytes | None:
-        del asker  # it has its answer at once
-        of = self._of
-        upstream = of.upstream
-        if (
-            upstream.online
-            or upstream.since != self._since
-            or now >= self._until
-            or of.recorder.scopes.changes != self._changes
-            or of.filters.approval is not self._approval
-            or (of.drill is not None and of.drill.is_on)
-        ):
-            return None
-        wall = of.clock.wall()
-        if not self._from <= wall < self._to:
-            self._render(wall)
-        self._count(of.clock.monotonic() - now)
-        return self._bytes
-
-    def _render(self, wall: float) -> None:
-        response = self._response
-        since, content = response.confirmed_at, response.content
-        assert since is not None
-        assert isinstance(content, bytes)
-        age = max(0, int(wall - since))
-        aged = (b"Age", b"%d" % age)
-        response.headers = [
-            aged if line[0] == b"Age" else line for line in response.headers
-        ]
-        framing = [b"Content-Length: %d" % len(content)]
-        self._bytes = head_bytes(response, framing) + content
-        self._from = wall
-        self._to = min(int(wall) + 1, since + age + 1) if wall >= since else wall
-
-    def abandon(self) -> None:
-        """Nothing was begun."""

@@ -15,8 +15,9 @@ from toono.autonomy.guard import PodGuard, sudden_loss
 from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import MAX_BODY_BYTES, media_type_of, unpacked
-from toono.cache.record import Kept, Recorder, Recording
+from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import Fed, WatchRecording, no_loss
+from toono.cache.taking import Kept
 from toono.codec.registry import for_media_type
 from toono.errors import (
     BodyCutError,
@@ -147,6 +148,8 @@ class Forward:
             guard = self._guard_of(call, credential)
         body, length = answer.body, answer.body.length
         small = length is not None and length <= SMALL_BYTES
+        if length is None and isinstance(body, Incoming):  # chunks, maybe all here
+            small = body.is_over and body.unread <= SMALL_BYTES
         if small or guard is not None:
             first: list[bytes] = []
             try:

@@ -9,9 +9,9 @@ an answer back. Of what is stored nothing is believed that is not whole.
 import logging
 from collections.abc import Callable
 
-from toono.cache.record import describe
 from toono.cache.scope import Reading, Scope, accept_list
 from toono.cache.scopes import Scopes
+from toono.cache.taking import describe
 from toono.codec.protobuf import ProtobufCodec
 from toono.kube.kinds import built_in
 from toono.pool.cloud import Collection

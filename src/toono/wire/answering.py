@@ -15,6 +15,17 @@ from toono.wire.streams import Gate
 WRITE_HIGH_BYTES = 256 * 1024
 
 
+def ends_connection(request: Request, response: Response) -> bool:
+    """Say whether a connection cannot go on after an answer, whoever holds it."""
+    endless = response.body is not None and response.body.length is None
+    return (
+        response.close
+        or response.tunnel is not None
+        or not request.keep_alive
+        or (endless and request.old)
+    )
+
+
 def write_whole(
     transport: asyncio.Transport, request: Request, response: Response, *, close: bool
 ) -> None:

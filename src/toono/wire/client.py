@@ -8,7 +8,6 @@ connection was an idle one that the server had already given up.
 
 import asyncio
 import ssl
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 
@@ -49,7 +48,7 @@ class Origin:
         self._admit = admit
         self.broken: Callable[[], object] | None = None
         """Called when a connection breaks within an answer: a sign, no verdict."""
-        self._idle: dict[Hashable, deque[Link]] = {}
+        self._idle: dict[Hashable, list[Link]] = {}
         self._open: set[Link] = set()
         self.generation = 0
         """Grows when what connections show has changed: older ones are not kept."""
@@ -136,10 +135,13 @@ class Origin:
         if link.generation != self.generation:
             link.drop()
             return
-        links = self._idle.setdefault(link.credential, deque())
+        links = self._idle.get(link.credential)
+        if links is None:
+            self._idle[link.credential] = [link]
+            return
         links.append(link)
         if len(links) > MAX_IDLE:
-            links.popleft().drop()
+            links.pop(0).drop()
 
     def forget(self, link: Link) -> None:
         """A connection is gone."""

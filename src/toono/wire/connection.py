@@ -10,15 +10,16 @@ from toono.errors import BodyCutError, RejectedRequestError, WireError, WireTime
 from toono.runtime.tasks import spawn
 from toono.wire.answering import (
     WRITE_HIGH_BYTES,
+    ends_connection,
     write_interim,
     write_refusal,
     write_stream,
     write_whole,
 )
 from toono.wire.bodies import RequestBody
-from toono.wire.gate import end_of_head, head_reader
+from toono.wire.gate import end_of_head, head_reader, request_of
 from toono.wire.heads import head_bytes
-from toono.wire.messages import NO_BODY, Body, Peer, Request, Response
+from toono.wire.messages import NO_BODY, Again, Body, Peer, Request, Response
 from toono.wire.pace import Pace
 from toono.wire.short import ShortWay
 from toono.wire.sockets import allow, watch_over
@@ -93,11 +94,12 @@ class Connection(asyncio.Protocol):
             self._feed_body(self._body, piece)
         elif not self._deaf:
             if not self._buffer:
-                if piece in self._short.known and self._goes_short(piece):
+                again = self._short.known.get(piece)
+                if again is not None and self._goes_short(again, piece):
                     return
                 self._head_at = self.since
             self._buffer += piece
-            if self._wanted is not None:
+            if self._wanted is not None and self._short.under_way is None:
                 self._wake()
             elif len(self._buffer) > MAX_PIPELINED_BYTES:
                 self._transport.pause_reading()
@@ -254,18 +256,8 @@ class Connection(asyncio.Protocol):
             expects = b"expect" in head.fields and not head.old
             body = self._open_body(head.length, expects=expects)
         assert self._peer is not None
-        return Request(
-            method=head.method,
-            target=head.target,
-            headers=head.headers,
-            fields=head.fields,
-            body=body,
-            peer=self._peer,
-            keep_alive=head.keep_alive,
-            impersonates=head.impersonates,
-            old=head.old,
-            interim=None if head.old else partial(write_interim, self._transport),
-        )
+        tell = partial(write_interim, self._transport)
+        return request_of(head, body, self._peer, tell)
 
     def _take_head(self) -> bytes | None:
         """Return a head without its empty line, None until all of it is here."""
@@ -283,19 +275,23 @@ class Connection(asyncio.Protocol):
         return None
 
     def _wake(self) -> None:
-        wanted = self._wanted
-        if wanted is None or wanted.done() or self._short.under_way is not None:
-            return
-        wanted.set_result(None)
+        wanted, short = self._wanted, self._short
+        if wanted is not None and not wanted.done() and short.under_way is None:
+            wanted.set_result(None)
 
-    def _goes_short(self, head: bytes) -> bool:
+    def _goes_short(self, again: Again, head: bytes) -> bool:
         """Have a head answered that came before, if nothing else is going on."""
-        if self._wanted is None or self._wanted.done() or self._ending or self._eof:
-            return False
-        short = self._short
-        if short.under_way or not self._gate.is_open or self._failure is not None:
-            return False
-        if not short.begin(head, self.since):
+        wanted, short = self._wanted, self._short
+        if (
+            wanted is None
+            or wanted.done()
+            or short.under_way is not None
+            or self._ending
+            or self._eof
+            or not self._gate.is_open
+            or self._failure is not None
+            or not short.begin(again, head, self.since)
+        ):
             return False
         self.is_idle = short.under_way is None
         return True
@@ -333,17 +329,9 @@ class Connection(asyncio.Protocol):
 
     def _is_last(self, request: Request, response: Response) -> bool:
         """Say whether the connection ends with this answer."""
-        endless = response.body is not None and response.body.length is None
         self._early = self._body is not None and not self._body.is_over
         self._patience = response.patience or self._server.settings.write_seconds
-        return (
-            response.close
-            or response.tunnel is not None
-            or not request.keep_alive
-            or self._ending
-            or self._early
-            or (endless and request.old)
-        )
+        return self._ending or self._early or ends_connection(request, response)
 
     async def _stream(
         self, request: Request, response: Response, *, close: bool

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from toono.errors import RejectedRequestError
-from toono.wire.messages import Headers
+from toono.wire.messages import Body, Headers, Interim, Peer, Request
 from toono.wire.pages import WHY, is_from_page, is_loopback
 
 MAX_HEAD_BYTES = 64 * 1024
@@ -81,6 +81,22 @@ class Head(NamedTuple):
     impersonates: bool
     old: bool
     """HTTP/1.0: its client knows neither chunks nor 100 Continue."""
+
+
+def request_of(head: Head, body: Body, peer: Peer, interim: Interim) -> Request:
+    """Return the request that a head begins."""
+    return Request(
+        method=head.method,
+        target=head.target,
+        headers=head.headers,
+        fields=head.fields,
+        body=body,
+        peer=peer,
+        keep_alive=head.keep_alive,
+        impersonates=head.impersonates,
+        old=head.old,
+        interim=None if head.old else interim,
+    )
 
 
 def end_of_head(raw: bytes, *, searched: int) -> int:

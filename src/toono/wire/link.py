@@ -133,10 +133,8 @@ class Link(asyncio.BufferedProtocol):
     def relayed(self) -> None:
         """The answer has ended as it should: the connection is free."""
         self._relay = None
-        if self.is_alive:
-            self._origin.put_back(self)
-        else:
-            self.drop()
+        # Nobody may use it whose end is near: `take_idle` looks once more.
+        self._origin.put_back(self)
 
     def _be_patient(self, patient: bool) -> None:
         self._patient = patient
@@ -174,14 +172,16 @@ class Link(asyncio.BufferedProtocol):
         return self._origin.landing
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.feed(bytes(self._origin.landing[:nbytes]))
+        piece = bytes(self._origin.landing[:nbytes])
+        relay = self._relay
+        if relay is None:
+            self.feed(piece)
+        else:
+            self.heard = True
+            relay.heard(piece)
 
     def feed(self, piece: bytes) -> None:
         """Take what the server sent."""
-        if self._relay is not None:
-            self.heard = True
-            self._relay.heard(piece)
-            return
         if self._tunnel is not None:
             self._tunnel.feed(piece)
             return

@@ -58,11 +58,8 @@ class ShortWay:
         self.under_way: Again | None = None
         self.transport: asyncio.Transport
 
-    def begin(self, head: bytes, now: float) -> bool:
+    def begin(self, again: Again, head: bytes, now: float) -> bool:
         """Have a head answered, now or soon; False where it goes the long way."""
-        again = self.known.get(head)
-        if again is None:
-            return False
         self.under_way, self._head = again, head
         content = again.begin(self, now)
         if content:
@@ -82,7 +79,7 @@ class ShortWay:
     def decline(self, *, for_good: bool = False) -> None:
         """Send what is under way the long way; `for_good`: always, from now on."""
         self.under_way = None
-        if for_good:
+        if for_good and self._head in self.known:
             self.known[self._head] = None
         self._over(self._head)
 
