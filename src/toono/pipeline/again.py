@@ -190,8 +190,8 @@ class PassedAgain:
         if (
             now >= self._until
             or not upstream.online
-            or recorder.policy is not self._policy
-            or of.filters.approval is not self._approval
+            or (recorder.policy is not self._policy and not self._keeps_policy())
+            or (of.filters.approval is not self._approval and not self._keeps_filters())
             or (drill is not None and drill.is_on)
         ):
             return None
@@ -221,6 +221,21 @@ class PassedAgain:
         if self._timer is None:
             self._watch(upstream.silence)
         return b""
+
+    def _keeps_policy(self) -> bool:
+        """Say whether a policy that was read anew says the same."""
+        policy = self._of.recorder.policy
+        if policy != self._policy:
+            return False
+        self._policy = policy
+        return True
+
+    def _keeps_filters(self) -> bool:
+        approval = self._of.filters.approval
+        if approval != self._approval:
+            return False
+        self._approval = approval
+        return True
 
     def _address(self, server: Server) -> bytes:
         """Return the head as one server gets it."""

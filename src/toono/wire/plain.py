@@ -57,10 +57,10 @@ def read_plain(raw: bytes) -> Plain | None:
         content = _unchunked(raw, start)
         return None if content is None else (lines, content)
     end = start + int(length)
-    if len(raw) < end and end - start <= MAX_CONTENT_BYTES:
-        return None
-    if len(raw) != end:
+    if len(raw) > end or end - start > MAX_CONTENT_BYTES:
         raise NotPlainError
+    if len(raw) < end:
+        return None
     return (lines, raw[start:])
 
 
