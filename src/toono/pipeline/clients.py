@@ -30,14 +30,16 @@ class Clients:
 
     def __init__(self, rights: Rights) -> None:
         self._rights = rights
-        self._knows_node = rights.knows_node
+        self._is_node = rights.nodes.get
         self._owners: OrderedDict[int, tuple[int, Client]] = OrderedDict()
         """By connection: the last token's hash, and whose it is."""
 
     def of(self, call: Call) -> Client:
         """Return whose `call` is; a connection of which nothing is known is nobody's."""
         caller = call.caller
-        if self._knows_node(caller):
+        # As `Rights.knows_node`, without a call: each request is counted.
+        shows = caller.token or caller.impersonates
+        if not shows and self._is_node(caller.connection):
             return (NODE, call.component)
         source = caller.remote[0]
         if source != caller.local[0] and not is_loopback(source):
