@@ -5,6 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 JOBS ?= 2
+# What is compiled once serves every worker, ring and hub that a test starts, also where
+# the environment forbids Python to write beside its sources (which also makes pytest
+# rewrite every test anew: 10 s of each worker).
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
 
 .PHONY: demo test check prove bench bench-restmapper format lock clean
 

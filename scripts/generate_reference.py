@@ -151,18 +151,19 @@ def _meaning(flag: Flag) -> str:
     text = flag.help or "as YurtHub's"
     if flag.comes:
         return f"{text}; *works with {flag.comes}*"
-    if flag.group != "Deprecated" and not _is_read(flag):
+    told = flag.group == "Deprecated" or "has no effect" in text
+    if not told and not _is_read(flag):
         return f"{text}; *checked, and without effect today*"
     return text
 
 
 def _is_read(flag: Flag) -> bool:
-    """Say whether any module but the library of options names this option."""
+    """Say whether any module asks for this option's value, and not only checks it."""
     sources = ROOT / "src" / "toono"
     return any(
-        f'"{flag.name}"' in path.read_text()
+        (f'.text("{flag.name}")' if checks else f'"{flag.name}"') in path.read_text()
         for path in sources.rglob("*.py")
-        if str(path.relative_to(sources)) not in LIBRARY
+        for checks in (str(path.relative_to(sources)) in LIBRARY,)
     )
 
 

@@ -84,7 +84,8 @@ def _int64(random: Random) -> int:
 
 def _float(random: Random) -> float:
     return random.choice(
-        (0.0, -0.0, 1.0, 0.1, 1e-6, 1e-7, 1e20, 1e21, -2.5e300, 5e-324)
+        # Not -0.0: of JSON's `-0` the sign is lost, and no limit of a schema changes.
+        (0.0, 1.0, 0.1, 1e-6, 1e-7, 1e20, 1e21, -2.5e300, 5e-324)
     )
 
 

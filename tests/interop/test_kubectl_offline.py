@@ -24,6 +24,7 @@ COMMANDS = [
     ("get", "pods", "-o", "jsonpath={.items[*].metadata.name}"),
     ("get", "pods", "-l", "app=web"),
     ("get", "pods", "--show-labels"),
+    ("get", "services", "--sort-by=.metadata.uid"),
     ("get", "pods", "--field-selector", "spec.nodeName=edge-1"),
     ("get", "pods", "--chunk-size=1"),
     ("get", "pod", "web-0"),
@@ -117,6 +118,23 @@ def test_what_was_only_seen_as_a_table_is_not_made_up(stage: Stage) -> None:
     narrower = kubectl(stage, "get", "services", "-l", "app=none")
     assert narrower.returncode == 0
     assert "No resources found" in narrower.stderr
+
+
+def test_what_was_sorted_is_known_whole(stage: Stage) -> None:
+    """`--sort-by` asks for Tables whose rows hold the objects."""
+    fill(stage)
+    wait_until_online(stage)
+    commands = [
+        ("get", kind, "--sort-by=.metadata.name")
+        for kind in ("pods", "nodes", "secrets", "pod/web-0")
+    ]
+    online = [said(kubectl(stage, *one)) for one in commands]
+    assert [one[0] for one in online] == [0, 0, 0, 0]
+    stage.cut()
+    assert [said(kubectl(stage, *one)) for one in commands] == online
+    whole = kubectl(stage, "get", "pods", "-o", "json")
+    assert len(json.loads(whole.stdout)["items"]) == 2
+    assert kubectl(stage, "get", "pods").returncode == 0
 
 
 def test_what_another_agent_listed_makes_a_table(stage: Stage) -> None:

@@ -43,8 +43,10 @@ PLAIN = [(target, JSON) for target in (
     f"{ALL}/nope",
     "/api/v1/namespaces/default/pods/nope",
 )]  # fmt: skip
+ROUTED = (ALL, ONE, f"{ALL}?watch=true", "/api", "/api/v1", "/apis/apps/v1", "/version")
 SAME_CODE = [
     *((ALL, accept) for accept in (";;;,,", "json", "text/*", "application/xml")),
+    *((target, accept) for target in ROUTED for accept in ("application/*", "*")),
     (ALL, f"{JSON};as=Table"),
     (ALL, f"{JSON};as=Unknown;g=x;v=v1"),
     (ALL, f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"),
@@ -53,11 +55,14 @@ SAME_CODE = [
     (f"{ONE}?resourceVersion=99999999", JSON),
 ]
 """Told with a list of what is on offer, or with a version: each server has its own."""
+HANDLED = ("/apis", "/apis/apps", "/openapi/v2")
 ANSWERED = [
     (ALL, f"{JSON};q=two"),
     (ALL, f"{JSON};as=Unknown;g=x;v=v1,{JSON}"),
     (ALL, f"{JSON};q=0"),
     (ALL, "*/*"),
+    (ALL, "application/*, */*"),
+    *((target, "application/*") for target in HANDLED),
     (f"{ALL}?fieldSelector=metadata.name%3Ddefault,metadata.name%3Dx", JSON),
     (f"{ALL}?limit=-1", JSON),
     (f"{ALL}/?pretty", JSON),
@@ -93,7 +98,8 @@ async def answers(directory: Path, found: Path) -> tuple[list[bytes], list[bytes
         settings = {"tls": files, "node_uids": MINE, "health": CALM, "agents": ("*",)}
         async with hub_over([server.address], directory / "hub", **settings) as hub:
             await until(lambda: hub.upstream.online, 30.0)
-            for target in (ALL, "/api/v1/pods", "/api/v1/nodes"):
+            seen = (ALL, "/api/v1/pods", "/api/v1/nodes", *ROUTED[3:], *HANDLED)
+            for target in seen:
                 assert status_of(await ask(hub, get(target), 30.0)) == 200
             online = [await told(server, *one) for one in QUESTIONS]
     nowhere = hub_over([("127.0.0.1", 1)], directory / "hub", **settings)

@@ -86,7 +86,9 @@ def test_a_field_that_no_selector_knows_is_named(tmp_path) -> None:
     [
         ("", 200),
         ("*/*", 200),
-        ("*", 200),
+        ("*", 406),
+        ("application/*", 406),
+        ("application/*, */*", 200),
         (";;;,,", 406),
         ("json", 406),
         ("application/json;q=two", 200),

@@ -2,6 +2,10 @@
 """Times, clocks, the operator's list and borrowed names: a whole hub over a cluster."""
 
 import asyncio
+import gzip
+import random
+
+import pytest
 
 from tests.rig import until
 from tests.scenario.identities import RESOURCES, Cluster, Site
@@ -219,21 +223,37 @@ def test_what_the_node_may_is_asked_with_its_selector(tmp_path) -> None:
     play(tmp_path, scenario)
 
 
-def test_refusal_that_comes_in_chunks_ends_a_right(tmp_path) -> None:
-    async def in_chunks(request: Request) -> Response | None:
+REFUSAL = b'{"kind":"Status","apiVersion":"v1","code":403,"message":"%b"}'
+MANY = 300_000
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("size", [1, MANY])
+def test_refusal_ends_a_right_however_it_comes(tmp_path, chunked, packed, size) -> None:
+    # Random, so that it stays large when it is packed.
+    message = random.Random(1).randbytes(size).hex().encode()
+    content = REFUSAL % message
+    headers = [(b"Content-Type", b"application/json")]
+    if packed:
+        content = gzip.compress(content)
+        headers.append((b"Content-Encoding", b"gzip"))
+
+    async def refuse(request: Request) -> Response | None:
         if request.target.decode() != SECRET:
             return None
+        if not chunked:
+            return Response(status=403, headers=headers, content=content)
         body = Incoming(None, pause=lambda _: None)
-        for piece in (b'{"kind":"Status","apiVersion":"v1",', b'"code":403}'):
-            body.feed(piece)
+        for at in range(0, len(content), 30_000):
+            body.feed(content[at : at + 30_000])
         body.finish()
-        headers = [(b"Content-Type", b"application/json")]
         return Response(status=403, headers=headers, body=body)
 
     async def scenario(scene: Scene) -> None:
         token = scene.cluster.token("reader")
         assert await scene.code(SECRET, token) == 200
-        scene.cluster.server.fault = in_chunks
+        scene.cluster.server.fault = refuse
         assert await scene.code(SECRET, token) == 403
         await scene.cut()
         assert await scene.code(SECRET, token) == 403

@@ -9,7 +9,7 @@ from toono.app.settings import HubSettings
 from toono.app.storage import Storage
 from toono.cache.asked import Asked
 from toono.cache.guests import Guests
-from toono.cache.policy import Policy
+from toono.cache.policy import NOBODY, Policy
 from toono.cache.record import Recorder
 from toono.config.agents_page import agents_gauges, agents_page
 from toono.config.live import LiveAgents
@@ -35,17 +35,22 @@ async def open_agents(
     clock: Clock,
 ) -> Agents:
     """Read who was kept, and follow what the cloud says of it."""
-    recorder = Recorder(storage.scopes, Policy.of(*settings.kept_agents))
+    policy = Policy.of(*settings.kept_agents) if settings.keeps else NOBODY
+    storage.documents.closed = not settings.keeps
+    recorder = Recorder(storage.scopes, policy)
     guests = Guests(storage.scopes, recorder.policy)
     storage.scopes.has_room = guests.has_room
 
     def changed(policy: Policy) -> None:
-        recorder.policy = guests.policy = policy
+        if settings.keeps:
+            recorder.policy = guests.policy = policy
 
     live = LiveAgents(
         storage.store, storage.scopes, fixed=settings.kept_agents, changed=changed
     )
     await live.open()
+    if not settings.keeps:
+        board.facts["cache"] = lambda: "nothing is kept: --working-mode=cloud"
     asked = Asked()
     board.notes["cache-agents"] = lambda: live.problem
     board.pages["/v1/agents"] = lambda: agents_page(live, asked, guests)

@@ -54,23 +54,25 @@ async def open_alone(
     """Read what waits and what is kept sealed; send it once the link is there.
 
     On a disk that cannot be used nothing is spooled: it would be gone with the process.
+    A hub that keeps nothing writes no token and no verdict either.
     """
-    lasting = not isinstance(storage.store, MemoryStore)
+    store = storage.store if settings.keeps else MemoryStore()
+    lasting = not isinstance(store, MemoryStore)
     seal = Seal.fleeting()
     spool = None
     if lasting:
         seal = await asyncio.to_thread(node_seal, storage.directory)
-        spool = Spool(storage.store, settings=settings.spool)
+        spool = Spool(store, settings=settings.spool)
         await spool.open()
-        if isinstance(storage.store, SQLiteStore):
-            storage.store.spare = spool.spare
+        if isinstance(store, SQLiteStore):
+            store.spare = spool.spare
         replay = Replay(spool, seal, upstream, clock=clock)
         board.mode.append(replay.mode)
         board.duties.append(("replay", replay.run))
         board.gauges.extend(_gauges(spool))
         board.actions[DROP] = partial(_drop, spool, rights)
     vaults = [
-        Vault(storage.store, seal, prefix=prefix, clock=clock)
+        Vault(store, seal, prefix=prefix, clock=clock)
         for prefix in (tokens.PREFIX, reviews.PREFIX)
     ]
     for vault in vaults:

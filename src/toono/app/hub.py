@@ -17,15 +17,14 @@ from toono.admin.metrics import Metrics
 from toono.admin.yurthub import ListedInFlight, Traffic, YurtHubSeries
 from toono.app.agents import Agents, open_agents
 from toono.app.alone import open_alone
+from toono.app.autonomy import open_autonomy
 from toono.app.board import Board
 from toono.app.certificates import open_certificates
 from toono.app.discovery import open_discovery
 from toono.app.drill import open_drill
 from toono.app.dummy import keep_dummy
 from toono.app.filters import open_filters
-from toono.app.guard import open_guard
 from toono.app.identities import ask_ahead, open_rights
-from toono.app.lease import open_lease
 from toono.app.listening import (
     Listening,
     PodsDoor,
@@ -34,7 +33,6 @@ from toono.app.listening import (
     listen_to_node,
     server_of,
 )
-from toono.app.node import open_node
 from toono.app.observing import Observing
 from toono.app.prefetch import open_prefetch
 from toono.app.ready import open_ready
@@ -42,7 +40,6 @@ from toono.app.relists import open_relists
 from toono.app.settings import HubSettings
 from toono.app.shared import open_shared
 from toono.app.storage import Storage, open_storage
-from toono.app.sweep import open_sweep
 from toono.app.tree import open_tree
 from toono.cache.answer import Answers
 from toono.cache.watch import Newer
@@ -112,7 +109,8 @@ class Hub:
         self._dummy = keep_dummy(settings, board, clock=clock, stack=stack)
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
-        open_tree(settings, board, storage, clock=clock, stack=self._stack)
+        if settings.keeps:
+            open_tree(settings, board, storage, clock=clock, stack=self._stack)
         self.upstream = self._make_upstream()
         self._stack.push_async_callback(self.upstream.aclose)
         kept = await open_agents(settings, board, storage, self.upstream, clock=clock)
@@ -135,9 +133,7 @@ class Hub:
             observing.heard.append(self.pooling.heard.note)
         self.chain = await self._make_chain(storage, kept, observing)
         answers = Answers(self.scopes, settings.node_name)
-        ahead = open_prefetch(
-            settings.node_name, board, self.chain, answers, clock=clock
-        )
+        ahead = open_prefetch(settings, board, self.chain, answers, clock=clock)
         open_ready(settings, board, self.chain, kept, ahead, clock=clock)
         self.server = server_of(settings, self.chain.serve, clock=clock)
         self._stack.push_async_callback(self._drain)
@@ -225,17 +221,18 @@ class Hub:
         in_flight = InFlight(client_of=client_of)
         if settings.yurthub_metrics:
             in_flight, meter = self._show_yurthub_series(client_of)
+        own = open_autonomy(
+            settings, self.board, self.scopes, self.upstream, clock=clock
+        )
         forward = Forward(
             self.upstream,
             self.recorder,
             self.documents,
             clock,
             meter=meter,
-            guard=open_guard(settings, self.board, self.upstream),
+            guard=own.guard,
             hear=self.discovering.hear,
         )
-        lease = open_lease(settings, self.board, self.upstream, clock=clock)
-        open_sweep(settings, self.board, self.scopes, self.upstream, clock=clock)
         local = Local(
             answers,
             self.documents,
@@ -294,15 +291,9 @@ class Hub:
             observe=observing.note,
             clock=clock,
             node_name=settings.node_name,
-            lease=lease,
-            unchanged=open_node(
-                settings,
-                self.board,
-                self.scopes,
-                self.upstream,
-                clock=clock,
-                marked=lease.recognised,
-            ),
+            lease=own.lease,
+            keeps=settings.keeps,
+            unchanged=own.unchanged,
         )
 
     def _show_yurthub_series(self, client_of: ClientOf) -> tuple[InFlight, Meter]:

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import Iterable
 
 from toono.app.board import Board
+from toono.app.settings import HubSettings
 from toono.autonomy.needs import Need
 from toono.autonomy.prefetch import Prefetch, Sources
 from toono.cache.answer import Absent, Answers, Found
@@ -24,9 +25,9 @@ ASK_SECONDS = 30.0
 
 
 def open_prefetch(
-    node_name: str, board: Board, chain: Chain, answers: Answers, *, clock: Clock
+    settings: HubSettings, board: Board, chain: Chain, answers: Answers, *, clock: Clock
 ) -> Prefetch:
-    """Ask ahead for as long as the hub runs, once a kubelet was heard."""
+    """Ask ahead for as long as the hub runs and keeps, once a kubelet was heard."""
 
     async def known_since(need: Need, agent: str) -> float | None:
         call, _ = asking(need, agent)
@@ -59,13 +60,14 @@ def open_prefetch(
         return [_pod(item, packed=packed) for item in found.items]
 
     prefetch = Prefetch(
-        node_name,
+        settings.node_name,
         Sources(known_since=known_since, fetch=fetch, pods=pods),
         clock=clock,
     )
-    chain.alone.heard.append(prefetch.heard)
-    board.mode.append(prefetch.mode)
-    board.duties.append(("prefetch", prefetch.run))
+    if settings.keeps:
+        chain.alone.heard.append(prefetch.heard)
+        board.mode.append(prefetch.mode)
+        board.duties.append(("prefetch", prefetch.run))
     board.gauges.append(
         (
             "toono_prefetch_fetched",

@@ -24,6 +24,7 @@ from toono.autonomy.readiness import (
     Known,
     Level,
     count_reasons,
+    nothing_kept,
     of_agents,
     of_certificates,
     of_notes,
@@ -81,10 +82,12 @@ class Ready(Collector):
     async def look(self) -> None:
         """Find out what would not survive now."""
         now = self._clock.wall()
-        findings = await self._of_kubelet(now)
+        if self._settings.keeps:
+            findings = [*await self._of_kubelet(now), *of_agents(self._not_kept())]
+        else:
+            findings = [nothing_kept()]
         certificates = await asyncio.to_thread(certificates_of, self._settings)
         findings += of_certificates(certificates, now=now)
-        findings += of_agents(self._not_kept())
         notes = self._board.notes.items()
         findings += of_notes({name: note() for name, note in notes if name != "drill"})
         self._looked_at, self._findings = now, worst_first(findings)

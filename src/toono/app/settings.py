@@ -32,6 +32,8 @@ class HubSettings:
     """None speaks plain HTTP to the servers: only tests on loopback do."""
     node_name: str
     cache_path: Path
+    keeps: bool = True
+    """False: a node beside its cloud. Nothing is kept, and nothing answered alone."""
     listen: tuple[tuple[str, int], ...] = (("127.0.0.1", 10261),)
     status_listen: tuple[str, int] | None = ("127.0.0.1", 10267)
     agents: tuple[str, ...] = ()

@@ -158,6 +158,17 @@ def unjudged() -> Finding:
     )
 
 
+def nothing_kept() -> Finding:
+    """Return what is said of a hub that keeps nothing, whoever asks through it."""
+    return Finding(
+        HUB,
+        Level.LOST,
+        Reason.NOT_KEPT,
+        "this hub keeps nothing: --working-mode=cloud",
+        "on a node that must live through a cut, leave the mode out",
+    )
+
+
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which people should read them, each once."""
     order = list(Level)

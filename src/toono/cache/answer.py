@@ -18,6 +18,15 @@ from toono.cache.forms import JSON, Reader, reader_of, split_form
 from toono.cache.received import question_of
 from toono.cache.scope import Question, Row, RowKey, Scope
 from toono.cache.scopes import FIRST, Scopes
+from toono.cache.unknown import (
+    DAMAGED,
+    NO_KIND,
+    NO_SCOPE,
+    NOT_SELECTABLE,
+    ONLY_IN_PART,
+    OWN_ABSENT,
+    never_kept,
+)
 from toono.codec.selectable import custom_fields, selectable
 from toono.codec.transcode import to_json
 from toono.errors import CodecError, DamagedRowError
@@ -46,7 +55,7 @@ class Absent(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """Nobody asked while the link was up, or what was kept is damaged: 503."""
+    """No answer was kept while the link was up, or it is damaged: 503."""
 
     why: str
 
@@ -74,14 +83,6 @@ Accepts = Callable[[Scope], bool]
 
 Answer = Found | Absent | Unknown | Unacceptable
 DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
-NEVER_ASKED = "nobody on this node asked this question while the link was up"
-ONLY_IN_PART = (
-    "only metadata or a table of it was seen while the link was up, not the objects"
-)
-NO_KIND = "nothing that was seen tells of what kind these objects are"
-NO_SCOPE = "nothing that was seen tells whether this resource has namespaces"
-NOT_SELECTABLE = "what was kept cannot be selected from so"
-DAMAGED = "what was kept for this question is incomplete or damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,19 +108,17 @@ class Answers:
             )
         ]
         if not candidates:
-            return Unknown(NEVER_ASKED)
+            return Unknown(never_kept(call))
         newest = candidates[0]
         if len(candidates) > 1:
             newest = max(candidates, key=lambda one: (*one.age_order, _single(one)))
         if key not in newest.rows:
-            if not newest.complete or self._is_own(call):
-                return Unknown(DAMAGED)
-            return Absent(newest)
+            return self._absent(newest, call) if newest.complete else Unknown(DAMAGED)
         gone = None
         if len(candidates) > 1:
             gone = next((s for s in candidates if _knows_end(s, newest, key)), None)
         if gone is not None:
-            return Unknown(DAMAGED) if self._is_own(call) else Absent(gone)
+            return self._absent(gone, call)
         holding = [
             scope for scope in candidates if key in scope.rows and accepts(scope)
         ]
@@ -138,8 +137,9 @@ class Answers:
             return Unknown(DAMAGED)
         return Found(scope, (contents[key],))
 
-    def _is_own(self, call: Call) -> bool:
-        return call.resource in OWN_RESOURCES and call.name == self.node_name
+    def _absent(self, scope: Scope, call: Call) -> Answer:
+        own = call.resource in OWN_RESOURCES and call.name == self.node_name
+        return Unknown(OWN_ABSENT) if own else Absent(scope)
 
     async def list(self, call: Call, accepts: Accepts) -> Answer:
         """Answer a LIST, or the start of a WATCH, from one complete scope.
@@ -152,7 +152,7 @@ class Answers:
         containing = [scope for scope in loaded if _contains(scope, call)]
         whole = [scope for scope in containing if scope.complete or scope.imported]
         if not whole:
-            return Unknown(DAMAGED if containing else NEVER_ASKED)
+            return Unknown(DAMAGED if containing else never_kept(call))
         acceptable = [s for s in whole if accepts(s)]
         if not acceptable:
             return _no_form(whole)

@@ -61,6 +61,8 @@ class Documents:
     """The documents that were seen. Their bytes are in the store, not in memory."""
 
     def __init__(self, store: Store, *, clock: Clock) -> None:
+        self.closed = False
+        """No document is kept from now on."""
         self._store = store
         self._clock = clock
         self._known: dict[str, dict[tuple[str, str], Document]] = {}
@@ -77,8 +79,9 @@ class Documents:
                 self._note(document)
 
     def begin(self, call: Call) -> "DocumentRecording | None":
-        """Return who keeps the answer to `call`; None where it is no document."""
-        return DocumentRecording(self, call) if is_document(call) else None
+        """Return who keeps the answer to `call`; None where it is not to be kept."""
+        kept = not self.closed and is_document(call)
+        return DocumentRecording(self, call) if kept else None
 
     async def find(self, call: Call) -> tuple[Document, bytes] | None:
         """Return what answers `call`; None where no document was seen, or is damaged.

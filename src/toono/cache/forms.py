@@ -6,14 +6,14 @@ one list made of both. It is written as a media type, with what the object was t
 into behind it: `application/json;as=PartialObjectMetadata`.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
-from toono.codec.base import ListParts, Object, Single
+from toono.codec.base import Codec, ListParts, Object, Single
 from toono.codec.partial import KIND
 from toono.codec.printers.base import NoRows
 from toono.codec.registry import for_media_type
-from toono.codec.table_rows import Row, row_of, split_table
+from toono.codec.table_rows import Row, SeenTable, object_of, row_of, split_table
 from toono.errors import CodecError
 
 JSON = "application/json"
@@ -21,6 +21,7 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 PARTIAL = KIND
 TABLE = "Table"
 _AS = ";as="
+T = TypeVar("T")
 _TABLE_HEAD = b'{"kind":"Table",'
 
 
@@ -66,6 +67,31 @@ def is_table(body: bytes) -> bool:
     return body.startswith(_TABLE_HEAD)
 
 
+def read_list(
+    codec: Codec, body: bytes, *, objects: bool
+) -> tuple[ListParts, Columns | None]:
+    """Take the answer to a list apart, whichever form it came in.
+
+    `objects` says that rows of a Table were asked for with their whole objects: then
+    those are what is kept, and a Table is computed of them like of any other.
+    """
+    if not is_table(body):
+        return codec.split_list(body), None
+    return (_objects_of(codec, body), None) if objects else read_table(body)
+
+
+def read_one(
+    codec: Codec, body: bytes, *, objects: bool
+) -> tuple[Single, Columns | None]:
+    """Take the answer apart that holds one object: itself, or a Table of one row."""
+    if not is_table(body):
+        return codec.read_single(body), None
+    if not objects:
+        return read_table_of_one(body)
+    row = _only(split_table(body).rows)
+    return codec.read_single(object_of(row.data)), None
+
+
 def read_table(body: bytes) -> tuple[ListParts, Columns]:
     """Take a Table apart as a list whose items are rows; CodecError where it is none.
 
@@ -86,9 +112,31 @@ def read_table(body: bytes) -> tuple[ListParts, Columns]:
 def read_table_of_one(body: bytes) -> tuple[Single, Columns]:
     """Take the Table apart that answers a GET by name."""
     parts, columns = read_table(body)
-    if len(parts.items) != 1:
-        raise CodecError(f"a Table of {len(parts.items)} rows for one object")
-    return Single(TABLE, parts.api_version, "typed", parts.items[0]), columns
+    return Single(TABLE, parts.api_version, "typed", _only(parts.items)), columns
+
+
+def _only(rows: Sequence[T]) -> T:
+    if len(rows) != 1:
+        raise CodecError(f"a Table of {len(rows)} rows for one object")
+    return rows[0]
+
+
+def _objects_of(codec: Codec, body: bytes) -> ListParts:
+    """Return the list whose objects a Table's rows hold; of no rows, one of no kind."""
+    table: SeenTable = split_table(body)
+    found = [codec.read_single(object_of(row.data)) for row in table.rows]
+    kinds = {(one.kind, one.api_version, one.style) for one in found}
+    if len(kinds) > 1:
+        raise CodecError("a Table of objects of several kinds")
+    kind, api_version, style = kinds.pop() if kinds else ("", "", "typed")
+    return ListParts(
+        kind and f"{kind}List",
+        api_version,
+        style,
+        table.page.resource_version,
+        table.page.continue_token,
+        [one.object for one in found],
+    )
 
 
 def _object(row: Row) -> Object:

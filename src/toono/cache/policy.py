@@ -70,6 +70,8 @@ class Policy:
     """
 
     agents: frozenset[str]
+    closed: bool = False
+    """Nobody may be kept, not even who asks for it by a header."""
 
     @classmethod
     def of(cls, *extra: str) -> "Policy":
@@ -100,7 +102,7 @@ class Policy:
         return (
             component in self.agents
             or EVERYONE in self.agents
-            or call.edge_cache
+            or (call.edge_cache and not self.closed)
             or (
                 call.caller.token != b""
                 and claimed_account(call.caller.token) in self.agents
@@ -112,7 +114,8 @@ class Policy:
 
         The subresource `status` is the object itself; every other one is not. A dry
         run made nothing. Metadata and Tables are kept apart from whole objects; of a
-        Table, what is not as kubectl asks by default is passed on and not kept.
+        Table with whole objects in its rows those are kept, and one whose rows name
+        no object is passed on and not kept.
         """
         return (
             self.admits(call)
@@ -127,6 +130,12 @@ class Policy:
         )
 
 
+NOBODY = Policy(frozenset(), closed=True)
+"""Of a hub that keeps nothing."""
+_NAMING = ("", "Metadata", "Object")
+"""What of an object the rows of a Table may hold, so that they say whose they are."""
+
+
 def _keeps_form(call: Call) -> bool:
     for form in call.accept:
         if form.drop:
@@ -134,5 +143,5 @@ def _keeps_form(call: Call) -> bool:
     as_kind = call.accept[0].as_kind if call.accept else ""
     if as_kind == TABLE:
         # A watch of Tables shows a person what changes; the list before it was kept.
-        return call.verb in ("get", "list") and call.include_object in ("", "Metadata")
+        return call.verb in ("get", "list") and call.include_object in _NAMING
     return as_kind in FORMS

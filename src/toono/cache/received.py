@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from toono.cache.forms import JSON, PROTOBUF, form_of
+from toono.cache.forms import JSON, PROTOBUF, TABLE, form_of
 from toono.cache.scope import Question
 from toono.codec.base import Object
 from toono.errors import CodecError
@@ -42,8 +42,19 @@ def expected_form(call: Call) -> str:
     if not call.accept:
         return JSON
     first = call.accept[0]
+    if asks_objects(call):
+        return JSON
     media_type = PROTOBUF if first.media_type == PROTOBUF else JSON
     return form_of(media_type, first.as_kind)
+
+
+def asks_objects(call: Call) -> bool:
+    """Say whether a Table is asked for whose rows hold whole objects.
+
+    `kubectl get --sort-by` asks so: it sorts by fields that no column shows.
+    """
+    table = bool(call.accept) and call.accept[0].as_kind == TABLE
+    return table and call.include_object == "Object"
 
 
 def fits(item: Object, *, namespace: str, name: str) -> bool:
@@ -80,7 +91,9 @@ def compacted(body: bytes) -> bytes:
         raise CodecError("indented JSON that is none") from exc
 
 
-def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
+def unpacked(
+    body: bytes, fields: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES
+) -> bytes:
     """Return the body without its content coding, bounded like one without."""
     coding = fields.get(b"content-encoding", b"").strip().lower()
     if coding in (b"", b"identity"):
@@ -88,7 +101,6 @@ def unpacked(body: bytes, fields: Mapping[bytes, bytes]) -> bytes:
     if coding != b"gzip":
         raise CodecError(f"content coding {coding!r} is not kept")
     pieces: list[bytes] = []
-    limit = MAX_BODY_BYTES
     rest, size = body, 0
     try:
         while rest:  # RFC 1952, 2.2: a gzip file is a series of members

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, Fingerprint, mark_of
-from toono.cache.forms import Columns, form_of, is_table, read_table, read_table_of_one
+from toono.cache.forms import Columns, form_of, read_list, read_one
 from toono.cache.policy import Policy
 from toono.cache.received import (
     MAX_BODY_BYTES,
+    asks_objects,
     compacted,
     expected_form,
     fits,
@@ -163,7 +164,9 @@ class Recording:
             return None
         try:
             body = compacted(unpacked(body, fields))
-            return self._list(codec, *await _read_list(codec, body), mark)
+            objects = asks_objects(self._call)
+            parts, columns = await _read_list(codec, body, objects=objects)
+            return self._list(codec, parts, columns, mark)
         except CodecError as exc:
             self._let_go(exc)
             return None
@@ -213,7 +216,7 @@ class Recording:
         version = parse_version(parts.resource_version)
         if not version or not self._all_fit(parts):
             return None
-        if not parts.kind.endswith("List") and columns is None:
+        if parts.kind and not parts.kind.endswith("List") and columns is None:
             return None
         form = form_of(codec.media_type, parts.kind)
         question = self._question._replace(media_type=form)
@@ -232,8 +235,9 @@ class Recording:
         )
         if change is None:
             return None
-        describe(scope, parts.kind.removesuffix("List"), parts.api_version)
-        scope.list_kind, scope.style = parts.kind, parts.style
+        if parts.kind or not scope.kind:  # rows of a Table tell it, if there are any
+            describe(scope, parts.kind.removesuffix("List"), parts.api_version)
+            scope.list_kind, scope.style = parts.kind, parts.style
         _note_columns(scope, columns)
         future = commit_list(self._recorder.scopes, scope, change)
         if not (self._call.continue_token or scope.question != self._question):
@@ -276,11 +280,7 @@ class Recording:
             status = codec.read_status(body)
             if status is not None:
                 return self._deleted(codec, status)
-        columns = None
-        if is_table(body):
-            single, columns = read_table_of_one(body)
-        else:
-            single = codec.read_single(body)
+        single, columns = read_one(codec, body, objects=asks_objects(call))
         item = single.object
         form = form_of(codec.media_type, single.kind)
         name = "" if call.verb == "create" else call.name
@@ -372,13 +372,13 @@ class Recording:
         return future if change.removes else None
 
 
-async def _read_list(codec: Codec, body: bytes) -> tuple[ListParts, Columns | None]:
+async def _read_list(
+    codec: Codec, body: bytes, *, objects: bool
+) -> tuple[ListParts, Columns | None]:
     """Split a list; a large one in a thread."""
-
-    def read() -> tuple[ListParts, Columns | None]:
-        return read_table(body) if is_table(body) else (codec.split_list(body), None)
-
-    return await asyncio.to_thread(read) if len(body) > THREAD_BYTES else read()
+    if len(body) > THREAD_BYTES:
+        return await asyncio.to_thread(read_list, codec, body, objects=objects)
+    return read_list(codec, body, objects=objects)
 
 
 def _note_columns(scope: Scope, columns: Columns | None) -> None:

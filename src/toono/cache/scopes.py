@@ -265,6 +265,7 @@ class Scopes:
         deletes = tuple(scope.rows)
         scope.rows, scope.digest = {}, 0
         forget(scope)
+        scope.version = 0  # as if never asked: it hides no other scope's answer
         for key in deletes:
             self._hot.drop((scope.id, key))
         self._keeper.keep(scope, Change((), deletes, True, False), sync=False)

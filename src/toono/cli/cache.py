@@ -65,6 +65,9 @@ def list_questions(disk_cache_path: Path, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        click.echo("nothing is remembered")
+        return
     table = Table(box=None, pad_edge=False)
     for name in (
         "COMPONENT",

@@ -90,6 +90,7 @@ def settings_of(options: Options) -> HubSettings:
         tls=identity.files,
         node_name=identity.node_name,
         cache_path=Path(options.text("disk-cache-path")),
+        keeps=options.text("working-mode") != "cloud",
         listen=((address, int(options.number("proxy-port"))),),
         listen_tls=((address, int(options.number("proxy-secure-port"))),),
         dummy=dummy_of(options),

@@ -7,6 +7,7 @@ it; rows without (`includeObject=None`) have a name at best, from the column of 
 byte for byte as it came in is refused: CodecError, and the caller does not keep it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -118,6 +119,27 @@ def select_rows(
     return found
 
 
+def ordered(rows: Iterable[bytes], columns: bytes, *, by: str) -> list[bytes]:
+    """Return rows by the number in a column; those of one number stay as they are.
+
+    What has no such column, or no number in it, is last.
+    """
+    rows = list(rows)
+    definitions = read(_decode_columns, columns) or ()
+    at = next((n for n, one in enumerate(definitions) if one.name == by), None)
+    if at is None:
+        return rows
+
+    def number(row: bytes) -> float:
+        cells = read(_decode_cells, row).cells
+        try:
+            return float(bytes(cells[at])) if at < len(cells) else math.inf
+        except ValueError:
+            return math.inf
+
+    return sorted(rows, key=number)
+
+
 def without_object(row: bytes) -> bytes:
     """Return a row as `includeObject=None` wants it."""
     found = read(_decode_row, row)
@@ -131,6 +153,15 @@ def metadata_of(row: bytes) -> bytes:
     if included is None or included.kind != KIND:
         raise CodecError("a row of a Table without its object's metadata")
     return b'{"metadata":%b}' % bytes(included.metadata)
+
+
+def object_of(row: bytes) -> bytes:
+    """Return the whole object that a row holds, as the answer to a GET would."""
+    included = read(_decode_row, row).object
+    part = read(_decode_kind, bytes(included))
+    if part is None or part.kind == KIND:
+        raise CodecError("a row of a Table without its whole object")
+    return bytes(included)
 
 
 def _seen(content: bytes) -> SeenTable:
@@ -204,6 +235,7 @@ class _Table(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class _Definition(msgspec.Struct):
+    name: str = ""
     format: str = ""
 
 
@@ -229,6 +261,10 @@ class _Part(msgspec.Struct):
     metadata: Raw
 
 
+class _OfKind(msgspec.Struct):
+    kind: str
+
+
 class _OfPart(msgspec.Struct):
     object: _Part | None = None
 
@@ -251,6 +287,7 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True):
 _decode_table = msgspec.json.Decoder(_Table).decode
 _decode_columns = msgspec.json.Decoder(list[_Definition] | None).decode
 _decode_included = msgspec.json.Decoder(_OfObject).decode
+_decode_kind = msgspec.json.Decoder(_OfKind | None).decode
 _decode_part = msgspec.json.Decoder(_OfPart).decode
 _decode_cells = msgspec.json.Decoder(_Cells).decode
 _decode_row = msgspec.json.Decoder(_Row).decode

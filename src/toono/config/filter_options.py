@@ -9,6 +9,9 @@ from toono.filters.base import Door
 from toono.filters.inputs import Surroundings
 from toono.multiplex.shared import DEFAULTS, Resource
 
+OFF_IN_CLOUD = ("discardcloudservice", "forwardkubesvctraffic", "serviceenvupdater")
+"""As in YurtHub: a node beside its cloud reaches what they hide or go around."""
+
 
 def surroundings_of(options: Options) -> Surroundings:
     """Return what the options say of this node; its name is the hub's to put in."""
@@ -54,8 +57,11 @@ def filters_off(options: Options) -> frozenset[str]:
 
     Names that are no filter's are passed over, as YurtHub does: its versions differ.
     """
+    off = options.words("disabled-resource-filters")
+    if options.text("working-mode") == "cloud":
+        off = (*off, *OFF_IN_CLOUD)
     return switched_off(
-        options.words("disabled-resource-filters"),
+        off,
         enabled=options.flag("enable-resource-filter"),
         door=door_of(options) is not None,
     )

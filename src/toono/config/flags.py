@@ -45,7 +45,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag("nodepool-name", "text", "", "the node's pool; default: its label", "Node"),
     Flag("node-ip", "text", "", "address of this node, for its certificate", "Node"),
     Flag("namespace", "text", "kube-system", "of the hub's ConfigMaps", "Node"),
-    Flag("working-mode", "text", "edge", "edge; cloud and local work as it", "Node"),
+    Flag(
+        "working-mode",
+        "text",
+        "edge",
+        "edge; or cloud: nothing is kept, and nothing answered while cut off",
+        "Node",
+    ),
     Flag("bind-proxy-address", "text", "127.0.0.1", "of the proxy", "Listeners"),
     Flag("proxy-port", "integer", 10261, "of the proxy", "Listeners"),
     Flag(

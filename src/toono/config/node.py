@@ -53,15 +53,18 @@ def identify(options: Options, paths: Paths | None = None) -> Identity:
     _must_exist("--client-cert-file", certificate, "the node's client certificate")
     _must_exist("--client-key-file", key, "the key of the node's certificate")
     files = ClientFiles(ca=ca, certificate=certificate, key=key)
+    _must_do("--ca-file", ClientFiles(ca=ca), f"{ca}")
+    _must_do("--client-cert-file", files, f"{certificate} with the key in {key}")
+    name = options.text("node-name") or node_name_of(certificate)
+    return Identity(servers, files, name)
+
+
+def _must_do(option: str, files: ClientFiles, named: str) -> None:
+    """Raise for files that TLS cannot be spoken with."""
     try:
         make_context(files)
     except (OSError, ssl.SSLError) as exc:
-        named = f"{ca}, {certificate} and {key}"
-        raise OptionError(
-            "--client-cert-file", f"{named} cannot be used: {exc}"
-        ) from exc
-    name = options.text("node-name") or node_name_of(certificate)
-    return Identity(servers, files, name)
+        raise OptionError(option, f"{named} cannot be used: {exc}") from exc
 
 
 def _must_exist(option: str, path: Path, what: str) -> None:

@@ -24,6 +24,11 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?\Z")
 _READABLE = re.compile(r"(?:\*|[a-z][a-z0-9.-]*)\Z")
 _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _BY_NAME = {flag.name: flag for flag in FLAGS}
+NO_LOCAL = (
+    "local is not offered: it serves nothing, and only leads a tenant's nodes to the "
+    "API server of their cluster by rules of iptables"
+)
+LOCAL_REMEDY = "run YurtHub on such a node, or edge or cloud here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +64,9 @@ class Options:
     @property
     def unheeded(self) -> list[str]:
         """What was asked for and is not done, a line each."""
-        told = [
+        return [
             f"--{one.name} is taken and works with {one.comes}" for one in self.later
         ]
-        mode = self.text("working-mode")
-        if mode != "edge":
-            told.append(f"--working-mode={mode} is taken; the hub works as on the edge")
-        return told
 
 
 def load(
@@ -188,9 +189,11 @@ def seconds_of(option: str, given: str) -> float:
 
 def check(options: Options) -> None:
     """Refuse values that no hub could run with."""
+    if options.text("working-mode") == "local":
+        raise OptionError("--working-mode", NO_LOCAL, LOCAL_REMEDY)
     for name, allowed in (
         ("lb-mode", ("rr", "priority")),
-        ("working-mode", ("edge", "cloud", "local")),
+        ("working-mode", ("edge", "cloud")),
         ("bootstrap-mode", ("token", "kubeletcertificate")),
         ("events-while-offline", ("spool", "503")),
         ("status-while-offline", ("503", "spool")),

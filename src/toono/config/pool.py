@@ -98,7 +98,9 @@ def _endpoint(text: str) -> tuple[str, tuple[str, int]]:
 
 def _tls(options: Options, folder: Path) -> ClientFiles:
     given = {
-        name: options.text(f"coordinator-{name}-file") for name in ("ca", "cert", "key")
+        "ca": options.text("coordinator-ca-file"),
+        "cert": options.text("coordinator-cert-file"),
+        "key": options.text("coordinator-key-file"),
     }
     certificate = Path(given["cert"] or folder / f"{_CLIENT}.crt")
     key = given["key"] or (given["cert"] or folder / f"{_CLIENT}.key")

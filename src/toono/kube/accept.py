@@ -7,7 +7,7 @@ another kind of object, and a clause whose kind is not on offer is passed over.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -36,6 +36,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 MAX_CLAUSES = 64
 """A client that lists more is not read further: none of ours lists five."""
 _MAX_CACHED_CHARS = 1024
+ANYTHING = ("*/*", "*")
 _NOTHING = Form(media_type="")
 """Takes no form on offer."""
 _QUALITY = re.compile(r"(?:0?\.[0-9]{1,9}|0\.?|1(?:\.0{0,9})?)\Z")
@@ -72,13 +73,24 @@ def choose_form(forms: Sequence[Form], offers: Sequence[Form]) -> Form | None:
     return None
 
 
+def names_one_of(forms: Sequence[Form], media_types: Collection[str]) -> bool:
+    """Say whether a clause names one of these types itself, or all with `*/*`.
+
+    An API server looks for a route so before it reads Accept: what has a route of a
+    built-in kind is reached neither by `application/*` nor by `*`.
+    """
+    return not forms or any(
+        form.media_type == "*/*" or form.media_type in media_types for form in forms
+    )
+
+
 def _takes(form: Form, offer: Form) -> bool:
     if form.stream not in ("", "watch"):
         return False
     wanted = (form.as_kind, form.group, form.version)
     if wanted != (offer.as_kind, offer.group, offer.version):
         return False
-    if form.media_type in ("*/*", offer.media_type):
+    if form.media_type in (*ANYTHING, offer.media_type):
         return True
     kind, _, subtype = form.media_type.partition("/")
     return subtype == "*" and offer.media_type.startswith(kind + "/")
@@ -90,10 +102,14 @@ def _parse(text: str) -> tuple[Form, ...]:
         for clause in text.split(",", MAX_CLAUSES)[:MAX_CLAUSES]
         if (form := _form(clause)) is not None
     ]
-    forms.sort(key=lambda form: (-form.quality, form.media_type.count("*")))
+    forms.sort(key=lambda form: (-form.quality, _wildness(form.media_type)))
     if not forms and text.strip() and not ({"/", "*"} & set(text)):
         return (_NOTHING,)
     return tuple(forms)
+
+
+def _wildness(media_type: str) -> int:
+    return 2 if media_type in ANYTHING else media_type.count("*")
 
 
 _parsed = lru_cache(maxsize=256)(_parse)
@@ -101,7 +117,7 @@ _parsed = lru_cache(maxsize=256)(_parse)
 
 def _form(clause: str) -> Form | None:
     media_type, *parameters = (part.strip() for part in clause.split(";"))
-    if "/" not in media_type:
+    if "/" not in media_type and media_type != "*":
         return None
     values: dict[str, str] = {}
     for parameter in parameters:

@@ -28,6 +28,11 @@ def groups_of(resource: str) -> tuple[str, ...]:
     return tuple(sorted(one.group for one in _BY_RESOURCE if one.resource == resource))
 
 
+def has_group(group: str) -> bool:
+    """Say whether an API group has built-in resources."""
+    return group in _GROUPS
+
+
 def resource_of(group: str, kind: str) -> str | None:
     """Return the plural of a built-in kind, None where it is none."""
     return _BY_KIND.get((group, kind))
@@ -179,3 +184,4 @@ _BY_RESOURCE = {
 _BY_KIND = {
     (group, row.kind): resource for (group, resource), row in _BY_RESOURCE.items()
 }
+_GROUPS = frozenset(one.group for one in _BY_RESOURCE)

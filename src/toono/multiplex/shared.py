@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from toono.codec import transcode
 from toono.errors import CodecError
-from toono.kube.accept import Form, choose_form
+from toono.kube.accept import Form, choose_form, names_one_of
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.multiplex.feed import Feed
@@ -185,7 +185,7 @@ def _is_whole(call: Call) -> bool:
 def _media_type(call: Call, feed: Feed) -> str | None:
     """Return the form that the reader likes best of those that can be made."""
     kind = feed.state.kind
-    if kind is None:
+    if kind is None or not names_one_of(call.accept, (JSON, PROTOBUF)):
         return None
     offers: Sequence[Form] = [Form(media_type=kind.media_type)]
     if transcode.can_transcode(kind=kind.kind, api_version=kind.api_version):

@@ -21,9 +21,11 @@ from functools import partial
 from typing import Protocol
 
 from toono.autonomy.drill import Drill
+from toono.cache.received import unpacked
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (
+    CodecError,
     RejectedRequestError,
     RequestError,
     ToonoError,
@@ -39,6 +41,7 @@ from toono.multiplex.shared import Shared
 from toono.pipeline import heads
 from toono.pipeline.again import Shortcuts
 from toono.pipeline.alone import WRITES, Alone
+from toono.pipeline.begun import REFUSAL_BYTES
 from toono.pipeline.bounded import bounded
 from toono.pipeline.forward import Forward
 from toono.pipeline.lease import LeaseGate
@@ -92,6 +95,8 @@ class Chain:
     """Asks the API server what a token's owner may, where that was not heard lately."""
     lease: LeaseGate | None = None
     drill: Drill | None = None
+    keeps: bool = True
+    """The hub remembers; else whatever the cloud does not answer is refused."""
     unchanged: Callable[[Call], bool] = lambda _: False
     """The kubelet asks for its own Node, and the newest there is is remembered."""
     _facts: Mapping[tuple[bool, bool], Facts] = field(init=False)
@@ -103,6 +108,7 @@ class Chain:
                 online=online,
                 node_name=self.node_name,
                 writes=self.alone.table,
+                keeps=self.keeps,
                 unchanged=unchanged,
             )
             for online in (False, True)
@@ -330,6 +336,10 @@ def tells_of_rights(response: Response) -> bool:
         return True
     content = response.content
     assert isinstance(content, bytes), "an answer of the upstream is whole or a stream"
+    try:
+        content = unpacked(content, heads.coding(response.headers), limit=REFUSAL_BYTES)
+    except CodecError:
+        return False
     if media_type == cbor.MEDIA_TYPE:
         return b"Status" in content  # read by nobody here
     codec = for_media_type(media_type)

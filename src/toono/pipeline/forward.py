@@ -42,9 +42,6 @@ REFUSALS = (401, 403)
 """They teach whose right has ended."""
 SMALL_BYTES = 64 * 1024
 """Of an answer that is read whole before it is passed on: most are 2 to 10 KiB."""
-UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
-"""What exec, attach and port-forward speak. A tunnel of h2c would be a way around the
-gate, on a connection that may carry the node's certificate."""
 WATCH_PATIENCE = 10.0
 """Seconds that a watcher may read nothing; then it is cut, and lists again."""
 HELD_BACK = "this list lacks pods that the API server has: ask again"
@@ -133,11 +130,14 @@ class Forward:
             heads.upstream_headers(request.headers, plain=watches and reads),
             None if request.body.length == 0 else await begin(request.body),
             credential=credential,
-            upgrade=_upgrade_of(request) if b"upgrade" in request.fields else "",
+            upgrade=heads.upgrade_of(request) if b"upgrade" in request.fields else "",
             interim=request.interim,
         )
-        if answer.status in REFUSALS and answer.body.length is None:
-            answer.body = await gathered(answer.body)
+        if answer.status in REFUSALS and not _is_small(answer.body):
+            refusal = await gathered(answer.body)
+            if isinstance(refusal, bytes):
+                return await self._small(recording, answer, refusal)
+            answer.body = refusal
         if answer.tunnel is not None:
             headers = [*answer.headers, heads.VIA]
             return Response(status=101, headers=headers, tunnel=answer.tunnel)
@@ -146,11 +146,8 @@ class Forward:
         guard = None
         if call.verb == "list" and answer.status == 200:
             guard = self._guard_of(call, credential)
-        body, length = answer.body, answer.body.length
-        small = length is not None and length <= SMALL_BYTES
-        if length is None and isinstance(body, Incoming):  # chunks, maybe all here
-            small = body.is_over and body.unread <= SMALL_BYTES
-        if small or guard is not None:
+        body = answer.body
+        if _is_small(body) or guard is not None:
             first: list[bytes] = []
             try:
                 content = body.whole() if isinstance(body, Incoming) else None
@@ -389,11 +386,11 @@ def _response(
     )
 
 
-def _upgrade_of(request: Request) -> str:
-    upgrade = request.fields[b"upgrade"]
-    if upgrade.lower() not in UPGRADES:
-        return ""  # any server may ignore it (RFC 9110, 7.8)
-    return upgrade.decode("latin-1")
+def _is_small(body: Body) -> bool:
+    length = body.length
+    if length is None and isinstance(body, Incoming):  # chunks, maybe all here
+        return body.is_over and body.unread <= SMALL_BYTES
+    return length is not None and length <= SMALL_BYTES
 
 
 def _is_replayable(request: Request) -> bool:

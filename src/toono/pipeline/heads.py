@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from toono.wire.messages import Headers
+from toono.wire.messages import Headers, Request
 
 HOP_BY_HOP = frozenset(
     {
@@ -26,6 +26,9 @@ HOP_BY_HOP = frozenset(
     }
 )
 _NOT_UPSTREAM = HOP_BY_HOP | {b"host", b"expect", b"content-length", b"edge-cache"}
+UPGRADES = frozenset({b"spdy/3.1", b"websocket"})
+"""What exec, attach and port-forward speak. A tunnel of h2c would be a way around the
+gate, on a connection that may carry the node's certificate."""
 
 VIA = (b"Via", b"1.1 toono")
 STORED = (b"Cache-Status", b"toono; fwd=miss; stored")
@@ -52,6 +55,14 @@ def upstream_headers(headers: Headers, *, plain: bool = False) -> Headers:
     return kept
 
 
+def upgrade_of(request: Request) -> str:
+    """Return the protocol that a request's connection may change to, "" for none."""
+    upgrade = request.fields[b"upgrade"]
+    if upgrade.lower() not in UPGRADES:
+        return ""  # any server may ignore it (RFC 9110, 7.8)
+    return upgrade.decode("latin-1")
+
+
 def downstream_headers(
     headers: Headers, fields: Mapping[bytes, bytes], cache_status: tuple[bytes, bytes]
 ) -> Headers:
@@ -72,6 +83,12 @@ def media_type(headers: Headers) -> str:
         if line[0].lower() == b"content-type":
             return _bare(line[1])
     return ""
+
+
+def coding(headers: Headers) -> Mapping[bytes, bytes]:
+    """Return how an answer's body is coded, as its field alone."""
+    fields = ((line[0].lower(), line[1]) for line in headers)
+    return {name: value for name, value in fields if name == b"content-encoding"}
 
 
 @lru_cache(maxsize=256)

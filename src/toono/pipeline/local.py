@@ -25,6 +25,7 @@ from toono.kube import status
 from toono.kube.names import parse_version, quoted
 from toono.kube.request import Call
 from toono.pipeline import heads, paging
+from toono.pipeline.acceptable import check_accept
 from toono.pipeline.forward import WATCH_PATIENCE
 from toono.pipeline.limits import InFlight
 from toono.pipeline.recoded import Rendering
@@ -97,11 +98,11 @@ class Local:
 
     async def __call__(self, call: Call) -> Response:
         """Return the hub's own answer; RequestError where it cannot give one."""
-        if not call.resource:
-            if call.path in READINESS:
-                return self._plain([(b"Content-Type", TEXT)], b"ok")
-            if is_document(call):
-                return await self._document(call)
+        if not call.resource and call.path in READINESS:
+            return self._plain([(b"Content-Type", TEXT)], b"ok")
+        check_accept(call)
+        if not call.resource and is_document(call):
+            return await self._document(call)
         if call.method == "HEAD":
             raise status.refuse(status.method_not_allowed())
         if call.verb == "get":

@@ -6,7 +6,7 @@ metadata; rows of a Table that was seen stay rows, or give the metadata in them.
 nothing is decoded. What cannot be made without losing something is not made.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,11 +19,12 @@ from toono.codec.base import Codec, Style
 from toono.codec.page import Page
 from toono.codec.partial import MetaVersion
 from toono.codec.printers.base import Printer
-from toono.codec.printers.registry import printer_of
+from toono.codec.printers.flows import PRECEDENCE
+from toono.codec.printers.registry import FLOWS, printer_of
 from toono.codec.registry import for_media_type
 from toono.codec.table import Kind, TableForm
 from toono.codec.table_ages import age_cell, aged
-from toono.codec.table_rows import metadata_of, without_object
+from toono.codec.table_rows import metadata_of, ordered, without_object
 from toono.errors import CodecError
 from toono.kube.accept import Form, choose_form
 from toono.kube.request import Call
@@ -35,6 +36,8 @@ INCLUDES = ("", "None", "Metadata", "Object")
 _OWN = {media_type: Form(media_type=media_type) for media_type in (JSON, PROTOBUF)}
 _META_KIND = (PARTIAL, "meta.k8s.io/v1")
 Item = Callable[[bytes], bytes]
+_ORDERED_BY = {(FLOWS, "flowschemas"): PRECEDENCE}
+"""The one Table whose rows an API server does not send in the order of their keys."""
 
 
 def form_for(call: Call, scope: Scope) -> Form | None:
@@ -42,17 +45,22 @@ def form_for(call: Call, scope: Scope) -> Form | None:
     own = _OWN.get(scope.question.media_type)
     if own is not None and call.accept and call.accept[0] == own:
         return own
-    return choose_form(call.accept, offers(scope, verb=call.verb))
+    objects = call.include_object == "Object"
+    return choose_form(call.accept, offers(scope, verb=call.verb, objects=objects))
 
 
-def offers(scope: Scope, *, verb: str) -> list[Form]:
-    """Return the forms that a scope's rows can be given in, their own first."""
+def offers(scope: Scope, *, verb: str, objects: bool = False) -> list[Form]:
+    """Return the forms that a scope's rows can be given in, their own first.
+
+    `objects` says that a Table's rows are to hold them whole: rows that were seen do
+    not, but there may be none.
+    """
     media_type, as_kind = split_form(scope.question.media_type)
     other = PROTOBUF if media_type == JSON else JSON
     metadata = PARTIAL + ("List" if verb == "list" else "")
     in_part = [*_as(metadata, media_type), *_as(metadata, other)]
     if as_kind == TABLE:
-        return _as(TABLE, JSON) + in_part
+        return in_part if objects and scope.rows else _as(TABLE, JSON) + in_part
     if as_kind == PARTIAL:
         return in_part
     found = [Form(media_type=media_type)]
@@ -228,10 +236,11 @@ class ComputedRows:
         return b"".join(self.listed([item], Page(version)))
 
     def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
+        columns = table.write_columns(self.printer.columns)
         return table.join_table(
-            map(self._row, items),
+            _in_order(self.scope, map(self._row, items), columns),
             page,
-            columns=table.write_columns(self.printer.columns),
+            columns=columns,
             version=self.form.version,
             no_rows=self.printer.no_rows,
         )
@@ -275,10 +284,11 @@ class SeenRows:
         return b"".join(self.listed([item], Page(version)))
 
     def listed(self, items: Sequence[bytes], page: Page) -> list[bytes]:
+        columns = self.scope.columns
         return table.join_table(
-            map(self._row, items),
+            _in_order(self.scope, map(self._row, items), columns),
             page,
-            columns=self.scope.columns,
+            columns=columns,
             version=self.form.version,
             no_rows=self.scope.no_rows,
         )
@@ -299,6 +309,12 @@ class SeenRows:
             form=self.form,
             now=0.0,
         )
+
+
+def _in_order(scope: Scope, rows: Iterable[bytes], columns: bytes) -> Iterable[bytes]:
+    """Return a Table's rows as an API server orders them; they come by their keys."""
+    by = _ORDERED_BY.get((scope.question.group, scope.question.resource))
+    return rows if by is None else ordered(rows, columns, by=by)
 
 
 def _row_events(

@@ -34,6 +34,8 @@ class Facts:
     node_name: str
     writes: WriteTable = field(default_factory=WriteTable)
     """What the operator chose for writes."""
+    keeps: bool = True
+    """The hub remembers, and answers alone what it can."""
     unchanged: bool = False
     """The node asks for its own Node, and the newest there is is remembered."""
 
@@ -47,6 +49,8 @@ def choose_route(call: Call, facts: Facts) -> Route:
     """Say who answers `call`; same call and facts, same route."""
     if facts.online:
         return Route.LOCAL if facts.unchanged else Route.FORWARD
+    if not facts.keeps:
+        return Route.REFUSE
     if not call.resource and (is_document(call) or call.path in READINESS):
         return Route.LOCAL
     if call.resource and policy_of(call, facts.writes) is not Policy.REFUSE:

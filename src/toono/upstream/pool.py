@@ -103,6 +103,9 @@ class Server:
         self._clock = clock
         self._notify = notify
         self._verdict: asyncio.Future[bool] | None = None
+        self._trouble = ""
+        """Why the last probe had no answer."""
+        self._judged = False
         self._poke = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         origin.broken = self.suspect
@@ -156,14 +159,20 @@ class Server:
         flipped = self.health.observe(probe)
         verdict, self._verdict = self._verdict, None
         if flipped:
-            log.info(
-                "upstream health changed",
-                extra={
-                    "server": self.origin.authority,
-                    "healthy": self.health.healthy,
-                    "probe": probe.value,
-                },
+            facts: dict[str, object] = {
+                "server": self.origin.authority,
+                "healthy": self.health.healthy,
+                "probe": probe.value,
+            }
+            if self._trouble:
+                facts["err"] = self._trouble
+            log.info("upstream health changed", extra=facts)
+        elif not self._judged and not self.health.healthy and self._trouble:
+            log.warning(
+                "an API server cannot be reached",
+                extra={"server": self.origin.authority, "err": self._trouble},
             )
+        self._judged = True
         if not self.health.healthy:
             self.origin.abort_waiting(LinkLostError("the link went down"))
             self.origin.close_idle()
@@ -172,6 +181,7 @@ class Server:
             verdict.set_result(self.health.healthy)
 
     async def _probe(self) -> Probe:
+        self._trouble = ""
         headers: Headers = [
             (b"Host", self.origin.authority.encode()),
             (b"User-Agent", b"toono"),
@@ -190,7 +200,8 @@ class Server:
                 )
                 answer.body.close()
                 return judge(answer.status)
-        except (UpstreamError, WireError, TimeoutError):
+        except (UpstreamError, WireError, TimeoutError) as exc:
+            self._trouble = str(exc) or f"no answer in {self._settings.probe_timeout} s"
             return judge(None)
 
 

@@ -52,6 +52,17 @@ def test_a_hub_looks_soon_after_its_start_without_being_asked(
     play(scenario)
 
 
+def test_a_hub_that_keeps_nothing_never_says_that_it_is_ready(tmp_path) -> None:
+    async def scenario() -> None:
+        async with hubs(tmp_path, **STATUS, keeps=False) as (_, hub):
+            assert status_of(await ask(hub, get("/api/v1/pods"))) == 200
+            (finding,) = await found(hub)
+            assert finding["level"] == "lost"
+            assert "--working-mode=cloud" in finding["what"]
+
+    play(scenario)
+
+
 def test_who_is_not_the_node_is_told_nothing_new(tmp_path) -> None:
     async def scenario() -> None:
         stranger = {"node_uids": frozenset({12345})}

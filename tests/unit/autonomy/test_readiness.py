@@ -12,6 +12,7 @@ from toono.autonomy.readiness import (
     Level,
     Reason,
     count_reasons,
+    nothing_kept,
     of_agents,
     of_certificates,
     of_notes,
@@ -111,3 +112,9 @@ def test_a_pod_that_is_finished_needs_nothing() -> None:
     for phase, name in (("Running", "a/b"), ("Succeeded", ""), ("Failed", "")):
         assert workload_of(pod | {"status": {"phase": phase}}) == name
     assert workload_of({}) == ""
+
+
+def test_who_keeps_nothing_is_not_ready_and_is_told_why() -> None:
+    found = nothing_kept()
+    assert (found.level, found.reason) == (Level.LOST, Reason.NOT_KEPT)
+    assert "--working-mode=cloud" in found.what

@@ -16,9 +16,10 @@ from tests.unit.cache.kit import (
     pod_list,
     run,
 )
-from toono.cache.answer import ServedKind, Unacceptable
+from toono.cache.answer import ServedKind, Unacceptable, Unknown
 from toono.cache.received import question_of
 from toono.cache.scope import Row
+from toono.cache.unknown import DAMAGED, OWN_ABSENT
 from toono.codec.transcode import to_protobuf
 
 PODS = "/api/v1/pods"
@@ -210,6 +211,33 @@ def test_a_remembered_404_of_the_node_s_own_objects_is_never_served() -> None:
         other = "/api/v1/nodes/edge-2"
         await cache.take(other, not_found("edge-2"), status=404)
         assert await cache.get(other) == "Absent"
+
+    run(scenario)
+
+
+def node_list(version: int, *names: str) -> bytes:
+    meta = {"resourceVersion": str(version)}
+    items = [{"metadata": {"name": one, "resourceVersion": "5"}} for one in names]
+    head = {"kind": "NodeList", "apiVersion": "v1", "metadata": meta}
+    return encode(head | {"items": items})
+
+
+def test_what_is_said_of_the_node_s_own_that_is_absent_is_true() -> None:
+    """It is neither damaged nor unknown: it is known to be absent, and not denied."""
+
+    async def scenario() -> None:
+        listed, asked, gone = Cache(), Cache(), Cache()
+        await listed.take("/api/v1/nodes", node_list(9))
+        await asked.take(NODE, not_found("edge-1"), status=404)
+        await gone.take("/api/v1/nodes", node_list(9, "edge-1"))
+        await gone.take(NODE, not_found("edge-1"), status=404, agent="agent/v1")
+        for cache in (listed, asked, gone):
+            answer = await cache.answers.get(call(NODE), lambda _: True)
+            assert answer == Unknown(OWN_ABSENT)
+        stream = await listed.watch("/api/v1/nodes?watch=true&resourceVersion=9")
+        stream.feed(b'{"type":"ADDED","object":{}}\n')  # it may have been this one
+        answer = await listed.answers.get(call(NODE), lambda _: True)
+        assert answer == Unknown(DAMAGED)
 
     run(scenario)
 

@@ -283,3 +283,10 @@ def test_a_list_of_resources_is_turned_into_the_other_form() -> None:
             await scene.find("/apis", PROTOBUF)
 
     asyncio.run(scenario())
+
+
+def test_a_hub_that_keeps_nothing_keeps_no_documents() -> None:
+    scene = Scene()
+    assert scene.documents.begin(call("/apis")) is not None
+    scene.documents.closed = True
+    assert scene.documents.begin(call("/apis")) is None

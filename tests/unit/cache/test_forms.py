@@ -10,6 +10,8 @@ from toono.cache.forms import (
     TABLE,
     form_of,
     is_table,
+    read_list,
+    read_one,
     read_table,
     read_table_of_one,
     reader_of,
@@ -27,6 +29,14 @@ def row(name: str, /, **meta) -> dict:
         "metadata": {"name": name, "namespace": "d", "resourceVersion": "5"} | meta,
     }
     return {"cells": [name, 1], "object": content}
+
+
+def whole(name: str, /, kind: str = "Pod") -> dict:
+    meta = {"name": name, "namespace": "d", "resourceVersion": "5"}
+    return {
+        "cells": [name, 1],
+        "object": {"kind": kind, "apiVersion": "v1", "metadata": meta, "spec": {}},
+    }
 
 
 def table(*rows: dict, token: str = "") -> bytes:
@@ -105,3 +115,46 @@ def test_selectors_read_what_a_row_holds_and_no_more() -> None:
         reader.field(data, "spec.nodeName", **asked)
     with pytest.raises(CodecError):
         reader.labels(b'{"cells":["a"],"object":null}')
+
+
+def test_rows_with_whole_objects_are_a_list_of_those() -> None:
+    codec = JSONCodec()
+    body = table(whole("a"), whole("b"), token="next")
+    parts, columns = read_list(codec, body, objects=True)
+    assert columns is None
+    assert (parts.kind, parts.api_version, parts.style) == ("PodList", "v1", "typed")
+    assert (parts.resource_version, parts.continue_token) == ("20", "next")
+    asked = {key: whole("a")["object"][key] for key in ("metadata", "spec")}
+    assert json.loads(parts.items[0].data) == asked
+    assert [item.name for item in parts.items] == ["a", "b"]
+    single, _ = read_one(codec, table(whole("a")), objects=True)
+    assert single.object == parts.items[0]
+
+
+def test_rows_of_which_no_objects_were_asked_are_rows() -> None:
+    codec = JSONCodec()
+    parts, columns = read_list(codec, table(row("a")), objects=False)
+    assert parts.kind == TABLE
+    assert columns is not None
+    single, columns = read_one(codec, table(row("a")), objects=False)
+    assert single.kind == TABLE
+    assert columns is not None
+
+
+def test_a_table_without_rows_does_not_tell_the_kind_of_its_objects() -> None:
+    parts, _ = read_list(JSONCodec(), table(), objects=True)
+    assert (parts.kind, parts.api_version, parts.items) == ("", "", [])
+
+
+@pytest.mark.parametrize(
+    "rows", [[row("a")], [whole("a"), whole("b", "Node")], [{"cells": ["a"]}]]
+)
+def test_rows_without_whole_objects_of_one_kind_are_no_list(rows: list) -> None:
+    with pytest.raises(CodecError):
+        read_list(JSONCodec(), table(*rows), objects=True)
+
+
+@pytest.mark.parametrize("rows", [[], [whole("a"), whole("b")]])
+def test_one_object_is_one_row(rows: list) -> None:
+    with pytest.raises(CodecError):
+        read_one(JSONCodec(), table(*rows), objects=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toono.cache.policy import Policy, component_named
+from toono.cache.policy import NOBODY, Policy, component_named
 from toono.kube.component import component_of
 from toono.kube.request import Call, Caller, Form
 
@@ -64,7 +64,6 @@ def test_an_empty_name_allows_nobody() -> None:
         {"accept": (Form(media_type="application/json", as_kind="Secret"),)},
         {"accept": (Form(media_type="application/json", drop="metadata.x"),)},
         {"accept": TABLE, "verb": "watch"},
-        {"accept": TABLE, "include_object": "Object"},
         {"accept": TABLE, "include_object": "None"},
     ],
 )
@@ -77,6 +76,8 @@ def test_tables_and_metadata_are_kept_as_kubectl_and_informers_ask(verb: str) ->
     metadata = (Form(media_type="application/json", as_kind="PartialObjectMetadata"),)
     assert Policy.of().allows(call(verb=verb, accept=metadata))
     assert Policy.of().allows(call(verb="list", accept=TABLE))
+    sorting = call(verb="list", accept=TABLE, include_object="Object")
+    assert Policy.of().allows(sorting)
 
 
 @pytest.mark.parametrize("verb", ["get", "list", "watch", "create", "update", "patch"])
@@ -143,3 +144,9 @@ def test_a_service_account_has_its_answers_kept_whatever_it_calls_itself() -> No
     other = msgspec.structs.replace(caller, token=b"opaque")
     assert not policy.allows(call(component="go-http-client", caller=other))
     assert not policy.allows(call(component="go-http-client"))
+
+
+def test_who_keeps_nothing_keeps_nobody_whatever_a_header_says() -> None:
+    for one in ({}, {"component": "yurthub"}, {"edge_cache": True}):
+        assert not NOBODY.allows(call(**one))
+        assert not NOBODY.admits(call(**one))

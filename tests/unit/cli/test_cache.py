@@ -129,3 +129,13 @@ def test_no_cache_is_said_with_the_option_to_change(tmp_path) -> None:
     result = call(tmp_path, "verify")
     assert result.exit_code == 1
     assert "--disk-cache-path" in str(result.exception)
+
+
+def test_where_nothing_is_remembered_that_is_said(tmp_path) -> None:
+    async def make() -> None:
+        place = tmp_path / "_internal" / "toono"
+        await (await open_store(place, clock=SystemClock())).aclose()
+
+    asyncio.run(make())
+    assert call(tmp_path, "ls").output == "nothing is remembered\n"
+    assert json.loads(call(tmp_path, "ls", "-o", "json").output) == []

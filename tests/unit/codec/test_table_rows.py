@@ -8,6 +8,8 @@ from toono.codec.table import join_table, write_table_event
 from toono.codec.table_rows import (
     Row,
     metadata_of,
+    object_of,
+    ordered,
     read_table_event,
     select_rows,
     split_table,
@@ -205,3 +207,28 @@ def test_a_row_gives_the_metadata_that_it_holds() -> None:
     for other in (BARE, b'{"cells":[]}', ROW.replace(b"PartialObjectMetadata", b"Pod")):
         with pytest.raises(CodecError, match="without its object"):
             metadata_of(other)
+
+
+def test_a_row_gives_the_whole_object_that_it_holds() -> None:
+    whole = b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}'
+    assert object_of(b'{"cells":["a"],"object":%b}' % whole) == whole
+    for other in (ROW, b'{"cells":["a"],"object":null}', b'{"cells":["a"]}'):
+        with pytest.raises(CodecError):
+            object_of(other)
+
+
+def rank(name: str, *cells: str) -> bytes:
+    return b'{"cells":["%b"%b],"object":null}' % (
+        name.encode(),
+        "".join(f",{one}" for one in cells).encode(),
+    )
+
+
+def test_rows_are_ordered_by_the_numbers_of_a_column() -> None:
+    columns = b'[{"name":"Name","format":"name"},{"name":"Rank"}]'
+    rows = [rank("a", "10"), rank("b"), rank("c", '"x"'), rank("d", "9")]
+    rows.append(rank("e", "9"))
+    found = ordered(iter(rows), columns, by="Rank")
+    assert found == [rows[3], rows[4], rows[0], rows[1], rows[2]]
+    assert ordered(iter(rows), columns, by="Other") == rows
+    assert ordered(iter(rows), b"null", by="Rank") == rows

@@ -18,8 +18,21 @@ def text_of(value: Any) -> str:
     return to_yaml(json.dumps(value, ensure_ascii=False).encode()).decode()
 
 
+class Loader(pyyaml.CSafeLoader):
+    """Reads `=` as the API server's library does: PyYAML makes a tag of it."""
+
+
+Loader.add_constructor(
+    "tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node)
+)
+
+
 def loaded(text: str | bytes) -> Any:
-    return pyyaml.load(text, Loader=pyyaml.CSafeLoader)
+    return pyyaml.load(text, Loader=Loader)
+
+
+def test_a_sign_of_equality_is_a_text() -> None:
+    assert loaded(text_of("=")) == "="
 
 
 POD = """\

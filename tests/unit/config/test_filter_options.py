@@ -72,3 +72,11 @@ def test_pools_come_from_pools_buckets_or_nowhere() -> None:
     )
     assert (found.pools, found.buckets) == (True, True)
     assert not surroundings_of(options(enable_node_pool="false")).pools
+
+
+def test_beside_the_cloud_three_filters_are_off() -> None:
+    three = {"discardcloudservice", "forwardkubesvctraffic", "serviceenvupdater"}
+    given = options(**POD_FACING, working_mode="cloud")
+    assert filters_off(given) == three
+    more = options(working_mode="cloud", disabled_resource_filters="nodeportisolation")
+    assert filters_off(more) == three | {"nodeportisolation"}

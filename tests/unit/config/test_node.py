@@ -54,3 +54,14 @@ def test_a_certificate_of_no_node_asks_for_a_name(paths: Paths, tmp_path) -> Non
     paths.certificate.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
     with pytest.raises(OptionError, match="--node-name"):
         identify(load({}, {}), paths)
+
+
+def test_of_files_that_cannot_be_used_the_one_to_blame_is_named(paths: Paths) -> None:
+    good = paths.ca.read_bytes()
+    paths.ca.write_text("no certificate")
+    with pytest.raises(OptionError, match="--ca-file"):
+        identify(load({}, {}), paths)
+    paths.ca.write_bytes(good)
+    paths.certificate.write_text("no certificate")
+    with pytest.raises(OptionError, match="--client-cert-file"):
+        identify(load({}, {}), paths)

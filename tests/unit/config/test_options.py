@@ -119,10 +119,12 @@ def test_what_comes_later_is_taken_and_told() -> None:
     assert line.startswith("--multiplexer-port is taken and works with")
 
 
-def test_a_mode_that_changes_nothing_is_told() -> None:
-    assert load({"working-mode": "edge"}, {}).unheeded == []
-    (line,) = load({"working-mode": "cloud"}, {}).unheeded
-    assert line.startswith("--working-mode=cloud")
+def test_of_the_working_modes_local_is_refused_and_says_why() -> None:
+    for mode in ("edge", "cloud"):
+        assert load({"working-mode": mode}, {}).unheeded == []
+    with pytest.raises(OptionError, match="iptables") as caught:
+        load({"working-mode": "local"}, {})
+    assert "YurtHub" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,14 @@
 
 import pytest
 
-from toono.kube.accept import MAX_CLAUSES, Form, choose, choose_form, parse_accept
+from toono.kube.accept import (
+    MAX_CLAUSES,
+    Form,
+    choose,
+    choose_form,
+    names_one_of,
+    parse_accept,
+)
 
 JSON, PROTOBUF = "application/json", "application/vnd.kubernetes.protobuf"
 OFFERS = (JSON, PROTOBUF)
@@ -114,3 +121,30 @@ def test_who_names_no_media_type_at_all_takes_nothing(accept: str) -> None:
 @pytest.mark.parametrize("accept", ["", " ", "*", "*;q=0.5", "application/json;q=0"])
 def test_who_wants_anything_or_says_nothing_takes_the_first(accept: str) -> None:
     assert choose(parse_accept(accept), ("application/json",)) == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("accept", "named"),
+    [
+        ("", True),
+        ("*/*", True),
+        ("application/json", True),
+        ("application/json;as=Table;v=v1;g=meta.k8s.io", True),
+        ("application/*, text/html, application/json", True),
+        ("application/*, */*;q=0.1", True),
+        ("application/*", False),
+        ("*", False),
+        ("*;q=0.5, application/*", False),
+        ("text/html", False),
+    ],
+)
+def test_a_route_is_found_by_a_type_and_not_by_half_a_wildcard(accept, named) -> None:
+    assert names_one_of(parse_accept(accept), ("application/json",)) is named
+
+
+def test_a_star_alone_is_as_wild_as_can_be() -> None:
+    assert choose(parse_accept("*, text/*, text/html"), ("text/html", "a/b")) == (
+        "text/html"
+    )
+    assert choose(parse_accept("*, a/*"), ("text/html", "a/b")) == "a/b"
+    assert choose(parse_accept("*"), ("text/html", "a/b")) == "text/html"

@@ -5,7 +5,7 @@ import json
 
 from tests.contract.recordings import recording
 
-from toono.kube.kinds import BuiltIn, built_in, groups_of, resource_of
+from toono.kube.kinds import BuiltIn, built_in, groups_of, has_group, resource_of
 
 CUSTOM = {"x.example.com"}
 
@@ -52,3 +52,9 @@ def test_groups_of_a_resource_are_all_that_have_it() -> None:
     assert groups_of("events") == ("", "events.k8s.io")
     assert groups_of("pods") == ("",)
     assert groups_of("crontabs") == ()
+
+
+def test_groups_with_built_in_kinds_are_known() -> None:
+    assert has_group("")
+    assert has_group("apps")
+    assert not has_group("x.example.com")

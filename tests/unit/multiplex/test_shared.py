@@ -148,7 +148,8 @@ def test_each_reader_has_its_form(accept: str, listed: str, watched: str) -> Non
 
 
 def test_a_form_that_cannot_be_made_is_the_cloud_s_to_refuse() -> None:
-    assert answer(opened()[0], "resourceVersion=0", "application/yaml") is None
+    for accept in ("application/yaml", "application/*"):
+        assert answer(opened()[0], "resourceVersion=0", accept) is None
 
 
 def test_a_version_before_history_is_the_cloud_s_to_know() -> None:

@@ -10,7 +10,7 @@ from toono.errors import (
     WireTimeoutError,
 )
 from toono.pipeline import begun
-from toono.pipeline.begun import AHEAD_BYTES, begin, gathered
+from toono.pipeline.begun import AHEAD_BYTES, REFUSAL_BYTES, begin, gathered
 from toono.wire.messages import BytesBody
 from toono.wire.streams import Incoming
 
@@ -105,23 +105,36 @@ def test_closing_closes_what_is_behind() -> None:
     asyncio.run(story())
 
 
-def test_refusal_that_is_whole_has_a_length() -> None:
+@pytest.mark.parametrize("first", [b"a", b"x" * 2 * AHEAD_BYTES])
+def test_refusal_that_is_whole_is_its_content(first: bytes) -> None:
     async def story() -> None:
-        body = incoming(b"a", b"b")
+        body = incoming(first, b"b")
         body.finish()
-        found = await gathered(body)
-        assert (found.length, await rest(found)) == (2, [b"ab"])
+        assert await gathered(body) == first + b"b"
 
     asyncio.run(story())
 
 
-@pytest.mark.parametrize("pieces", [(), (b"a",), (b"x" * AHEAD_BYTES,)])
-def test_refusal_that_goes_on_is_passed_on(monkeypatch, pieces) -> None:
+def test_refusal_larger_than_any_object_is_passed_on_at_once() -> None:
+    async def story() -> None:
+        body = Incoming(REFUSAL_BYTES + 1, pause=lambda _: None)
+        assert await gathered(body) is body
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("pieces", [(), (b"a",), (b"x" * REFUSAL_BYTES,)])
+@pytest.mark.parametrize("sized", [False, True])
+def test_refusal_that_goes_on_is_passed_on(monkeypatch, pieces, sized) -> None:
     async def story() -> None:
         monkeypatch.setattr(begun, "REFUSAL_SECONDS", 0.001)
-        body = incoming(*pieces)
+        length = REFUSAL_BYTES if sized else None
+        body = Incoming(length, pause=lambda _: None)
+        for piece in pieces:
+            body.feed(piece)
         found = await gathered(body)
-        assert found.length is None
+        assert not isinstance(found, bytes)
+        assert found.length == length
         body.feed(b"more")
         body.finish()
         assert await rest(found) == [*pieces, b"more"]

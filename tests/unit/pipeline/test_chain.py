@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -10,6 +11,7 @@ from toono.filters.approval import Approval
 from toono.identity.rights import ALLOWED, Judgement, Verdict
 from toono.kube import status
 from toono.kube.request import Caller
+from toono.pipeline.begun import REFUSAL_BYTES
 from toono.pipeline.chain import Chain, Counted, caller_of, refusal
 from toono.pipeline.limits import InFlight
 from toono.testing.clock import VirtualClock
@@ -312,9 +314,16 @@ def test_what_the_cloud_says_of_a_credential_is_learned() -> None:
 STATUS = b'{"kind":"Status","apiVersion":"v1","code":403}'
 
 
-def said(status: int, media_type: str, content: bytes) -> Response:
+def said(status: int, media_type: str, content: bytes, coding: str = "") -> Response:
     headers = [(b"Content-Type", media_type.encode())]
+    if coding:
+        headers.append((b"CONTENT-encoding", coding.encode()))
     return Response(status=status, headers=headers, content=content)
+
+
+def packed(size: int) -> bytes:
+    """Return a Status of many bytes, in few."""
+    return gzip.compress(STATUS[:-1] + b',"message":"%b"}' % (b"x" * size))
 
 
 @pytest.mark.parametrize(
@@ -328,6 +337,11 @@ def said(status: int, media_type: str, content: bytes) -> Response:
         (said(403, "application/json", STATUS), True),
         (said(403, "application/cbor", b"\xd9\xd9\xf7\xa1DkindFStatus"), True),
         (said(403, "application/cbor", b"\xd9\xd9\xf7\xa0"), False),
+        (said(403, "application/json", packed(100_000), "gzip"), True),
+        (said(403, "application/json", packed(REFUSAL_BYTES), "gzip"), False),
+        (said(403, "application/json", packed(9)[:-9], "gzip"), False),
+        (said(403, "application/json", STATUS, "br"), False),
+        (said(403, "application/cbor", gzip.compress(b"Status"), "gzip"), True),
         (Response(status=304), True),
         (said(200, "application/json", b"{}"), True),
     ],

@@ -21,6 +21,7 @@ from tests.unit.wire.kit import Pieces, play, whole
 from toono.cache.received import MAX_BODY_BYTES
 from toono.errors import BadResponseError, BodyCutError, UnreachableError, UpstreamError
 from toono.kube.request import parse
+from toono.pipeline.begun import REFUSAL_BYTES
 from toono.pipeline.forward import (
     BARRIER_REST_SECONDS,
     SMALL_BYTES,
@@ -337,6 +338,22 @@ def test_a_large_answer_streams_and_is_remembered_at_its_end(sized: bool) -> Non
         assert await found.body.read() == b""
         found.body.close()
         assert inner.closed == 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_large_refusal_is_whole_because_it_teaches(status: int, sized: bool) -> None:
+    async def scenario() -> None:
+        pieces = (b"x" * 50_000, b"y" * 50_000)
+        inner = Pieces(*pieces, length=100_000 if sized else None)
+        found = await Scene(answer(inner, status=status)).ask(PODS)
+        assert (found.status, found.content) == (status, b"".join(pieces))
+        endless = Pieces(b"x" * REFUSAL_BYTES, b"more")
+        found = await Scene(answer(endless, status=status)).ask(PODS)
+        assert found.content == b""
+        assert await whole(found.body) == b"x" * REFUSAL_BYTES + b"more"
 
     run(scenario)
 

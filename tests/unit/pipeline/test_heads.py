@@ -58,3 +58,9 @@ def test_a_stream_that_is_read_is_asked_for_without_a_coding() -> None:
     sent = heads.upstream_headers(asked, plain=True)
     identity = (b"Accept-Encoding", b"identity")
     assert sent == [(b"Accept", b"*/*"), identity, heads.VIA]
+
+
+def test_the_coding_is_found_however_its_field_is_spelled() -> None:
+    field = (b"CONTENT-encoding", b"gzip")
+    assert heads.coding([(b"Age", b"1"), field]) == {b"content-encoding": b"gzip"}
+    assert heads.coding([(b"Age", b"1")]) == {}

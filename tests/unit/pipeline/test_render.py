@@ -7,7 +7,16 @@ import msgspec
 import pytest
 import yaml
 
-from tests.unit.cache.kit import Cache, call, partial_list, pod, pod_list, run, table
+from tests.unit.cache.kit import (
+    Cache,
+    call,
+    encode,
+    partial_list,
+    pod,
+    pod_list,
+    run,
+    table,
+)
 from toono.cache.answer import Found
 from toono.cache.forms import JSON, PROTOBUF
 from toono.codec.page import Page
@@ -157,8 +166,13 @@ def test_a_seen_table_answers_as_rows_alone() -> None:
         assert await listed(other, TABLE) == table
         bare = json.loads(await listed(other, TABLE, f"{PODS}?includeObject=None"))
         assert [row["object"] for row in bare["rows"]] == [None, None]
+        sorting = asking(f"{PODS}?includeObject=Object", TABLE)
+        (scope,) = other.scopes.all()
+        assert form_for(sorting, scope) is None
+        form = parse_accept(TABLE)[0]
+        shown = rendering(sorting, scope, form, definition=None, now=NOW)
         with pytest.raises(CodecError):
-            await listed(other, TABLE, f"{PODS}?includeObject=Object")
+            shown.listed([b"{}"], Page("20"))
         written, found = await made(other, POD, TABLE)
         one = json.loads(written.single(found.items[0], "5"))
         assert [row["cells"][0] for row in one["rows"]] == ["a"]
@@ -177,6 +191,99 @@ def test_a_seen_table_answers_as_rows_alone() -> None:
             await listed(other, TABLE, f"{PODS}?labelSelector=app%3Dnone")
         )
         assert nothing["rows"] == []
+
+    run(scenario)
+
+
+async def keep(cache: Cache, target: str, body: bytes) -> None:
+    """Take a Table as its asker would have it."""
+    recording = await cache.recorder.begin(asking(target, TABLE))
+    assert recording is not None
+    await recording.finish(200, {b"content-type": JSON.encode()}, body)
+
+
+def test_a_table_with_whole_objects_is_kept_as_those() -> None:
+    async def scenario() -> None:
+        cache, body = filled()
+        await cache.take(PODS, body)
+        sorting = f"{PODS}?includeObject=Object"
+        table = await listed(cache, TABLE, sorting)
+        other = Cache()
+        await keep(other, sorting, table)
+        (scope,) = other.scopes.all()
+        assert scope.question.media_type == JSON
+        assert await listed(other, JSON) == body
+        for target in (sorting, PODS):
+            assert await listed(other, TABLE, target) == await listed(
+                cache, TABLE, target
+            )
+        written, found = await made(cache, f"{POD}?includeObject=Object", TABLE)
+        single = written.single(found.items[0], "5")
+        third = Cache()
+        await keep(third, f"{POD}?includeObject=Object", single)
+        written, found = await made(third, f"{POD}?includeObject=Object", TABLE)
+        assert written.single(found.items[0], "5") == single
+
+    run(scenario)
+
+
+def test_an_empty_table_of_whole_objects_is_an_empty_list() -> None:
+    async def scenario() -> None:
+        _, body = filled()
+        sorting = f"{PODS}?includeObject=Object"
+        empty = Cache()
+        await empty.take(PODS, pod_list(20))
+        nothing = await listed(empty, TABLE, sorting)
+        assert json.loads(nothing)["rows"] == []
+        for before in ((), (body,)):
+            other = Cache()
+            for earlier in before:
+                await other.take(PODS, earlier)
+            await keep(other, sorting, nothing)
+            assert await listed(other, TABLE, sorting) == nothing
+            assert await listed(other, JSON) == await listed(empty, JSON)
+
+    run(scenario)
+
+
+def flow_schema(name: str, precedence: int) -> dict:
+    meta = {"name": name, "uid": name, "resourceVersion": "5"}
+    return {"metadata": meta, "spec": {"matchingPrecedence": precedence}}
+
+
+def test_flow_schemas_are_shown_in_the_order_they_match() -> None:
+    """An API server sorts this one Table; its lists are in the order of keys."""
+    target = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+
+    async def scenario() -> None:
+        cache = Cache()
+        ranks = {"a": 9000, "b": 100, "c": 100, "d": 20}
+        head = {
+            "kind": "FlowSchemaList",
+            "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
+            "metadata": {"resourceVersion": "9"},
+        }
+        items = [flow_schema(*one) for one in ranks.items()]
+        await cache.take(target, encode(head | {"items": items}))
+        table = await listed(cache, TABLE, target)
+        names = [row["cells"][0] for row in json.loads(table)["rows"]]
+        assert names == ["d", "b", "c", "a"]
+        other = Cache()
+        await keep(other, target, table)
+        assert await listed(other, TABLE, target) == table
+        whole = json.loads(await listed(cache, JSON, target))
+        assert [one["metadata"]["name"] for one in whole["items"]] == [*"abcd"]
+
+    run(scenario)
+
+
+def test_rows_that_were_seen_empty_need_no_objects() -> None:
+    async def scenario() -> None:
+        empty, other = Cache(), Cache()
+        await empty.take(PODS, pod_list(20))
+        nothing = await listed(empty, TABLE)
+        await keep(other, PODS, nothing)
+        assert await listed(other, TABLE, f"{PODS}?includeObject=Object") == nothing
 
     run(scenario)
 

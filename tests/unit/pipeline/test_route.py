@@ -23,6 +23,8 @@ def call(verb: str, resource: str = "pods", **fields) -> Call:
     )
 
 
+BESIDE_THE_CLOUD = Facts(online=False, node_name="edge-1", keeps=False)
+
 ROWS = [
     (call("get"), Route.LOCAL),
     (call("list"), Route.LOCAL),
@@ -70,3 +72,10 @@ def test_an_unchanged_node_of_ones_own_is_answered_here() -> None:
     assert choose_route(own, online) is Route.LOCAL
     offline = Facts(online=False, node_name="edge-1", unchanged=True)
     assert choose_route(call("delete"), offline) is Route.REFUSE
+
+
+@pytest.mark.parametrize("asked", [row[0] for row in ROWS], ids=str)
+def test_a_hub_that_keeps_nothing_answers_nothing_alone(asked: Call) -> None:
+    assert choose_route(asked, BESIDE_THE_CLOUD) is Route.REFUSE
+    online = Facts(online=True, node_name="edge-1", keeps=False)
+    assert choose_route(asked, online) is Route.FORWARD

@@ -523,3 +523,36 @@ def test_a_read_under_way_when_the_link_is_held_finds_nobody() -> None:
                 await asked
 
     play(scenario)
+
+
+@pytest.mark.parametrize("mood", ["deaf", "silent"])
+def test_a_server_that_is_never_reached_is_told_of_once_with_the_reason(
+    mood: str, caplog
+) -> None:
+    async def scenario() -> None:
+        async with cloud(moods=[mood]) as (found, upstream):
+            before = found.probes[0]
+            await until(lambda: found.probes[0] > before + 1)
+            (server,) = upstream.servers
+            await server.verdict()
+
+    with caplog.at_level("INFO", logger="toono.upstream.pool"):
+        play(scenario)
+    told = [one for one in caplog.records if "cannot be reached" in one.message]
+    assert len(told) == 1
+    assert told[0].err
+
+
+def test_a_server_that_goes_down_tells_why(caplog) -> None:
+    async def scenario() -> None:
+        async with cloud() as (found, upstream):
+            found.moods = ["deaf"]
+            (server,) = upstream.servers
+            assert not await server.verdict()
+
+    with caplog.at_level("INFO", logger="toono.upstream.pool"):
+        play(scenario)
+    changes = [one for one in caplog.records if "health changed" in one.message]
+    assert [one.healthy for one in changes][:2] == [True, False]
+    assert changes[1].err
+    assert not [one for one in caplog.records if "cannot be reached" in one.message]

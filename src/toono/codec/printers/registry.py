@@ -10,6 +10,7 @@ from toono.codec.json_strict import read
 from toono.codec.printers import (
     config,
     events,
+    flows,
     jobs,
     network,
     nodes,
@@ -25,6 +26,7 @@ from toono.codec.printers.reading import Json
 from toono.errors import CodecError
 from toono.kube.kinds import resource_of
 
+FLOWS = "flowcontrol.apiserver.k8s.io"
 PRINTERS: Mapping[tuple[str, str], Printer] = {
     ("", "ConfigMap"): config.CONFIG_MAPS,
     ("", "Endpoints"): network.ENDPOINTS,
@@ -54,6 +56,8 @@ PRINTERS: Mapping[tuple[str, str], Printer] = {
     ("coordination.k8s.io", "Lease"): nodes.LEASES,
     ("discovery.k8s.io", "EndpointSlice"): network.ENDPOINT_SLICES,
     ("events.k8s.io", "Event"): events.GROUP_EVENTS,
+    (FLOWS, "FlowSchema"): flows.FLOW_SCHEMAS,
+    (FLOWS, "PriorityLevelConfiguration"): flows.PRIORITY_LEVELS,
     ("networking.k8s.io", "Ingress"): network.INGRESSES,
     ("networking.k8s.io", "IngressClass"): network.INGRESS_CLASSES,
     ("networking.k8s.io", "NetworkPolicy"): network.NETWORK_POLICIES,

@@ -16,7 +16,7 @@ from toono.testing.apiserver.encodings import (
     ProtobufEncoding,
 )
 from toono.testing.apiserver.query import Refusal
-from toono.testing.apiserver.refusals import not_acceptable
+from toono.testing.apiserver.refusals import has_route, not_acceptable
 from toono.testing.apiserver.resources import Resource
 from toono.testing.apiserver.shapes import META, PARTIAL, Metadata, Shape, Whole
 from toono.testing.apiserver.tables import TableEncoding
@@ -40,6 +40,9 @@ def form_of(
     `is_list` and `is_watch` say what is asked for; else it is one object. Of a Table,
     `include` is its includeObject and `now` the time that ages are counted to.
     """
+    streams = is_list or is_watch
+    if not resource.custom and not has_route(accept or "*/*", streams=streams):
+        raise not_acceptable(resource, accept, streams=streams)
     for clause in clauses(accept or "*/*"):
         encoding = _encoding(resource, clause["type"])
         if encoding is None:
@@ -54,7 +57,7 @@ def form_of(
         known = clause.get("g") == META and kind in (PARTIAL, PARTIAL + "List")
         if known and version:
             return encoding(_metadata(resource, kind, version, is_list=is_list))
-    raise not_acceptable(resource, accept, streams=is_list or is_watch)
+    raise not_acceptable(resource, accept, streams=streams)
 
 
 def wants_protobuf(accept: str) -> bool:

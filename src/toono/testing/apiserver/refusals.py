@@ -167,22 +167,30 @@ def bad_request(message: str) -> Refusal:
     return Refusal(400, "BadRequest", message)
 
 
+def has_route(accept: str, *, streams: bool) -> bool:
+    """Say whether an Accept leads to a built-in kind: by a type, or by `*/*` alone."""
+    asked = {part.partition(";")[0].strip() for part in accept.split(",")}
+    plain = {each.partition(";")[0] for each in _offered(streams=streams)}
+    return not asked.isdisjoint(plain | {"*/*"})
+
+
 def not_acceptable(resource: Resource, accept: str, *, streams: bool) -> Refusal:
     """What an Accept gets of which nothing is served; it comes indented.
 
     Paths of built-in kinds turn unknown types away before they look at parameters.
     """
-    offered = (*REPRESENTATIONS, *(STREAMS if streams else ()))
-    plain = {each.partition(";")[0] for each in offered}
-    asked = {part.partition(";")[0].strip() for part in accept.split(",")}
-    if not resource.custom and not asked & plain:
-        listed = ", ".join(offered)
+    if not resource.custom and not has_route(accept, streams=streams):
+        listed = ", ".join(_offered(streams=streams))
         message = f"406: Not Acceptable\n\nAvailable representations: {listed}"
         return Refusal(406, "NotAcceptable", message, {}, pretty=True)
     message = "only the following media types are accepted: "
     return Refusal(
         406, "NotAcceptable", message + ", ".join(REPRESENTATIONS), pretty=True
     )
+
+
+def _offered(*, streams: bool) -> tuple[str, ...]:
+    return REPRESENTATIONS + STREAMS if streams else REPRESENTATIONS
 
 
 def unsupported_patch(resource: Resource) -> Refusal:

@@ -36,7 +36,7 @@ def kind_of(accept: str, of=PODS, **asked: bool) -> str:
     [
         ("", "json"),
         ("*/*", "json"),
-        ("application/*", "json"),
+        ("application/*, */*", "json"),
         ("application/json", "json"),
         ("text/html, application/json", "json"),
         (PROTOBUF, "protobuf"),
@@ -121,3 +121,10 @@ def test_clauses_are_sorted_by_quality_and_keep_their_parameters() -> None:
     found = clauses("a/b;q=0.5, c/d; v = 1 ;as=X, e/f")
     assert [clause["type"] for clause in found] == ["c/d", "e/f", "a/b"]
     assert (found[0]["v"], found[0]["as"]) == ("1", "X")
+
+
+def test_a_route_of_a_built_in_kind_is_named_in_full() -> None:
+    for accept in ("application/*", "*", "application/*;q=0.5, text/html"):
+        with pytest.raises(Refusal):
+            form_of(PODS, accept)
+    assert form_of(CRONTABS, "application/*")
