@@ -41,6 +41,7 @@ from pathlib import Path
 from toono.app import Hub, HubSettings
 from toono.identity.sockets import Owner
 from toono.multiplex.shared import Resource
+from toono.wire.server import ServerSettings
 async def run():
     settings = HubSettings(
         servers=(("127.0.0.1", int(sys.argv[1])),), tls=None, node_name="edge-1",
@@ -49,6 +50,8 @@ async def run():
         shared=tuple(Resource("", "v1", name) for name in sys.argv[3].split(",")),
     )
     async with Hub(settings, owner=lambda *_: Owner(os.getuid(), frozenset())) as hub:
+        # One user holds here what a node's pods hold.
+        hub.server.settings = ServerSettings(connections_loopback=2000)
         print(f"serving on {hub.addresses[0][1]}:{hub.addresses[0][1]}", flush=True)
         await asyncio.to_thread(sys.stdin.read)
 try:
@@ -126,8 +129,6 @@ async def open_watches(port: int, count: int) -> tuple[list[Watcher], list[float
             lambda request=request: Watcher(request, came),
             "127.0.0.1",
             port,
-            # As many sources as pods: one may have 64 connections at most.
-            local_addr=(f"127.0.0.{2 + number % 20}", 0),
         )
         watchers.append(one)
     while not all(one.opened for one in watchers):

@@ -274,9 +274,17 @@ def _of_clients() -> Iterator[Limit]:
     wire = ServerSettings()
     yield "connections", f"{wire.connections:,}", "the one idle for longest is closed"
     each = wire.connections_loopback
-    yield "connections from loopback", f"{each}", "a further one is closed"
+    yield (
+        "connections of the node's own user (`--node-uids`) here",
+        f"{each}",
+        "a further one is closed",
+    )
     each = wire.connections_per_source
-    yield "connections from any other address", f"{each}", "a further one is closed"
+    yield (
+        "connections of any other user here, or from any other address",
+        f"{each}",
+        "a further one is closed",
+    )
     yield "a request's head", _bytes(gate.MAX_HEAD_BYTES), "431"
     yield "header fields", f"{gate.MAX_FIELDS}", "431"
     yield "one header line", _bytes(gate.MAX_LINE_BYTES), "431"
@@ -298,11 +306,11 @@ def _of_requests() -> Iterator[Limit]:
     yield "reads", f"{limits.READ_LIMIT}", wait
     yield "writes", f"{limits.WRITE_LIMIT}", wait
     share = f"{limits.KUBELET_SHARE:.0%} of both"
-    yield "kept for the component `kubelet`", share, "others wait before"
+    yield "kept for the node's own `kubelet`", share, "others wait before"
     yield "reads and writes of one client", f"{limits.CLIENT_LIMIT}", wait
     yield "watches", f"{limits.WATCH_LIMIT:,}", "429"
     each = f"{limits.CLIENT_WATCH_LIMIT}"
-    yield "watches of one client, but for the kubelet here", each, "429"
+    yield "watches of one client, but for the node's own kubelet", each, "429"
     behind = f"{stream.MAX_FRAMES} events or {stream.MAX_BYTES // 1024:,} KiB"
     yield "behind a shared watch", behind, "it is cut; its client comes back"
     yield "large answers that are filtered now", _bytes(held.ROOM_BYTES), "429"

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from toono import __version__
 from toono.kube.request import Call
+from toono.pipeline.clients import ClientOf, by_address
 from toono.pipeline.limits import InFlight, Limits
 from toono.wire.messages import Body, Response
 
@@ -31,8 +32,13 @@ Labels = tuple[str, str, str, str]
 class ListedInFlight(InFlight):
     """Limits that know whose requests are under way, too."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        super().__init__(limits)
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        client_of: ClientOf = by_address,
+    ) -> None:
+        super().__init__(limits, client_of=client_of)
         self.calls: Counter[Labels] = Counter()
 
     def admit(self, call: Call) -> bool:

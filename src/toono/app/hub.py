@@ -31,6 +31,7 @@ from toono.app.listening import (
     listen,
     listen_on_dummy,
     listen_to_node,
+    server_of,
 )
 from toono.app.observing import Observing
 from toono.app.prefetch import open_prefetch
@@ -45,6 +46,7 @@ from toono.cache.watch import Newer
 from toono.identity.sockets import Lookup, Sockets
 from toono.pipeline.again import Shortcuts
 from toono.pipeline.chain import Chain, refuse
+from toono.pipeline.clients import ClientOf, Clients
 from toono.pipeline.forward import Forward, Meter
 from toono.pipeline.limits import InFlight
 from toono.pipeline.local import Local
@@ -102,8 +104,8 @@ class Hub:
         await self._stack.aclose()
 
     async def _start(self) -> None:
-        clock, board, stack = self._clock, self.board, self._stack
-        settings = self._settings
+        settings, clock = self._settings, self._clock
+        board, stack = self.board, self._stack
         self._dummy = keep_dummy(settings, board, clock=clock, stack=stack)
         storage = await open_storage(settings, board, clock=clock, stack=self._stack)
         self.scopes, self.documents = storage.scopes, storage.documents
@@ -133,7 +135,7 @@ class Hub:
         answers = Answers(self.scopes, settings.node_name)
         ahead = open_prefetch(settings, board, self.chain, answers, clock=clock)
         open_ready(settings, board, self.chain, kept, ahead, clock=clock)
-        self.server = Server(self.chain.serve, refuse=refuse, clock=clock)
+        self.server = server_of(settings, self.chain.serve, clock=clock)
         self._stack.push_async_callback(self._drain)
         self.addresses = await listen_to_node(self.server, settings)
         await self._open_to_pods()
@@ -190,12 +192,10 @@ class Hub:
         )
 
     def _make_upstream(self) -> Upstream:
-        settings = self._settings
-        contexts = self._contexts
+        settings, contexts, clock = self._settings, self._contexts, self._clock
         if settings.tls is not None:
-            anonymous = ClientFiles(ca=settings.tls.ca)
-            contexts[True] = Contexts(settings.tls, clock=self._clock)
-            contexts[False] = Contexts(anonymous, clock=self._clock)
+            contexts[True] = Contexts(settings.tls, clock=clock)
+            contexts[False] = Contexts(ClientFiles(ca=settings.tls.ca), clock=clock)
 
         def tls(credential: Hashable) -> ssl.SSLContext | None:
             if not contexts:
@@ -206,7 +206,7 @@ class Hub:
         return Upstream(
             settings.servers,
             tls=tls,
-            clock=self._clock,
+            clock=clock,
             mode=settings.lb_mode,
             settings=settings.health,
             changed=self._mode_changed,
@@ -217,10 +217,10 @@ class Hub:
     ) -> Chain:
         settings, clock = self._settings, self._clock
         answers = Answers(self.scopes, settings.node_name, self.discovering.kind_of)
-        in_flight = InFlight()
-        meter = None
+        client_of, meter = Clients(self.rights).of, None
+        in_flight = InFlight(client_of=client_of)
         if settings.yurthub_metrics:
-            in_flight, meter = self._show_yurthub_series()
+            in_flight, meter = self._show_yurthub_series(client_of)
         own = open_autonomy(
             settings, self.board, self.scopes, self.upstream, clock=clock
         )
@@ -287,7 +287,7 @@ class Hub:
                 clock=clock,
             ),
             in_flight=in_flight,
-            relists=open_relists(self.board, clock=clock),
+            relists=open_relists(self.board, client_of=client_of, clock=clock),
             observe=observing.note,
             clock=clock,
             node_name=settings.node_name,
@@ -296,9 +296,9 @@ class Hub:
             unchanged=own.unchanged,
         )
 
-    def _show_yurthub_series(self) -> tuple[InFlight, Meter]:
+    def _show_yurthub_series(self, client_of: ClientOf) -> tuple[InFlight, Meter]:
         """Declare YurtHub's series; return what counts for them."""
-        in_flight, traffic = ListedInFlight(), Traffic()
+        in_flight, traffic = ListedInFlight(client_of=client_of), Traffic()
 
         def servers() -> list[tuple[str, bool, int]]:
             return [
@@ -306,9 +306,8 @@ class Hub:
                 for one in self.upstream.servers
             ]
 
-        self.metrics.registry.register(
-            YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
-        )
+        series = YurtHubSeries(in_flight=in_flight, traffic=traffic, servers=servers)
+        self.metrics.registry.register(series)
         return in_flight, traffic.meter
 
     async def _drain(self) -> None:

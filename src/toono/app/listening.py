@@ -11,13 +11,28 @@ from toono.app.settings import HubSettings
 from toono.certs.files import Held, read_held
 from toono.certs.serving import serving_context, warn_of_problems
 from toono.errors import OptionError
+from toono.identity.sockets import user_of
+from toono.pipeline.chain import refuse
 from toono.runtime.clock import Clock
-from toono.wire.server import Server
+from toono.wire.server import Handler, Server
 from toono.wire.sockets import why_not_bound
 
 log = logging.getLogger(__name__)
 
 Listening = tuple[str, int]
+
+
+def server_of(settings: HubSettings, handler: Handler, *, clock: Clock) -> Server:
+    """Return what serves the node's programs and the pods; it listens nowhere yet."""
+
+    def user(client: Listening, server: Listening) -> str:
+        try:
+            uid = user_of(client, server)
+        except (OSError, ValueError):
+            return ""  # the kernel does not say: all of this machine are one
+        return "" if uid in settings.node_uids else f"user {uid}"
+
+    return Server(handler, refuse=refuse, clock=clock, user_of=user)
 
 
 async def listen(

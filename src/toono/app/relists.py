@@ -2,13 +2,14 @@
 """Opens what paces lists after an outage."""
 
 from toono.app.board import Board
+from toono.pipeline.clients import ClientOf
 from toono.pipeline.relists import Relists
 from toono.runtime.clock import Clock
 
 
-def open_relists(board: Board, *, clock: Clock) -> Relists:
+def open_relists(board: Board, *, client_of: ClientOf, clock: Clock) -> Relists:
     """Return the turns; how many wait for theirs is a series."""
-    relists = Relists(clock)
+    relists = Relists(clock, client_of=client_of)
     board.mode.append(relists.mode)
     board.duties.append(("relists", relists.run))
     board.gauges.extend(

@@ -72,7 +72,7 @@ def _timestamp(buffer: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _text(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").zfill(19)
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 
 
 def _message(text: str, nanos: int) -> bytes:

@@ -182,20 +182,25 @@ class Inputs:
         """Return where this node is, as far as these rules ask: no more may count."""
         asked = frozenset(rules)
         pool = self._pool
-        nodes = None
-        if "pool" in asked and pool and self._around.pools:
-            nodes = self._nodes_of(pool)
+        by_pool = "pool" in asked and self._around.pools
+        nodes = self._nodes_of(pool) if by_pool and pool else None
+        # A Node that is not there says of no pool that it is not in it.
+        is_told = ("", self._around.node_name) in self._node.values
         return Place(
             node=self._around.node_name,
             pool=nodes,
-            in_pool=bool(pool) or not self._around.pools or "pool" not in asked,
+            in_pool=bool(pool) or not is_told or not by_pool,
             zone=self._own.zone if "zone" in asked else "",
         )
 
     def _nodes_of(self, pool: str) -> frozenset[str] | None:
-        """Return a pool's nodes; None where no such pool is there (any more)."""
+        """Return a pool's nodes; None where no such pool is there (any more).
+
+        One that names nobody lacks this node, too, which is in it: its nodes were not
+        filled in yet, and nobody shall lose all endpoints until they are.
+        """
         parts = [one for one in self._pools.values.values() if one.pool == pool]
-        return frozenset().union(*(one.nodes for one in parts)) if parts else None
+        return frozenset().union(*(one.nodes for one in parts)) or None
 
 
 _OF_THE_DOOR: dict[str, Callable[[Door], Filter]] = {

@@ -102,7 +102,8 @@ class Rights:
         self._owner = owner
         self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="who-calls")
         self._keeps = keeps
-        self._known: OrderedDict[int, bool] = OrderedDict()
+        self.nodes: OrderedDict[int, bool] = OrderedDict()
+        """Connections that were looked at: the node's or not, but for their tokens."""
 
     async def open(self) -> None:
         """Read what the last life knew."""
@@ -177,6 +178,13 @@ class Rights:
         if trust is not Trust.UNJUDGED:
             return trust not in (Trust.FORGED, Trust.EXPIRED)
         return any(self.book.told(self.book.identity_of(token)))
+
+    def owner_of(self, token: bytes) -> str:
+        """Return whose a token is, "" where nobody but its bearer says so."""
+        if not self.may_be_taken(token):
+            return ""
+        checked = self.verifier.check(token, now=self._clock.wall())
+        return self.identity_of(token, checked)
 
     def _is_listed(self, user: str, question: Question) -> bool:
         if not self.settings.allowed or question.verb not in READS:
@@ -286,7 +294,7 @@ class Rights:
         """Say whether `caller` is the node, None where that is still to be looked up."""
         if caller.token or caller.impersonates:
             return False
-        return self._known.get(caller.connection)
+        return self.nodes.get(caller.connection)
 
     async def is_node(self, caller: Caller) -> bool:
         """Say whether `caller` is the node itself; any doubt is a no.
@@ -304,9 +312,9 @@ class Rights:
         elif is_loopback(caller.remote[0]) and is_loopback(caller.local[0]):
             loop = asyncio.get_running_loop()
             verdict = await loop.run_in_executor(self._askers, self._look_up, caller)
-        self._known[caller.connection] = verdict
-        if len(self._known) > MAX_CONNECTIONS:
-            self._known.popitem(last=False)
+        self.nodes[caller.connection] = verdict
+        if len(self.nodes) > MAX_CONNECTIONS:
+            self.nodes.popitem(last=False)
         return verdict
 
     def _look_up(self, caller: Caller) -> bool:

@@ -86,6 +86,14 @@ def owner_of(client: Address, server: Address, uids: frozenset[int]) -> Owner:
     return Sockets()(client, server, uids)
 
 
+def user_of(client: Address, server: Address) -> int:
+    """Return the user of the client's end alone, which one question to the kernel says.
+
+    It takes as long as accepting the connection did, and waits for nobody.
+    """
+    return _ask(client, server)[0]
+
+
 def _ask(client: Address, server: Address) -> tuple[int, int, int]:
     v6 = ":" in client[0]
     family = socket.AF_INET6 if v6 else socket.AF_INET

@@ -20,6 +20,7 @@ from toono.multiplex.state import Change, State
 from toono.multiplex.stream import SharedStream
 from toono.multiplex.view import View
 from toono.runtime.clock import Clock
+from toono.wire.answering import chunk
 
 TICK_SECONDS = 1.0
 BOOKMARK_SECONDS = 60.0
@@ -101,8 +102,9 @@ class Feed(Following):
                     stream.end()
                 continue
             if frame is not None:
+                framed = chunk(frame)
                 for stream in streams:
-                    stream.push(frame)
+                    stream.push(frame, framed)
 
     def end(self) -> None:
         """End all readers cleanly."""
@@ -178,9 +180,10 @@ class Feed(Following):
                 next_bookmark = now + BOOKMARK_SECONDS
             for view, streams in list(self._views.values()):
                 mark = view.bookmark(end=False) if marks else b""
+                framed = chunk(mark)
                 for stream in list(streams):
                     if mark and stream.bookmarks:
-                        stream.push(mark)
+                        stream.push(mark, framed)
                     if now >= stream.until:
                         stream.end()
 

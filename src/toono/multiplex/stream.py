@@ -22,6 +22,7 @@ class SharedStream:
         "_frames",
         "_left",
         "_over",
+        "_ready",
         "_size",
         "_waiter",
         "bookmarks",
@@ -50,20 +51,19 @@ class SharedStream:
         self._over = False
         self._closed = False
         self._direct: Write | None = None
+        self._ready: Write | None = None
+        """How to write past the reader, while it waits and nothing is queued for it."""
 
     # -- the state's side --------------------------------------------------------
 
-    def push(self, frame: bytes) -> None:
-        """Take a frame; a reader that is too far behind is cut.
+    def push(self, frame: bytes, framed: bytes) -> None:
+        """Take a frame, beside it as a chunk; a reader that is too far behind is cut.
 
-        While the reader waits for one it goes out at once: a thousand readers are not
-        a thousand tasks to wake.
+        While the reader waits for one the chunk goes out at once: a thousand readers
+        are not a thousand tasks to wake, and all of them get the very same bytes.
         """
-        if self._over:
-            return
-        waiter = self._waiter
-        waits = waiter is not None and not waiter.done()
-        if waits and self._direct is not None and self._direct(frame):
+        write = self._ready
+        if (write is not None and write(framed)) or self._over:
             return
         self._frames.append(frame)
         self._size += len(frame)
@@ -82,6 +82,7 @@ class SharedStream:
         self._wake()
 
     def _wake(self) -> None:
+        self._ready = None
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -106,10 +107,11 @@ class SharedStream:
             if self._over or self._closed:
                 return b""
             self._waiter = asyncio.get_running_loop().create_future()
+            self._ready = self._direct
             try:
                 await self._waiter
             finally:
-                self._waiter = None
+                self._waiter = self._ready = None
 
     def close(self) -> None:
         """The reader leaves."""

@@ -126,10 +126,13 @@ class Chain:
             )
             if request.body.length != 0:
                 request.body = bounded(call, request.body)
+            node = self.rights.knows_node(call.caller)
+            if node is None:  # asked before it is counted: the kubelet has its share
+                node = await self.rights.is_node(call.caller)
             if not self.in_flight.admit(call):
                 await self.in_flight.queue(call)
             try:
-                route, response = await self._filtered(call, request)
+                route, response = await self._filtered(call, request, node)
             except BaseException:
                 self.in_flight.leave(call)
                 raise
@@ -147,15 +150,14 @@ class Chain:
         self.observe(call, route, response.status, self.clock.monotonic() - started)
         return response
 
-    async def _filtered(self, call: Call, request: Request) -> tuple[str, Response]:
+    async def _filtered(
+        self, call: Call, request: Request, node: bool
+    ) -> tuple[str, Response]:
         """Return the answer as this reader may see it: as it is, for almost all.
 
         Here and below what concerns few calls is asked after by a comparison or a
         look into a dictionary: every request pays for it.
         """
-        node = self.rights.knows_node(call.caller)
-        if node is None:
-            node = await self.rights.is_node(call.caller)
         chosen = None
         if self.filters.approval.find(call):
             chosen = await self.filters.choose(call)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from toono.errors import RequestError
 from toono.kube import status
 from toono.kube.request import Call
+from toono.pipeline.clients import KUBELET, Client, ClientOf, by_address
 
 READ_LIMIT = 200
 WRITE_LIMIT = 100
@@ -45,22 +46,29 @@ def too_many() -> RequestError:
     return status.refuse(status.too_many_requests(TOO_MANY, seconds))
 
 
-LOOPBACK = ("127.", "::1", "::ffff:127.")
-"""How loopback addresses begin; no other IPv6 address of a node begins with ::1."""
-Client = tuple[str, str]
-"""(component, source address)"""
 Waiting = tuple[asyncio.Future[None], Call]
 
 
 class InFlight:
-    """Counts what is under way, by class and client; waits a little where full."""
+    """Counts what is under way, by class and client; waits a little where full.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    `client_of` says whose a call is; what it says as one enters counts until it leaves.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        client_of: ClientOf = by_address,
+    ) -> None:
+        self._client_of = client_of
         self._limits = limits = limits or Limits()
         self._reads = (_share(limits.read), limits.read)
         self._writes = (_share(limits.write), limits.write)
         self._clients: Counter[Client] = Counter()
         self._watchers: Counter[Client] = Counter()
+        self._entered: dict[int, Client] = {}
+        """By the id of the call, which whoever entered it holds until it leaves."""
         self._waiting: deque[Waiting] = deque()
         self.reading = 0
         self.writing = 0
@@ -73,14 +81,15 @@ class InFlight:
 
     def admit(self, call: Call) -> bool:
         """Count `call` in if there is room now; a watch never waits for it (429)."""
-        client = (call.component, call.caller.remote[0])
+        client = self._client_of(call)
         if call.verb == "watch":
             self._enter_watch(client)
+            self._entered[id(call)] = client
             return True
         count = self._clients.get(client, 0)
         if count >= self._limits.client:
             return False
-        kubelet = client[0] == "kubelet" and client[1].startswith(LOOPBACK)
+        kubelet = client == KUBELET
         if call.method in READ_METHODS:
             if self.reading >= self._reads[kubelet]:
                 return False
@@ -90,6 +99,7 @@ class InFlight:
                 return False
             self.writing += 1
         self._clients[client] = count + 1
+        self._entered[id(call)] = client
         return True
 
     async def queue(self, call: Call) -> None:
@@ -104,12 +114,15 @@ class InFlight:
 
     def leave(self, call: Call) -> None:
         """Count `call` out; exactly once for each that entered."""
-        client = (call.component, call.caller.remote[0])
-        if call.verb == "watch":
+        client = self._entered.pop(id(call))
+        watch = call.verb == "watch"
+        counts = self._watchers if watch else self._clients
+        counts[client] -= 1
+        if not counts[client]:
+            del counts[client]
+        if watch:
             self.watching -= 1
-            _less(self._watchers, client)
             return
-        _less(self._clients, client)
         if call.method in READ_METHODS:
             self.reading -= 1
         else:
@@ -125,19 +138,20 @@ class InFlight:
                 return
 
     def _enter_watch(self, client: Client) -> None:
-        limit = self._limits.watch if is_kubelet(client) else _share(self._limits.watch)
+        kubelet = client == KUBELET
+        limit = self._limits.watch if kubelet else _share(self._limits.watch)
         # A kubelet holds one for each secret and config map of up to 110 pods.
-        own = limit if is_kubelet(client) else self._limits.client_watch
+        own = limit if kubelet else self._limits.client_watch
         if self.watching >= limit or self._watchers[client] >= own:
             raise too_many()
         self.watching += 1
         self._watchers[client] += 1
 
     def _has_room(self, call: Call) -> bool:
-        client = client_of(call)
+        client = self._client_of(call)
         if self._clients[client] >= self._limits.client:
             return False
-        kubelet = is_kubelet(client)
+        kubelet = client == KUBELET
         if call.method in READ_METHODS:
             return self.reading < self._reads[kubelet]
         return self.writing < self._writes[kubelet]
@@ -159,23 +173,3 @@ class InFlight:
 def _share(limit: int) -> int:
     """Return how much of a limit others than the kubelet may fill."""
     return int(limit * (1 - KUBELET_SHARE))
-
-
-def is_kubelet(client: Client) -> bool:
-    """Say whether a client is the node's kubelet, as far as a limit can tell.
-
-    It comes by loopback: a pod that takes its name has an address of its own. This is
-    asked for every request, of the text that a socket gives.
-    """
-    return client[0] == "kubelet" and client[1].startswith(LOOPBACK)
-
-
-def client_of(call: Call) -> Client:
-    """Return whose request this is, as far as limits care."""
-    return (call.component, call.caller.remote[0])
-
-
-def _less(counter: Counter[Client], client: Client) -> None:
-    counter[client] -= 1
-    if counter[client] <= 0:
-        del counter[client]

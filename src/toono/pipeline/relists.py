@@ -13,7 +13,8 @@ from collections import Counter
 from itertools import count
 
 from toono.kube.request import Call
-from toono.pipeline.limits import Client, client_of, is_kubelet, too_many
+from toono.pipeline.clients import KUBELET, Client, ClientOf, by_address
+from toono.pipeline.limits import too_many
 from toono.runtime.clock import Clock
 
 LISTS_A_SECOND = 5.0
@@ -31,8 +32,9 @@ Turn = tuple[bool, int, int, asyncio.Future[None]]
 class Relists:
     """Gives turns to lists after an outage."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, client_of: ClientOf = by_address) -> None:
         self._clock = clock
+        self._client_of = client_of
         self.is_on = False
         """The link came back lately: lists must ask for a turn."""
         self._until = 0.0
@@ -97,8 +99,8 @@ class Relists:
         return True
 
     async def _wait(self, call: Call) -> None:
-        client = client_of(call)
-        kubelet = is_kubelet(client)
+        client = self._client_of(call)
+        kubelet = client == KUBELET
         if len(self._turns) >= WAITING_LIMIT and not kubelet:
             raise too_many()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -6,7 +6,6 @@ client must not take it for whole, nor the next answer for its rest.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from toono.errors import BodyCutError
 from toono.wire.heads import framing_of, has_no_body, head_bytes, interim_bytes
@@ -68,9 +67,8 @@ async def write_stream(
     *,
     gate: Gate,
     close: bool,
-    wrote: Callable[[], None],
 ) -> None:
-    """Write an answer piece by piece; `wrote` is called after each."""
+    """Write an answer piece by piece, as fast as `gate` lets; it is told of each."""
     left = body.length
     chunked = left is None and not request.old
     transport.write(
@@ -79,16 +77,16 @@ async def write_stream(
     if has_no_body(request, response):
         return
     if chunked and response.direct is not None:
-        response.direct(_writer(transport, gate, wrote))
+        response.direct(_writer(transport, gate))
     while piece := await body.read():
         if chunked:
-            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+            piece = chunk(piece)
         elif left is not None:
             left -= len(piece)
             if left < 0:
                 raise BodyCutError("an answer longer than its length")
         transport.write(piece)
-        wrote()
+        gate.wrote = True
         await gate.passed()
     if left:
         raise BodyCutError("an answer shorter than its length")
@@ -96,16 +94,23 @@ async def write_stream(
         transport.write(b"0\r\n\r\n")
 
 
-def _writer(
-    transport: asyncio.Transport, gate: Gate, wrote: Callable[[], None]
-) -> Write:
-    """Return what writes a chunk from outside the task that streams the answer."""
+def chunk(piece: bytes) -> bytes:
+    """Return a piece that is not empty as a chunk of an answer (RFC 9112, 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def _writer(transport: asyncio.Transport, gate: Gate) -> Write:
+    """Return what writes a chunk from outside the task that streams the answer.
+
+    It is called for every event of every watcher, and so calls nothing that it need not.
+    """
+    put, is_closing = transport.write, transport.is_closing
 
     def write(piece: bytes) -> bool:
-        if gate.is_shut or transport.is_closing():
+        if not gate.is_open or is_closing():
             return False
-        transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        wrote()
+        put(piece)
+        gate.wrote = True
         return True
 
     return write

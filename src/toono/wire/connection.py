@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        self.source = (transport.get_extra_info("peername") or ("",))[0]
+        self.source = self._server.source_of(transport)
         number = self._server.admit(self, self.source)
         if number is None:
             transport.abort()
@@ -164,6 +164,8 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Look at this connection's deadlines."""
         limits = self._server.settings
+        if self._gate.wrote:
+            self._gate.wrote, self.since = False, now
         silent = now - self.since
         if self._deaf:
             if now - self._head_at > limits.linger_seconds:
@@ -345,7 +347,6 @@ class Connection(asyncio.Protocol):
                 body,
                 gate=self._gate,
                 close=close,
-                wrote=self._touch,
             )
         finally:
             self._streaming = False
@@ -357,9 +358,6 @@ class Connection(asyncio.Protocol):
         self._body = None
         if self._early:
             await self._linger()
-
-    def _touch(self) -> None:
-        self.since = self._server.clock.monotonic()
 
     async def _linger(self) -> None:
         """Let a client that still sends hear the answer before the end.

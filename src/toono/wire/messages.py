@@ -19,7 +19,8 @@ Interim = Callable[[int, bytes, Headers], None]
 
 
 Write = Callable[[bytes], bool]
-"""Writes at once; False where the client takes nothing now, and nothing was written."""
+"""Writes a chunk (`chunk`) at once; False where the client takes nothing now, and
+nothing was written."""
 
 
 class Body(Protocol):

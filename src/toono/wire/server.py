@@ -17,12 +17,18 @@ from toono.runtime.clock import Clock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.wire.connection import Connection
 from toono.wire.messages import Headers, Request, Response
+from toono.wire.pages import is_loopback
 from toono.wire.short import KnownHeads
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[int, str], tuple[Headers, bytes]]
+Address = tuple[str, int]
+UserOf = Callable[[Address, Address], str]
+"""(client's end, server's end) → which user of this machine has the client's, "" for
+the node's own, and where that cannot be told. Asked for each such connection."""
+LOCAL = "local "
 SWEEP_SECONDS = 1.0
 
 
@@ -32,7 +38,9 @@ class ServerSettings:
 
     connections: int = 2000
     connections_per_source: int = 64
+    """A source is an address; on this machine, where addresses are free, a user."""
     connections_loopback: int = 512
+    """Of this machine's users, the node's own."""
     head_seconds: float = 10.0
     """From a head's first byte to its last."""
     body_seconds: float = 60.0
@@ -60,11 +68,13 @@ class Server:
         refuse: Refuse,
         clock: Clock,
         settings: ServerSettings | None = None,
+        user_of: UserOf = lambda _, __: "",
     ) -> None:
         self.handler = handler
         self.refuse = refuse
         self.clock = clock
         self.settings = settings or ServerSettings()
+        self._user_of = user_of
         self.connections: dict[int, Connection] = {}
         self.known_heads = KnownHeads()
         self.draining = False
@@ -119,15 +129,25 @@ class Server:
 
     # -- the connections' side ------------------------------------------------
 
+    def source_of(self, transport: asyncio.BaseTransport) -> str:
+        """Return whom a connection counts for.
+
+        Any program here may call from any of 127.0.0.0/8, so that its address says
+        nothing; nor does the machine's own, which all in the host's network have.
+        """
+        remote: Address = (transport.get_extra_info("peername") or ("", 0))[:2]
+        local: Address = (transport.get_extra_info("sockname") or ("", 0))[:2]
+        if remote[0] != local[0] and not is_loopback(remote[0]):
+            return remote[0]
+        return LOCAL + self._user_of(remote, local)
+
     def admit(self, connection: Connection, source: str) -> int | None:
         """Count a new connection in and number it; None where there is no room."""
         if self.draining:
             return None
         limits = self.settings
-        loopback = source in ("127.0.0.1", "::1")
-        most = (
-            limits.connections_loopback if loopback else limits.connections_per_source
-        )
+        own = source == LOCAL
+        most = limits.connections_loopback if own else limits.connections_per_source
         if self._sources[source] >= most:
             self.refused_connections += 1
             return None

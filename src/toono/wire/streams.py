@@ -166,13 +166,16 @@ class Incoming:
 class Gate:
     """Lets a writer wait while its transport is full (pause_writing)."""
 
-    __slots__ = ("_lost", "_waiter", "is_open")
+    __slots__ = ("_lost", "_waiter", "is_open", "wrote")
 
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
         self.is_open = True
         """Nothing is to be waited for: `passed` would return at once."""
+        self.wrote = False
+        """Something of a stream went out; who looks after deadlines takes it back. A
+        mark is a fraction of what reading a clock for each piece would cost."""
 
     @property
     def is_shut(self) -> bool:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 from toono.app.board import Board
 from toono.app.relists import open_relists
+from toono.pipeline.clients import by_address
 from toono.testing.clock import VirtualClock
 
 
 def test_it_hears_of_the_link_and_shows_who_waits() -> None:
     board = Board()
-    relists = open_relists(board, clock=VirtualClock())
+    relists = open_relists(board, client_of=by_address, clock=VirtualClock())
     for online in (False, True):
         for told in board.mode:
             told(online)

@@ -171,6 +171,35 @@ def test_a_rule_of_the_pool_waits_for_the_pool_s_nodes() -> None:
     play(known, pool="hangzhou")
 
 
+@pytest.mark.parametrize("status", [{}, {"status": {}}, {"status": {"nodes": []}}])
+def test_a_pool_that_names_nobody_narrows_nothing(status: dict) -> None:
+    """This node bears its label: who fills in the pool's nodes has not come yet."""
+
+    async def story(scene: Scene) -> None:
+        scene.cloud.add(
+            SERVICES, found("Service", "9", service("openyurt.io/nodepool"))
+        )
+        scene.cloud.add(POOLS, found("NodePool", "9", meta("hangzhou") | status))
+        assert await scene.ready("servicetopology")
+        topology = scene.topology()
+        assert isinstance(topology, ServiceTopology)
+        assert topology.place == Place(node="edge-1")
+
+    play(story, pool="hangzhou")
+
+
+def test_a_node_whose_own_node_is_gone_is_not_known_to_be_in_no_pool() -> None:
+    async def story(scene: Scene) -> None:
+        scene.cloud.add(SERVICES, found("Service", "9", service("kubernetes.io/zone")))
+        scene.cloud.add(NODES, found("Node", "9"))
+        assert await scene.ready("servicetopology")
+        topology = scene.topology()
+        assert isinstance(topology, ServiceTopology)
+        assert topology.place == Place(node="edge-1")
+
+    play(story)
+
+
 def test_pools_may_be_told_by_buckets() -> None:
     async def story(scene: Scene) -> None:
         scene.cloud.add(SERVICES, found("Service", "9", service("kubernetes.io/zone")))

@@ -13,18 +13,22 @@ def stream(*first: bytes) -> tuple[SharedStream, list[SharedStream]]:
     return one, left
 
 
+def push(one: SharedStream, frame: bytes) -> None:
+    one.push(frame, b"<%b>" % frame)
+
+
 def test_what_is_there_comes_first_then_what_has_come_all_at_once() -> None:
     async def story() -> None:
         one, _ = stream(b"a", b"b")
-        one.push(b"c")
-        one.push(b"d")
+        push(one, b"c")
+        push(one, b"d")
         assert await one.read() == b"ab"
         assert await one.read() == b"cd"
         reading = asyncio.ensure_future(one.read())
         await settle()
         assert not reading.done()
-        one.push(b"e")
-        one.push(b"f")
+        push(one, b"e")
+        push(one, b"f")
         assert await reading == b"ef"
 
     asyncio.run(story())
@@ -33,10 +37,10 @@ def test_what_is_there_comes_first_then_what_has_come_all_at_once() -> None:
 def test_an_end_comes_after_what_waits() -> None:
     async def story() -> None:
         one, _ = stream()
-        one.push(b"a")
+        push(one, b"a")
         one.end(b"gone")
         one.end(b"again")
-        one.push(b"late")
+        push(one, b"late")
         assert [await one.read() for _ in range(3)] == [b"agone", b"", b""]
 
     asyncio.run(story())
@@ -47,7 +51,7 @@ def test_a_reader_too_far_behind_is_cut_and_the_memory_is_free() -> None:
         for frame, count in ((b"x", MAX_FRAMES + 1), (b"x" * (MAX_BYTES // 2), 3)):
             one, _ = stream(b"first")
             for _ in range(count):
-                one.push(frame)
+                push(one, frame)
             assert one.slow
             assert await one.read() == b"first"
             assert await one.read() == b""
@@ -60,7 +64,7 @@ def test_a_reader_that_keeps_up_is_never_cut() -> None:
         one, _ = stream()
         for _ in range(3):
             for _ in range(MAX_FRAMES):
-                one.push(b"x")
+                push(one, b"x")
             assert await one.read() == b"x" * MAX_FRAMES
         assert not one.slow
 
@@ -70,7 +74,7 @@ def test_a_reader_that_keeps_up_is_never_cut() -> None:
 def test_a_reader_that_leaves_is_told_of_once() -> None:
     async def story() -> None:
         one, left = stream(b"first")
-        one.push(b"a")
+        push(one, b"a")
         one.close()
         one.close()
         assert left == [one]
@@ -96,23 +100,23 @@ def test_a_frame_goes_out_at_once_while_the_reader_waits_and_in_order() -> None:
             return open_
 
         one.attach(write)
-        one.push(b"a")  # nobody waits yet: it comes after what is there
+        push(one, b"a")  # nobody waits yet: it comes after what is there
         assert [await one.read(), await one.read()] == [b"first", b"a"]
         assert wrote == []
         reading = asyncio.ensure_future(one.read())
         await settle()
-        one.push(b"b")
-        one.push(b"c")
-        assert wrote == [b"b", b"c"]
+        push(one, b"b")
+        push(one, b"c")
+        assert wrote == [b"<b>", b"<c>"]
         assert not reading.done()
         open_ = False  # the client takes nothing: what comes now waits for it
-        one.push(b"d")
+        push(one, b"d")
         open_ = True
-        one.push(b"e")
-        assert wrote == [b"b", b"c"]
+        push(one, b"e")
+        assert wrote == [b"<b>", b"<c>"]
         assert await reading == b"de"
         one.close()
-        one.push(b"late")
-        assert wrote == [b"b", b"c"]
+        push(one, b"late")
+        assert wrote == [b"<b>", b"<c>"]
 
     asyncio.run(story())

@@ -8,6 +8,7 @@ from toono.errors import RequestError
 from toono.kube import status
 from toono.kube.request import Call, Caller
 from toono.pipeline.chain import refusal
+from toono.pipeline.clients import NODE, Client
 from toono.pipeline.limits import InFlight, Limits
 from toono.testing.clock import settle
 
@@ -25,8 +26,32 @@ def call(component: str, *, method: str = "GET", verb: str = "get") -> Call:
     )
 
 
-async def filled(limits: Limits, component: str, count: int, **kind) -> InFlight:
-    in_flight = InFlight(limits)
+def by_name(one: Call) -> Client:
+    return (NODE, one.component)
+
+
+class Entering(InFlight):
+    """Limits that remember whose calls are under way, so that any of them may leave."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits, client_of=by_name)
+        self.calls: list[Call] = []
+
+    def admit(self, one: Call) -> bool:
+        entered = super().admit(one)
+        if entered:
+            self.calls.append(one)
+        return entered
+
+    def leave(self, one: Call) -> None:
+        alike = (one.component, one.verb)
+        found = next(c for c in self.calls if (c.component, c.verb) == alike)
+        self.calls.remove(found)
+        super().leave(found)
+
+
+async def filled(limits: Limits, component: str, count: int, **kind) -> Entering:
+    in_flight = Entering(limits)
     for _ in range(count):
         await in_flight.enter(call(component, **kind))
     return in_flight
@@ -172,7 +197,7 @@ def test_a_share_of_watches_is_kept_for_the_kubelet() -> None:
 def test_who_is_refused_hears_when_to_come_again(verb: str) -> None:
     """Without it client-go gives up at once: it retries a 429 only then."""
     limits = Limits(client=0, watch=0, **NOW)
-    failure = refused(InFlight(limits), call("other", verb=verb))
+    failure = refused(Entering(limits), call("other", verb=verb))
     assert failure.code == 429
     told = refusal(None, status.of_error(failure))
     (seconds,) = [value for name, value in told.headers if name == b"Retry-After"]
@@ -184,7 +209,32 @@ def test_who_is_refused_hears_when_to_come_again(verb: str) -> None:
 def test_times_to_come_again_are_spread() -> None:
     limits = Limits(client=0, **NOW)
     told = {
-        refused(InFlight(limits), call("other")).details["retryAfterSeconds"]
+        refused(Entering(limits), call("other")).details["retryAfterSeconds"]
         for _ in range(100)
     }
     assert len(told) > 2
+
+
+def test_whose_a_call_was_as_it_entered_counts_until_it_leaves() -> None:
+    """Who a client is may be learnt meanwhile."""
+    whose = [("127.0.0.1", "")]
+    in_flight = InFlight(
+        Limits(client=1, client_watch=1), client_of=lambda _: whose[-1]
+    )
+    calls = [call("a"), call("a", verb="watch")]
+    for _ in range(2):
+        assert all(map(in_flight.admit, calls))
+        whose.append((f"token/{len(whose)}", ""))
+        for one in calls:
+            in_flight.leave(one)
+    assert (in_flight.reading, in_flight.watching) == (0, 0)
+    assert not in_flight._clients
+    assert not in_flight._watchers
+    assert not in_flight._entered
+
+
+def test_a_kubelet_s_name_alone_has_no_share() -> None:
+    in_flight = InFlight(Limits(read=10, client=100, **NOW))
+    for _ in range(8):
+        asyncio.run(in_flight.enter(call("other")))
+    assert refused(in_flight, call("kubelet")).code == 429

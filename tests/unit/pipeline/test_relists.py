@@ -8,6 +8,7 @@ import pytest
 
 from toono.errors import RequestError
 from toono.kube.request import Call, Caller, parse
+from toono.pipeline.clients import NODE, Client
 from toono.pipeline.relists import (
     BURST,
     LISTS_A_SECOND,
@@ -30,10 +31,15 @@ def kubelet(target: str = PODS) -> Call:
     return call("kubelet", target, source="127.0.0.1")
 
 
+def by_name(one: Call) -> Client:
+    local = one.caller.remote[0] == "127.0.0.1"
+    return (NODE if local else one.caller.remote[0], one.component)
+
+
 class Scene:
     def __init__(self) -> None:
         self.clock = VirtualClock()
-        self.relists = Relists(self.clock)
+        self.relists = Relists(self.clock, client_of=by_name)
         self.went: list[str] = []
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -23,6 +23,7 @@ from tests.unit.wire.kit import (
 )
 from toono.errors import BodyCutError, RejectedRequestError, WireTimeoutError
 from toono.testing.clock import VirtualClock, settle
+from toono.wire.answering import chunk
 from toono.wire.connection import MAX_PIPELINED_BYTES
 from toono.wire.gate import MAX_HEAD_BYTES
 from toono.wire.messages import Response
@@ -826,6 +827,31 @@ def test_a_client_that_has_ended_is_taken_for_gone_when_a_watch_is_quiet() -> No
             assert server.connections
             await clock.advance(5.0)
             await until(lambda: body.closed == 1)
+
+    play(scenario)
+
+
+def test_a_client_that_has_only_half_closed_hears_a_watch_that_speaks() -> None:
+    async def scenario() -> None:
+        clock, writers = VirtualClock(), []
+
+        async def handler(_) -> Response:
+            body = Pieces(b"event", gate=asyncio.Event())
+            return Response(status=200, body=body, direct=writers.append)
+
+        async with (
+            serving(handler, clock=clock) as (server, address),
+            dialled(address) as (reader, writer),
+        ):
+            writer.write(GET)
+            await reader.readuntil(b"event\r\n")
+            writer.write_eof()
+            for _ in range(3):
+                await clock.advance(8.0)
+                assert writers[0](chunk(b"later"))
+                await reader.readuntil(b"later\r\n")
+            await clock.advance(12.0)
+            await until(lambda: not server.connections)
 
     play(scenario)
 
