@@ -108,7 +108,7 @@ async def least(client: Client, agent: str, how: bytes) -> Limit:
             "bench/1", False, b"fwd=bypass", (103, 104), (22, 24), id="passed"
         ),
         pytest.param(
-            "kubelet/v1.34.0", False, b"stored", (127, 117), (30, 32), id="cached"
+            "kubelet/v1.34.0", False, b"stored", (127, 117), (30, 33), id="cached"
         ),
         pytest.param(
             "kubelet/v1.34.0", True, b"toono; hit", (81, 74), (6, 6), id="offline"
