@@ -105,13 +105,13 @@ async def least(client: Client, agent: str, how: bytes) -> Limit:
     ("agent", "cut", "how", "first", "again"),
     [
         pytest.param(
-            "bench/1", False, b"fwd=bypass", (103, 104), (22, 24), id="passed"
+            "bench/1", False, b"fwd=bypass", (104, 104), (22, 20), id="passed"
         ),
         pytest.param(
-            "kubelet/v1.34.0", False, b"stored", (127, 117), (30, 33), id="cached"
+            "kubelet/v1.34.0", False, b"stored", (128, 117), (30, 29), id="cached"
         ),
         pytest.param(
-            "kubelet/v1.34.0", True, b"toono; hit", (81, 74), (6, 6), id="offline"
+            "kubelet/v1.34.0", True, b"toono; hit", (82, 74), (6, 6), id="offline"
         ),
     ],
 )

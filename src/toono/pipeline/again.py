@@ -127,6 +127,7 @@ class PassedAgain:
         "_approval",
         "_asker",
         "_call",
+        "_client",
         "_count",
         "_credential",
         "_headers",
@@ -158,6 +159,7 @@ class PassedAgain:
     ) -> None:
         self._of = of
         self._call = call
+        self._client = of.in_flight.client_of(call)
         self._headers = request.headers
         self._credential = credential
         self._approval: Approval = of.filters.approval
@@ -209,7 +211,7 @@ class PassedAgain:
         link = server.origin.take_idle(self._credential)
         if link is None:
             return None
-        if not of.in_flight.admit(self._call):
+        if not of.in_flight.admit_read(self._client):
             server.origin.put_back(link)
             return None
         lines = self._lines.get(server)
@@ -275,7 +277,7 @@ class PassedAgain:
         if asker is None:
             return  # gone meanwhile
         self._asker = None
-        of.in_flight.leave(self._call)
+        of.in_flight.leave_read(self._client)
         asker.answer(
             b"".join((lines, self._tail, b"%d\r\n\r\n" % len(content), content))
         )
@@ -319,13 +321,13 @@ class PassedAgain:
             return
         self._asker = self._link = None
         self._raw = b""
-        self._of.in_flight.leave(self._call)
+        self._of.in_flight.leave_read(self._client)
         asker.decline(for_good=for_good)
 
     def abandon(self) -> None:
         link = self._link
         if self._asker is not None:
-            self._of.in_flight.leave(self._call)
+            self._of.in_flight.leave_read(self._client)
         self._asker = self._link = None
         self._raw = b""
         if link is not None:

@@ -4,7 +4,7 @@ rest, and the kubelet is served when nobody else is."""
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 
 from toono.errors import RequestError
@@ -65,8 +65,8 @@ class InFlight:
         self._limits = limits = limits or Limits()
         self._reads = (_share(limits.read), limits.read)
         self._writes = (_share(limits.write), limits.write)
-        self._clients: Counter[Client] = Counter()
-        self._watchers: Counter[Client] = Counter()
+        self._clients: dict[Client, int] = {}
+        self._watchers: dict[Client, int] = {}
         self._entered: dict[int, Client] = {}
         """By the id of the call, which whoever entered it holds until it leaves."""
         self._waiting: deque[Waiting] = deque()
@@ -117,9 +117,7 @@ class InFlight:
         client = self._entered.pop(id(call))
         watch = call.verb == "watch"
         counts = self._watchers if watch else self._clients
-        counts[client] -= 1
-        if not counts[client]:
-            del counts[client]
+        _less(counts, client)
         if watch:
             self.watching -= 1
             return
@@ -127,6 +125,29 @@ class InFlight:
             self.reading -= 1
         else:
             self.writing -= 1
+        if self._waiting:
+            self._wake()
+
+    def client_of(self, call: Call) -> Client:
+        """Return whose `call` is, for who counts many like it in."""
+        return self._client_of(call)
+
+    def admit_read(self, client: Client) -> bool:
+        """Count a read of `client` in if there is room now, as `admit`."""
+        count = self._clients.get(client, 0)
+        if (
+            count >= self._limits.client
+            or self.reading >= self._reads[client == KUBELET]
+        ):
+            return False
+        self.reading += 1
+        self._clients[client] = count + 1
+        return True
+
+    def leave_read(self, client: Client) -> None:
+        """Count out what `admit_read` counted in."""
+        _less(self._clients, client)
+        self.reading -= 1
         if self._waiting:
             self._wake()
 
@@ -142,14 +163,15 @@ class InFlight:
         limit = self._limits.watch if kubelet else _share(self._limits.watch)
         # A kubelet holds one for each secret and config map of up to 110 pods.
         own = limit if kubelet else self._limits.client_watch
-        if self.watching >= limit or self._watchers[client] >= own:
+        count = self._watchers.get(client, 0)
+        if self.watching >= limit or count >= own:
             raise too_many()
         self.watching += 1
-        self._watchers[client] += 1
+        self._watchers[client] = count + 1
 
     def _has_room(self, call: Call) -> bool:
         client = self._client_of(call)
-        if self._clients[client] >= self._limits.client:
+        if self._clients.get(client, 0) >= self._limits.client:
             return False
         kubelet = client == KUBELET
         if call.method in READ_METHODS:
@@ -173,3 +195,11 @@ class InFlight:
 def _share(limit: int) -> int:
     """Return how much of a limit others than the kubelet may fill."""
     return int(limit * (1 - KUBELET_SHARE))
+
+
+def _less(counts: dict[Client, int], client: Client) -> None:
+    count = counts[client] - 1
+    if count:
+        counts[client] = count
+    else:
+        del counts[client]
