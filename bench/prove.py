@@ -60,6 +60,12 @@ BARS = (
         {"TOONO_KILLS": "100"},
     ),
     Bar(
+        "again",
+        "GETs asked again against the long way: 2,000 random scripts",
+        "tests/scenario/test_again_model.py",
+        {"TOONO_AGAIN_RUNS": "2000"},
+    ),
+    Bar(
         "hubs",
         "whole hubs of a pool, leader and etcd killed, leader paused: 200 cycles",
         "tests/crash/test_pool_kill.py",

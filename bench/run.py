@@ -31,7 +31,9 @@ GET = "/api/v1/namespaces/default/pods/web-0"
 LIST = "/api/v1/pods?fieldSelector=spec.nodeName%3Dedge-1"
 KUBELET = "kubelet/v1.34.0"
 STRANGER = "bench/1"
-REQUESTS = 12_000
+REQUESTS = 4_000
+ROUNDS = 10
+"""Of those that are compared; they take turns."""
 WATCHERS = 10
 EVENTS = 300
 RELISTS = 10
@@ -112,20 +114,26 @@ async def until_answers(port: int, target: str, *, patience: float = 60.0) -> fl
 
 async def passing(bench: Bench) -> None:
     """GET: passed on, and passed on and kept."""
-    floors = []
-    for _ in range(2):
-        floors.append(await rate(bench.peers["floor"], GET, STRANGER, REQUESTS))
+    for turn in range(ROUNDS):
         for name, process in bench.peers.items():
-            if name != "floor":
-                found = await rate(process, GET, STRANGER, REQUESTS // 2)
-                bench.rates[name] = max(found, bench.rates.get(name, 0.0))
-    bench.rates["floor"] = max(floors)
+            if turn < 2 or name in ("floor", "toono"):
+                await best(bench.rates, name, process, STRANGER)
     against(bench, "GET passed through, over TLS upstream", bench.rates, 0.70)
-    kept = {
-        name: await rate(process, GET, KUBELET, REQUESTS)
-        for name, process in bench.caches.items()
-    }
+    kept: dict[str, float] = {}
+    for turn in range(ROUNDS):
+        await best(bench.rates, "floor", bench.peers["floor"], STRANGER)
+        for name, process in bench.caches.items():
+            if turn < 2 or name == "toono":
+                await best(kept, name, process, KUBELET)
     against(bench, "GET passed through and cached", kept, 0.55)
+
+
+async def best(
+    rates: dict[str, float], name: str, process: Process, agent: str
+) -> None:
+    """Measure once more, and keep the best: what a machine adds, it only takes away."""
+    found = await rate(process, GET, agent, REQUESTS)
+    rates[name] = max(found, rates.get(name, 0.0))
 
 
 def against(bench: Bench, work: str, rates: dict[str, float], least: float) -> None:
