@@ -111,7 +111,7 @@ def test_an_etcd_of_another_cluster_is_refused(tmp_path) -> None:
                 node.etcd[0].target = foreign.endpoints[0]
                 await node.restore_etcd()
                 await until(lambda: "the pool's is" in node.member.problem)
-                assert node.member.page()["answersFrom"] == "disk"
+                await until(lambda: node.member.page()["answersFrom"] == "disk")
                 assert await node.names() == {"a"}
                 before = (await etcd.status()).header.revision
                 await asyncio.sleep(1)
