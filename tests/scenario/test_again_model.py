@@ -15,7 +15,6 @@ import re
 from tests.rig import hub_over, until
 from tests.scenario.test_again import (
     FORBIDDEN,
-    FRESH,
     NOT_FOUND,
     Client,
     Cloud,
@@ -28,7 +27,12 @@ from toono.cache.policy import Policy
 from toono.identity.sockets import Owner
 from toono.pipeline.again import PassedAgain
 from toono.pipeline.again_kept import KeptAgain
+from toono.upstream.health import HealthSettings
 
+PATIENT = HealthSettings(
+    interval=3600, down_interval=0.05, up_after=1, silence=60, probe_timeout=60
+)
+"""The links break, and none is silent: who waits for the processor is not cut off."""
 RUNS = int(os.environ.get("TOONO_AGAIN_RUNS", "12"))
 STEPS = 40
 AGENTS = [("kubelet/v1.34.0", ""), ("stranger/1", ""), ("agent/2", "a.b.c")]
@@ -160,7 +164,7 @@ def test_both_ways_say_the_same_whatever_happens(tmp_path, monkeypatch) -> None:
         addresses = [server.sockets[0].getsockname()]
         root = lambda *_: Owner(0, frozenset())  # noqa: E731
         directory = tmp_path / str(seed)
-        async with hub_over(addresses, directory, owner=root, health=FRESH) as hub:
+        async with hub_over(addresses, directory, owner=root, health=PATIENT) as hub:
             await until(lambda: hub.upstream.online)
             run = Run(seed, hub, cloud)
             clients = []
