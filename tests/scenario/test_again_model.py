@@ -16,6 +16,7 @@ from tests.rig import hub_over, until
 from tests.scenario.test_again import (
     FORBIDDEN,
     NOT_FOUND,
+    PATIENT,
     Client,
     Cloud,
     chunked,
@@ -27,12 +28,7 @@ from toono.cache.policy import Policy
 from toono.identity.sockets import Owner
 from toono.pipeline.again import PassedAgain
 from toono.pipeline.again_kept import KeptAgain
-from toono.upstream.health import HealthSettings
 
-PATIENT = HealthSettings(
-    interval=3600, down_interval=0.05, up_after=1, silence=60, probe_timeout=60
-)
-"""The links break, and none is silent: who waits for the processor is not cut off."""
 RUNS = int(os.environ.get("TOONO_AGAIN_RUNS", "12"))
 STEPS = 40
 AGENTS = [("kubelet/v1.34.0", ""), ("stranger/1", ""), ("agent/2", "a.b.c")]
