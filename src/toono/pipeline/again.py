@@ -43,7 +43,11 @@ JUDGED_ANEW = frozenset({"leases", "nodes"})
 NEVER_STREAMED = ("", "status", "scale")
 """A log may be followed: what was short once is not so each time."""
 _ANY_VERSION = (None, "", "0")
-_BLANK = b"\r\n"
+_TAILS = tuple(
+    b"%b: %b\r\n%b: %b\r\nContent-Length: " % (*heads.VIA, *where)
+    for where in (heads.BYPASSED, heads.STORED)
+)
+"""What the hub adds to an answer that is not kept, and to one that is."""
 
 Count = Callable[[float], None]
 """Counts one more answer, which took so many seconds."""
@@ -167,11 +171,7 @@ class PassedAgain:
         self._question: Question | None = None
         if stored:
             self._question = question_of(call, expected_form(call))
-        where = heads.STORED if stored else heads.BYPASSED
-        self._tail = b"%b: %b\r\n%b: %b\r\nContent-Length: " % (
-            *heads.VIA,
-            *where,
-        )
+        self._tail = _TAILS[stored]
         self._until = of.clock.monotonic() + LIFE_SECONDS
         self._count: Count
         self._server: Server | None = None
