@@ -26,6 +26,9 @@ _HEAD = re.compile(
     rb"((?:" + _FIELD + rb")*+)\r\n"
 )
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n")
+_BEGUN_CHUNK = re.compile(rb"[0-9A-Fa-f]{0,6}\r?\Z")
+_BEGIN = b"HTTP/1.1 200 "
+_BARE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
 _DATE = b"\r\nDate: "
 
 
@@ -45,7 +48,7 @@ def read_plain(raw: bytes) -> Plain | None:
     """
     head = _HEAD.match(raw)
     if head is None:
-        if b"\r\n\r\n" in raw or len(raw) > MAX_RAW_BYTES:
+        if b"\r\n\r\n" in raw or len(raw) > MAX_RAW_BYTES or not _may_begin(raw):
             raise NotPlainError
         return None
     before, length, after = head.groups()
@@ -74,6 +77,15 @@ def fields_of(lines: bytes) -> dict[bytes, bytes]:
     return fields
 
 
+def _may_begin(raw: bytes) -> bool:
+    """Say whether more bytes may make a plain head of these: else none are waited for.
+
+    A server that has said all that it will says nothing more for ever.
+    """
+    begins = raw[: len(_BEGIN)]
+    return _BEGIN.startswith(begins) and _BARE_LINE_END.search(raw) is None
+
+
 def _unchunked(raw: bytes, at: int) -> bytes | None:
     """Return what chunks hold (RFC 9112, 7.1), None while the last is to come."""
     chunks: list[bytes] = []
@@ -93,6 +105,6 @@ def _unchunked(raw: bytes, at: int) -> bytes | None:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.append(raw[at : at + size])
         at += size + 2
-    if b"\r\n" in raw[at : at + 8]:
-        raise NotPlainError
+    if _BEGUN_CHUNK.match(raw, at) is None:
+        raise NotPlainError  # what comes after would be waited for in vain
     return None

@@ -95,6 +95,15 @@ def test_a_plain_answer_is_waited_for_until_its_last_byte(raw: bytes) -> None:
         LINES + b"Content-Length: 999999999\r\n\r\n",
         b"x" * 100_000,
         LINES + b"\r\n",
+        chunked(b"ok").replace(b"2\r\n", b"2;name=value\r\n"),
+        chunked(b"ok").replace(b"2\r\n", b"00000002\r\n"),
+        chunked(b"ok").replace(b"2\r\n", b"2       \r\n"),
+        chunked(b"ok").replace(b"0\r\n\r\n", b"0;name=value\r\n\r\n"),
+        chunked(b"ok").replace(b"0\r\n\r\n", b"no"),
+        LINES.replace(b"\r\n", b"\n") + b"\n",
+        b"HTTP/1.1 404 ",
+        b"\r\n",
+        b"SSH-2.0\r\n",
     ],
 )
 def test_whatever_is_not_plain_is_left_to_the_full_reader(raw: bytes) -> None:
