@@ -294,12 +294,15 @@ class Connection(asyncio.Protocol):
         ):
             return False
         self.is_idle = short.under_way is None
+        self._skipped = False
         return True
 
     def _resume(self, head: bytes) -> None:
         """Go on after what went the short way; `head` has to go the long one."""
-        self.is_idle = not head
         self._buffer = head + self._buffer
+        if self._buffer:
+            self._head_at = self._server.clock.monotonic()
+        self.is_idle = not self._buffer
         if self._buffer or self._eof or self._ending:
             self._wake()
 

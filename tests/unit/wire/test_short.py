@@ -219,6 +219,67 @@ def test_one_under_way_is_no_idle_connection_and_no_late_head() -> None:
     play(scenario)
 
 
+def test_one_that_is_declined_has_the_time_of_a_new_head() -> None:
+    async def scenario() -> None:
+        again = Soon()
+        async with serving(Handler(again)) as (server, address):
+            reader, writer = await connected(address)
+            await ask(reader, writer)
+            writer.write(HEAD % b"x")
+            await begun(again, 1)
+            (connection,) = server.connections.values()
+            connection._head_at -= 3600
+            again.asker.decline()
+            connection.sweep(server.clock.monotonic())
+            assert await answered(reader) == LONG
+            writer.close()
+
+    play(scenario)
+
+
+def test_half_a_head_behind_one_under_way_has_its_time_from_the_answer_on() -> None:
+    async def scenario() -> None:
+        again = Soon()
+        async with serving(Handler(again)) as (server, address):
+            reader, writer = await connected(address)
+            await ask(reader, writer)
+            writer.write(HEAD % b"x")
+            await begun(again, 1)
+            writer.write((HEAD % b"y")[:9])
+            (connection,) = server.connections.values()
+            async with asyncio.timeout(20):
+                while not connection.unread:
+                    await asyncio.sleep(0)
+            connection._head_at -= 3600
+            again.asker.answer(SHORT)
+            assert not connection.is_idle
+            connection.sweep(server.clock.monotonic())
+            assert await answered(reader) == SHORT
+            writer.write((HEAD % b"y")[9:])
+            assert await answered(reader) == LONG
+            writer.close()
+
+    play(scenario)
+
+
+def test_an_empty_line_before_each_head_is_skipped() -> None:
+    async def scenario() -> None:
+        async with serving(Handler(Soon(SHORT))) as (server, address):
+            reader, writer = await connected(address)
+            await ask(reader, writer)
+            (connection,) = server.connections.values()
+            writer.write(b"\r\n")
+            async with asyncio.timeout(20):
+                while not connection._skipped:
+                    await asyncio.sleep(0)
+            assert await ask(reader, writer) == SHORT
+            writer.write(b"\r\n" + HEAD % b"x")
+            assert await answered(reader) == LONG
+            writer.close()
+
+    play(scenario)
+
+
 def test_what_waits_behind_one_under_way_is_bounded() -> None:
     async def scenario() -> None:
         again = Soon()
