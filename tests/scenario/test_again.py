@@ -17,6 +17,7 @@ import pytest
 from tests.rig import hub_over, until
 from tests.unit.wire.kit import play
 from toono.cache.policy import Policy
+from toono.cache.record import Recording
 from toono.filters.approval import DEFAULTS, Approval
 from toono.identity.sockets import Owner
 from toono.pipeline.again import PassedAgain
@@ -297,6 +298,95 @@ def test_an_answer_framed_otherwise_has_no_short_way_for_good(tmp_path, taken) -
     play(scenario)
 
 
+@pytest.mark.parametrize(
+    "otherwise", [NOT_FOUND, sized(pod()).replace(b"Audit-Id: 1", b"Audit-Id:  1")]
+)
+def test_an_answer_of_another_kind_costs_no_connection(
+    tmp_path, taken, otherwise
+) -> None:
+    async def scenario() -> None:
+        async with asking(tmp_path, taken) as (hub, cloud, client):
+            (server,) = hub.upstream.servers
+            links = set(server.origin._open)
+            cloud.answer = otherwise
+            await client.ask()
+            assert taken.tried == 1
+            assert all(link.is_alive for link in links)
+            cloud.answer = sized(pod())
+            await client.ask()
+            last = otherwise.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+            cloud.answer = last + last
+            end_of_life(hub)
+            await client.ask()
+            assert not all(link.is_alive for link in links)
+
+    play(scenario)
+
+
+def test_a_failure_of_the_short_way_is_heard_by_its_client(
+    tmp_path, taken, monkeypatch, caplog
+) -> None:
+    take, failures = Recording.take, [RuntimeError("a fault"), None]
+
+    def fail(*asked):
+        if failures and (failure := failures.pop(0)):
+            raise failure
+        return take(*asked)
+
+    async def scenario() -> None:
+        async with asking(tmp_path, taken) as (hub, cloud, client):
+            asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+            monkeypatch.setattr(Recording, "take", fail)
+            cloud.answer = sized(pod(6))
+            assert (await client.ask()).endswith(pod(6))
+            assert (taken.tried, taken.passed) == (1, 0)
+            assert hub.chain.in_flight.reading == 0
+
+    play(scenario)
+
+
+def test_what_was_asked_before_the_cloud_was_restored_is_asked_again(
+    tmp_path, taken
+) -> None:
+    async def scenario() -> None:
+        async with asking(tmp_path, taken) as (hub, cloud, client):
+            cloud.answer = None
+            asked = asyncio.ensure_future(client.ask())
+            await until(lambda: len(cloud.heads) == 1)
+            hub.scopes.epoch += 1
+            cloud.answer = sized(pod(9))
+            cloud.asked.write(sized(pod(8)))
+            assert (await asked).endswith(pod(9))
+            assert (taken.tried, taken.passed) == (1, 0)
+
+    play(scenario)
+
+
+def test_what_a_server_says_of_a_cache_is_not_what_the_hub_keeps(
+    tmp_path, taken
+) -> None:
+    async def scenario() -> None:
+        async with asking(tmp_path, taken, token="a.b.c") as (hub, cloud, client):
+            node = Client(
+                *await asyncio.open_connection(*hub.addresses[0]), "kubelet/v1", ""
+            )
+            await node.ask()
+            (scope,) = hub.scopes.of_all("", "pods", "web-0")
+            said = b"Audit-Id: 1\r\nCache-Status: toono; fwd=miss; stored"
+            for version in (6, 7, 8):
+                end_of_life(hub)
+                cloud.answer = sized(pod(version)).replace(b"Audit-Id: 1", said)
+                for _ in range(2):
+                    answer = await client.ask()
+                    assert answer.endswith(pod(version))
+                    assert b"Cache-Status: toono; fwd=bypass\r\n" in answer
+            assert taken.passed == 3
+            assert [row.resource_version for row in scope.rows.values()] == ["5"]
+            node.writer.close()
+
+    play(scenario)
+
+
 def test_a_link_that_breaks_within_an_answer_is_asked_again(tmp_path, taken) -> None:
     async def scenario() -> None:
         async with asking(tmp_path, taken) as (hub, cloud, client):
@@ -376,7 +466,7 @@ def begun_drill(hub) -> None:
 
 def end_of_life(hub) -> None:
     for way in hub.server.known_heads._order.values():
-        for again in way.known.values():
+        for again in filter(None, way.known.values()):
             again._until = 0.0
 
 

@@ -103,15 +103,16 @@ class Shortcuts:
             or b"upgrade" in request.fields
         ):
             return None
-        stored = heads.STORED in response.headers
+        stored = response.headers[-1:] == [heads.STORED]  # the server's may say so too
         return PassedAgain(self, call, request, credential, stored=stored)
 
-    def kept(self, call: Call, response: Response) -> Again | None:
+    def kept(self, call: Call, request: Request, response: Response) -> Again | None:
         """Return the short way of a GET that the hub has just answered by itself."""
         content = response.content
         if (
             call.verb != "get"
             or call.method != "GET"
+            or request.old
             or response.status != 200
             or response.confirmed_at is None
             or not isinstance(content, bytes)
@@ -134,6 +135,7 @@ class PassedAgain:
         "_client",
         "_count",
         "_credential",
+        "_epoch",
         "_headers",
         "_lines",
         "_link",
@@ -181,7 +183,7 @@ class PassedAgain:
         self._raw = b""
         self._started = 0.0
         self._scope: Scope | None = None
-        self._serial = self._seen = 0
+        self._serial = self._seen = self._epoch = 0
         self._timer: asyncio.TimerHandle | None = None
 
     # -- the request ---------------------------------------------------------------
@@ -203,7 +205,7 @@ class PassedAgain:
             scope = self._scope = scopes.find(question)
             if scope is None or not scope.loaded:
                 return None
-            self._serial = scope.serial
+            self._serial, self._epoch = scope.serial, scopes.epoch
             self._seen = scopes.high_water(question.group, question.resource)
         server = upstream.pick()
         if server is None:
@@ -257,7 +259,8 @@ class PassedAgain:
         try:
             plain = read_plain(raw)
         except NotPlainError:
-            link.drop()
+            self._link = None
+            link.relayed_otherwise(raw)
             # What is no 200 may be one again; what is framed otherwise will be again.
             self._decline(for_good=raw.startswith(b"HTTP/1.1 200 "))
             return
@@ -267,10 +270,14 @@ class PassedAgain:
         link.relayed()
         self._link, self._raw = None, b""
         lines, content = plain
-        if self._question is not None and not self._is_echo(self._question, content):
-            self._record(self._question, lines, content)
-        else:
-            self._answer(lines, content)
+        try:
+            if self._question is None or self._is_echo(self._question, content):
+                self._answer(lines, content)
+            else:
+                self._record(self._question, lines, content)
+        except BaseException:
+            self._decline()  # nobody else would tell the client
+            raise
 
     def _answer(self, lines: bytes, content: bytes) -> None:
         asker, of = self._asker, self._of
@@ -296,6 +303,7 @@ class PassedAgain:
             scope is None
             or scopes.find(question) is not scope
             or (scope.serial, seen) != (self._serial, self._seen)
+            or scopes.epoch != self._epoch
         ):
             self._decline()
             return

@@ -3,6 +3,7 @@
 
 It holds while the same outage lasts and nothing that is remembered has changed, of any
 question: which scope answers is `cache.answer`'s to decide, and is not decided here.
+Nor does it while a list that some client has already is still being read.
 """
 
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class KeptAgain:
             or upstream.since != self._since
             or now >= self._until
             or of.recorder.scopes.changes != self._changes
+            or of.recorder.scopes.late.is_busy
             or of.filters.approval is not self._approval
             or (of.drill is not None and of.drill.is_on)
         ):

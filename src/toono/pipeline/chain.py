@@ -242,7 +242,7 @@ class Chain:
         try:
             response = await self.local(call)
             if node and not unchanged and self.shortcuts is not None:
-                response.again = self.shortcuts.kept(call, response)
+                response.again = self.shortcuts.kept(call, request, response)
             return "local", response
         except RequestError as exc:
             if unchanged:  # and cannot be read: the API server is there to be asked

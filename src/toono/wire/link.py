@@ -31,7 +31,8 @@ class Relay(Protocol):
     """Reads the bytes of one answer in place of the link's own reader."""
 
     def heard(self, piece: bytes) -> None:
-        """Take what came; call `Link.relayed` with the last of it, or `Link.drop`."""
+        """Take what came; call `Link.relayed` with the last of it, or let go of it by
+        `Link.relayed_otherwise` or `Link.drop`."""
         ...
 
     def broke(self) -> None:
@@ -135,6 +136,20 @@ class Link(asyncio.BufferedProtocol):
         self._relay = None
         # Nobody may use it whose end is near: `take_idle` looks once more.
         self._origin.put_back(self)
+
+    def relayed_otherwise(self, raw: bytes) -> None:
+        """The relay wants no more of an answer that began with `raw`.
+
+        If it has ended the connection is free: one for each refusal would be many.
+        """
+        self._relay = None
+        reader = ResponseReader(
+            "GET", upgrade="", pause=self._pause, on_close=self.drop
+        )
+        self._reader = reader
+        self.feed(raw)
+        if not reader.is_over:
+            self.drop()
 
     def _be_patient(self, patient: bool) -> None:
         self._patient = patient

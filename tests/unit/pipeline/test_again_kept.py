@@ -26,7 +26,7 @@ def call_of(target: str = POD, method: str = "GET"):
 def test_the_age_goes_on_and_each_answer_is_counted() -> None:
     counted: list[float] = []
     of = shortcuts(counted)
-    again = of.kept(call_of(), answer(of.clock.wall() - 5.5))
+    again = of.kept(call_of(), request(), answer(of.clock.wall() - 5.5))
     first = again.begin(None, of.clock.monotonic())
     assert first.endswith(b"\r\nContent-Length: 2\r\n\r\n{}")
     assert b"\r\nAge: 5\r\n" in first
@@ -50,6 +50,10 @@ def change(of) -> None:
     of.recorder.scopes.changes += 1
 
 
+def late_list(of) -> None:
+    of.recorder.scopes.late._tasks["a list that its client has"] = None
+
+
 def other_filters(of) -> None:
     of.filters.approval = Approval(off=frozenset(DEFAULTS))
 
@@ -58,10 +62,12 @@ def old(of) -> None:
     of.clock._now += LIFE_SECONDS
 
 
-@pytest.mark.parametrize("what", [online, another_outage, change, other_filters, old])
+@pytest.mark.parametrize(
+    "what", [online, another_outage, change, late_list, other_filters, old]
+)
 def test_whatever_changes_ends_it(what) -> None:
     of = shortcuts()
-    again = of.kept(call_of(), answer(of.clock.wall()))
+    again = of.kept(call_of(), request(), answer(of.clock.wall()))
     assert again.begin(None, of.clock.monotonic())
     what(of)
     assert again.begin(None, of.clock.monotonic()) is None
@@ -81,9 +87,18 @@ def test_whatever_changes_ends_it(what) -> None:
 )
 def test_other_answers_are_not_held_ready(target: str, changes) -> None:
     of = shortcuts()
-    assert of.kept(call_of(target), answer(of.clock.wall(), **changes)) is None
+    left = answer(of.clock.wall(), **changes)
+    assert of.kept(call_of(target), request(target), left) is None
 
 
 def test_a_head_alone_is_not_held_ready() -> None:
     of = shortcuts()
-    assert of.kept(call_of(method="HEAD"), answer(of.clock.wall())) is None
+    asked = request(method="HEAD")
+    assert of.kept(call_of(method="HEAD"), asked, answer(of.clock.wall())) is None
+
+
+def test_nothing_is_held_ready_for_a_client_that_must_hear_of_keep_alive() -> None:
+    of = shortcuts()
+    asked = request()
+    asked.old = True
+    assert of.kept(call_of(), asked, answer(of.clock.wall())) is None
