@@ -111,7 +111,8 @@ class Link(asyncio.BufferedProtocol):
         try:
             return await head
         except BaseException:
-            self.drop()
+            if self._head is head:  # else the link is another's already
+                self.drop()
             raise
         finally:
             if sending is not None:
@@ -128,7 +129,7 @@ class Link(asyncio.BufferedProtocol):
         self.heard = False
         if self._patient:
             self._be_patient(False)
-        self._relay = relay
+        self._head, self._relay = None, relay
         transport.write(head)
 
     def relayed(self) -> None:

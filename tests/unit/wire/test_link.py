@@ -101,3 +101,35 @@ def test_one_that_waits_hears_that_the_link_is_down_unless_it_let_go(lost) -> No
             origin.close()
 
     play(scenario)
+
+
+def test_one_that_is_cancelled_late_leaves_the_link_to_who_has_it_now() -> None:
+    """Its answer has come whole, but its task has not run since."""
+
+    async def asked(origin) -> None:
+        await origin.send("GET", b"/", [(b"Host", b"a")], None, credential="a")
+
+    async def scenario() -> None:
+        heads: list[bytes] = []
+
+        async def counting(reader, writer) -> None:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK)
+            await reader.read()
+
+        async with upstream(counting) as origin:
+            first = asyncio.create_task(asked(origin))
+            await until(lambda: heads)
+            (link,) = origin._open
+            link.feed(OK)
+            assert origin.take_idle("a") is link
+            reader = Reader()
+            link.relay(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", reader)
+            first.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await first
+            await until(lambda: reader.raw == OK)
+            link.relayed()
+
+    play(scenario)
