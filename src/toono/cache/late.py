@@ -53,6 +53,9 @@ class Late:
             await asyncio.wait((task,))
 
     async def settled(self) -> None:
-        """Return once every answer that has ended is in its scope."""
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
+        """Return once every answer that has ended by now is in its scope.
+
+        Those that end meanwhile are not waited for: there might always be another.
+        """
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks.values()))

@@ -123,7 +123,8 @@ class Scopes:
 
     async def aclose(self) -> None:
         """Make everything durable that waits; the store stays open."""
-        await self.late.settled()
+        while self.late.is_busy:
+            await self.late.settled()
         if self._flusher is not None:
             await cancel_and_wait(self._flusher)
         await cancel_and_wait(*self._loading.values())

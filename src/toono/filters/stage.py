@@ -333,6 +333,7 @@ class Once:
 def readable(request: Request, *, watch: bool) -> None:
     """Ask the cloud for nothing that could not be filtered: no CBOR, no Table, and of a
     watch no content coding (since 1.37 watch-lists come as a chain of gzip members)."""
+    request.headers = [*request.headers]  # others' too: a head is read once
     for at, (name, value) in enumerate(request.headers):
         field = name.lower()
         if field == b"accept" and (b"cbor" in value or _AS_TABLE.encode() in value):

@@ -293,8 +293,7 @@ class Connection(asyncio.Protocol):
             or not short.begin(again, head, self.since)
         ):
             return False
-        self.is_idle = short.under_way is None
-        self._skipped = False
+        self.is_idle, self._skipped = short.under_way is None, False
         return True
 
     def _resume(self, head: bytes) -> None:

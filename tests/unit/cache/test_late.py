@@ -30,6 +30,23 @@ def test_who_asks_what_is_kept_waits_for_all_of_it() -> None:
     run(scenario)
 
 
+def test_nobody_waits_for_what_ends_after_he_asked() -> None:
+    async def scenario() -> None:
+        late = Late()
+        first, second = asyncio.Event(), asyncio.Event()
+        late.add("a", 10, _when(first))
+        settled = asyncio.create_task(late.settled())
+        await settle()
+        late.add("b", 10, _when(second))
+        first.set()
+        await settled
+        assert late.is_busy
+        second.set()
+        await late.settled()
+
+    run(scenario)
+
+
 def test_one_answer_to_a_question_and_so_many_bytes_at_most() -> None:
     async def scenario() -> None:
         late = Late()
