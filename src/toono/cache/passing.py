@@ -183,8 +183,11 @@ class Uids:
 
     @property
     def all_stay(self) -> bool:
-        """Every uid was seen, and no mark."""
-        return self._missing is not None and not self._missing and self._search.is_whole
+        """Every uid was seen, and no mark, in all that was packed."""
+        if self._missing is None or self._missing:
+            return False
+        whole = self._unpack is None or self._unpack.eof
+        return whole and self._search.is_whole
 
     def feed(self, piece: bytes) -> None:
         """See a piece pass."""

@@ -328,6 +328,7 @@ class Recording:
             version=version,
             next_epoch=self._recorder.scopes.next_epoch(scope),
         )
+        self._recorder.scopes.changes += 1  # its version may be another all the same
         if change is None:
             return None
         self._describe_single(scope, single)
@@ -364,6 +365,7 @@ class Recording:
             self._reading_of(scope, self._reading),
             version=max(proven, self._seen_by_now) if consistent else proven,
         )
+        self._recorder.scopes.changes += 1
         return None if change is None else self._commit(scope, change)
 
     # -- shared --------------------------------------------------------------

@@ -346,3 +346,19 @@ def test_what_was_written_for_people_is_kept_as_for_programs() -> None:
         assert found.items == expected.items
 
     run(scenario)
+
+
+def test_whatever_may_move_a_version_counts_as_a_change() -> None:
+    """Who holds an answer ready asks for it: which scope answers may be another."""
+
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(POD_A[:-1] + "b", one(pod("b", 9)))
+        (scope,) = cache.scopes.of_all("", "pods", "a")
+        before, version = cache.scopes.changes, scope.version
+        await cache.take(POD_A, one(pod("a", 5)))
+        assert scope.version > version
+        assert cache.scopes.changes > before
+
+    run(scenario)
