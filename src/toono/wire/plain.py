@@ -28,7 +28,11 @@ _HEAD = re.compile(
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,6})\r\n")
 _BEGUN_CHUNK = re.compile(rb"[0-9A-Fa-f]{0,6}\r?\Z")
 _BEGIN = b"HTTP/1.1 200 "
-_BARE_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)")
+_BEGUN_HEAD = re.compile(
+    rb"(?:HTTP/1\.1 200 " + _WORDS + rb"\r\n(?:" + _FIELD + rb"|"
+    rb"Content-Length: [0-9]{1,6}\r\n|Transfer-Encoding: chunked\r\n)*+)?+"
+    rb"[^\x00-\x08\x0a-\x1f\x7f]*+\r?\Z"
+)
 _DATE = b"\r\nDate: "
 
 
@@ -83,7 +87,7 @@ def _may_begin(raw: bytes) -> bool:
     A server that has said all that it will says nothing more for ever.
     """
     begins = raw[: len(_BEGIN)]
-    return _BEGIN.startswith(begins) and _BARE_LINE_END.search(raw) is None
+    return _BEGIN.startswith(begins) and _BEGUN_HEAD.match(raw) is not None
 
 
 def _unchunked(raw: bytes, at: int) -> bytes | None:

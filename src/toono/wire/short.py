@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 2048
 MAX_KNOWN = 1024
-"""Heads in all: 4 MB at most, whoever asks; the oldest go first."""
+"""Heads in all: 4 MB at most, whoever asks; the oldest go first. Beside them, cut off,
+32 MB at most of answers held ready, for the node's own programs alone."""
 
 
 class KnownHeads:

@@ -104,6 +104,9 @@ def test_a_plain_answer_is_waited_for_until_its_last_byte(raw: bytes) -> None:
         b"HTTP/1.1 404 ",
         b"\r\n",
         b"SSH-2.0\r\n",
+        LINES + b"Content-Length: 2 0\r\n",
+        LINES + b"X: \x00",
+        LINES + b"\nX",
     ],
 )
 def test_whatever_is_not_plain_is_left_to_the_full_reader(raw: bytes) -> None:
