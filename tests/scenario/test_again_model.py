@@ -41,6 +41,7 @@ class Run:
         self.rng = random.Random(seed)
         self.hub, self.cloud = hub, cloud
         self.version, self.size = 5, 3000
+        self.gone = False
 
     def change(self) -> None:
         self.version += self.rng.randint(1, 3)
@@ -49,13 +50,20 @@ class Run:
 
     def reframe(self) -> None:
         frame = self.rng.choice([sized, chunked])
-        self.cloud.answer = frame(pod(self.version, self.size))
+        self.cloud.answer = frame(self.pod())
+
+    def pod(self) -> bytes:
+        """Return the object; one that was gone is another one."""
+        self.version += self.gone
+        self.gone = False
+        return pod(self.version, self.size)
 
     def refuse(self) -> None:
-        self.cloud.answer = self.rng.choice([NOT_FOUND, FORBIDDEN])
+        self.gone = self.gone or self.rng.random() < 0.5
+        self.cloud.answer = NOT_FOUND if self.gone else FORBIDDEN
 
     def oddly(self) -> None:
-        usual = sized(pod(self.version, self.size))
+        usual = sized(self.pod())
         self.cloud.answer = usual.replace(b"Audit-Id: 1", b"audit-id:   1")
 
     def cut(self) -> None:
