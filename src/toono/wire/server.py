@@ -18,7 +18,7 @@ from functools import partial
 from toono.runtime.clock import Clock
 from toono.runtime.descriptors import Descriptors, count_descriptors
 from toono.runtime.tasks import cancel_and_wait, spawn
-from toono.wire.accepting import BACKLOG, Address, Arrival, Listener, bind
+from toono.wire.accepting import BACKLOG, BURST, Address, Arrival, Listener, bind
 from toono.wire.connection import Connection
 from toono.wire.messages import Headers, Request, Response
 from toono.wire.pages import is_loopback
@@ -240,7 +240,7 @@ class Server:
         standing = len(self.connections) + len(self.arrivals)
         room = int(found.most * DESCRIPTORS_SHARE) - (found.used - standing)
         self._most = min(self.settings.connections, max(FEWEST, room))
-        for _ in range(standing - self._most):
+        for _ in range(min(standing - self._most, BURST)):  # each looks at all
             if not self._close_idlest():
                 return
 

@@ -17,9 +17,10 @@ from tests.unit.wire.kit import (
     until,
 )
 from toono.runtime.clock import SystemClock
+from toono.runtime.descriptors import Descriptors
 from toono.testing.clock import VirtualClock, settle
 from toono.wire.messages import Response
-from toono.wire.server import Server, ServerSettings
+from toono.wire.server import FEWEST, Server, ServerSettings
 from toono.wire.streams import HIGH_BYTES
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -185,6 +186,50 @@ def test_a_burst_of_new_connections_does_not_pass_the_limit() -> None:
     assert [one.aborted for one in first] == [1, 1, 0]
     assert sorted(server.connections) == [3, 4, 5]
     assert server.refused_connections == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tenth_of_the_descriptors_is_not_for_connections(known: bool) -> None:
+    """Whatever else opens files, some connections stay; a count that fails bounds none."""
+
+    async def scenario() -> None:
+        clock, others = VirtualClock(), 30
+        settings = ServerSettings(connections=40)
+
+        def descriptors() -> Descriptors | None:
+            return Descriptors(others + len(server.connections), 60) if known else None
+
+        server = Server(
+            echo,
+            refuse=refuse,
+            clock=clock,
+            settings=settings,
+            descriptors=descriptors,
+        )
+        address = await server.start("127.0.0.1", 0)
+        async with AsyncExitStack() as stack:
+            ends = []
+            for _ in range(30):
+                ends.append(await stack.enter_async_context(dialled(address)))
+                assert await is_served(*ends[-1])
+            assert min(server.connections) == (7 if known else 1)
+            others = 34
+            await clock.advance(1.0)
+            assert len(server.connections) == (20 if known else 30)
+            others = 60
+            await clock.advance(1.0)
+            assert len(server.connections) == (FEWEST if known else 30)
+            assert max(server.connections) == 30
+            others = 0
+            await clock.advance(1.0)
+            for _ in range(30):
+                ends = await stack.enter_async_context(dialled(address))
+                assert await is_served(*ends)
+            assert len(server.connections) == 40
+            assert server.refused_connections == 0
+        await server.aclose()
+
+    play(scenario)
 
 
 def test_one_source_cannot_take_all() -> None:
