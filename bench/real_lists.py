@@ -170,7 +170,7 @@ def _kubectl(server: RealServer, node: Pair, port: int | None) -> Ask:
     return ask
 
 
-CLIENTS = {"the official Python client": _python, "kubectl get --raw": _kubectl}
+CLIENTS = {"the official Python client": _python, "kubectl": _kubectl}
 
 
 # -- the cluster's contents ---------------------------------------------------------

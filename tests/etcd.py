@@ -8,19 +8,19 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from toono.store.etcd_client import Etcd
+from toono.testing.real import free_port
 
 OLDEST = (3, 5, 16)
 """Older ones lose data when they are killed."""
@@ -61,11 +61,10 @@ def need_etcd(name: str = "etcd") -> Path:
 
 def free_ports(count: int) -> list[int]:
     """Return ports that nobody listened on just now."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 class EtcdMember:

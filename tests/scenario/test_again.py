@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -22,9 +23,11 @@ from toono.pipeline.again import PassedAgain
 from toono.pipeline.again_kept import KeptAgain
 from toono.upstream.health import HealthSettings
 
-FRESH = HealthSettings(
-    interval=3600, down_interval=0.05, up_after=1, silence=0.2, probe_timeout=0.5
+PATIENT = HealthSettings(
+    interval=3600, down_interval=0.05, up_after=1, silence=60, probe_timeout=60
 )
+"""Links break, and none is silent: who waits for the processor is not cut off."""
+SILENCE = 0.2
 POD = "/api/v1/namespaces/default/pods/web-0"
 
 
@@ -165,14 +168,24 @@ def taken(monkeypatch) -> Taken:
 
 
 @asynccontextmanager
-async def asking(tmp_path, taken, *, agent: str = "kubelet/v1.34.0", token: str = ""):
+async def asking(
+    tmp_path,
+    taken,
+    *,
+    agent: str = "kubelet/v1.34.0",
+    token: str = "",
+    probe_seconds: float = 0.0,
+):
     """Yield (hub, cloud, client); the next GET goes the short way."""
     cloud = Cloud.new()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(cloud, "127.0.0.1", 0)
     addresses = [server.sockets[0].getsockname()]
     root = lambda *_: Owner(0, frozenset())  # noqa: E731
-    async with hub_over(addresses, tmp_path, owner=root, health=FRESH) as hub:
+    health = PATIENT
+    if probe_seconds:
+        health = replace(PATIENT, silence=SILENCE, probe_timeout=probe_seconds)
+    async with hub_over(addresses, tmp_path, owner=root, health=health) as hub:
         await until(lambda: hub.upstream.online)
         streams = await asyncio.open_connection(*hub.addresses[0])
         client = Client(*streams, agent, token)
@@ -304,7 +317,7 @@ def test_a_link_that_falls_silent_is_noticed_and_the_cache_answers(
     tmp_path, taken
 ) -> None:
     async def scenario() -> None:
-        async with asking(tmp_path, taken) as (hub, cloud, client):
+        async with asking(tmp_path, taken, probe_seconds=0.5) as (hub, cloud, client):
             cloud.answer, cloud.healthy = None, False
             answer = await client.ask()
             assert b"toono; hit" in answer
@@ -318,11 +331,11 @@ def test_a_link_that_falls_silent_is_noticed_and_the_cache_answers(
 
 def test_a_server_that_thinks_is_waited_for(tmp_path, taken) -> None:
     async def scenario() -> None:
-        async with asking(tmp_path, taken) as (_, cloud, client):
+        async with asking(tmp_path, taken, probe_seconds=60) as (_, cloud, client):
             cloud.answer = None
             asked = asyncio.ensure_future(client.ask())
             await until(lambda: len(cloud.heads) == 1)
-            await asyncio.sleep(4 * FRESH.silence)
+            await asyncio.sleep(4 * SILENCE)
             assert not asked.done()
             cloud.asked.write(sized(pod(6)))
             assert (await asked).endswith(pod(6))

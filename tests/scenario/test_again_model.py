@@ -15,8 +15,8 @@ import re
 from tests.rig import hub_over, until
 from tests.scenario.test_again import (
     FORBIDDEN,
-    FRESH,
     NOT_FOUND,
+    PATIENT,
     Client,
     Cloud,
     chunked,
@@ -160,7 +160,7 @@ def test_both_ways_say_the_same_whatever_happens(tmp_path, monkeypatch) -> None:
         addresses = [server.sockets[0].getsockname()]
         root = lambda *_: Owner(0, frozenset())  # noqa: E731
         directory = tmp_path / str(seed)
-        async with hub_over(addresses, directory, owner=root, health=FRESH) as hub:
+        async with hub_over(addresses, directory, owner=root, health=PATIENT) as hub:
             await until(lambda: hub.upstream.online)
             run = Run(seed, hub, cloud)
             clients = []

@@ -12,7 +12,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import ssl
 import sys
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 
 from tests.rig import body, status_of
 from tests.scenario.identities import RESOURCES, Cluster
+from toono.testing.real import free_port
 from toono.wire.messages import Request, Response
 
 SECRET = RESOURCES["secret of a pod here"]
@@ -42,11 +42,6 @@ PAGES = (
 )
 
 
-def fresh_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
-
-
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -57,7 +52,7 @@ class Hub:
     def __init__(self, directory: Path, form: str) -> None:
         self.directory, self.form = directory, form
         self.cluster = Cluster(directory)
-        self.status_port = fresh_port()
+        self.status_port = free_port()
         self.said = ""
         self.refusals: list[bytes] = []
         self.canaries: dict[str, str] = {}

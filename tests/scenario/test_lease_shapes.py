@@ -10,7 +10,6 @@ seconds with the Lease of a real kubelet (`make prove`: 180).
 import asyncio
 import json
 import os
-import socket
 import ssl
 import sys
 import urllib.request
@@ -27,6 +26,7 @@ from toono.runtime.clock import SystemClock
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.testing import APIServer
 from toono.testing.certificates import Authority
+from toono.testing.real import free_port
 from toono.wire.messages import Response
 from toono.wire.tls import ServerFiles, make_context
 
@@ -244,12 +244,6 @@ def test_one_writer_and_one_update_an_interval(shape, tmp_path) -> None:
                 assert told[2:] == [("silent", f"this is K3s: {mark}")]
 
     asyncio.run(scenario())
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def hits(port: int) -> float:

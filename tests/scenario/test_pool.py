@@ -97,11 +97,14 @@ def test_a_held_watch_ends_when_the_pool_has_newer(tmp_path) -> None:
             reader, writer = await begin(cut.hub, get(target, agent=PROXY))
             assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
             pool.add_slice("b")
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await reader.read() == b"0\r\n\r\n"
-            writer.close()
-            again = await ask(cut.hub, get(target, agent=PROXY))
-            assert b'"code":410' in again
+                writer.close()
+                # What was adopted before may have ended it, too; nothing else is said.
+                again = await ask(cut.hub, get(target, agent=PROXY))
+                while b'"code":410' not in again:
+                    assert again.endswith(b"\r\n\r\n0\r\n\r\n")
+                    again = await ask(cut.hub, get(target, agent=PROXY))
             assert await cut.names() == {"a", "b"}
 
     asyncio.run(scenario())

@@ -110,8 +110,8 @@ def test_an_etcd_of_another_cluster_is_refused(tmp_path) -> None:
                 await node.cut_etcd()
                 node.etcd[0].target = foreign.endpoints[0]
                 await node.restore_etcd()
-                await until(lambda: "the pool's is" in node.member.problem, 20)
-                assert node.member.page()["answersFrom"] == "disk"
+                await until(lambda: "the pool's is" in node.member.problem)
+                await until(lambda: node.member.page()["answersFrom"] == "disk")
                 assert await node.names() == {"a"}
                 before = (await etcd.status()).header.revision
                 await asyncio.sleep(1)

@@ -3,13 +3,14 @@
 
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from toono.testing.real import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial" / "first-cut.md"
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -32,10 +33,7 @@ class Desk:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.running: list[subprocess.Popen] = []
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-        self._free = [str(one.getsockname()[1]) for one in sockets]
-        for one in sockets:
-            one.close()
+        self._free = [str(free_port()) for _ in PORTS]
 
     def words(self, text: str) -> str:
         for usual, free in zip(PORTS, self._free, strict=True):

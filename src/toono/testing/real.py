@@ -7,9 +7,11 @@ held to can so be held against the original. Knows processes and certificates on
 
 import asyncio
 import os
+import random
 import socket
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +26,8 @@ STOP_SECONDS = 10.0
 ANSWER_SECONDS = 5.0
 POLL_SECONDS = 0.2
 LOG_TAIL = 2000
+FREE_PORTS = (16_384, 32_768)
+"""The kernel's own range begins there (net.ipv4.ip_local_port_range)."""
 
 
 class NotStartedError(Exception):
@@ -192,8 +196,15 @@ class RealServer:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody listens on at this moment.
+
+    One below those that the kernel gives to connections and to who asks for port 0:
+    among them another program would have it before it is used.
+    """
+    for port in random.sample(range(*FREE_PORTS), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise NotStartedError(
+        f"no port between {FREE_PORTS[0]} and {FREE_PORTS[1]} is free"
+    )
