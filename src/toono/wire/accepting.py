@@ -57,7 +57,6 @@ class Listener:
         self._raw = raw
         self._arrived = arrived
         self._loop = asyncio.get_running_loop()
-        self._open = False
         self._troubled = False
         self.resume()
 
@@ -68,20 +67,13 @@ class Listener:
         return host, port
 
     def resume(self) -> None:
-        """Accept again, after what stopped it."""
-        if not self._open:
-            self._open = True
-            self._loop.add_reader(self._raw, self._accept)
+        """Accept, again after what stopped it."""
+        self._loop.add_reader(self._raw, self._accept)
 
     def close(self) -> None:
         """Stop; what nobody has accepted yet is reset."""
-        self._pause()
+        self._loop.remove_reader(self._raw)
         self._raw.close()
-
-    def _pause(self) -> None:
-        if self._open:
-            self._open = False
-            self._loop.remove_reader(self._raw)
 
     def _accept(self) -> None:
         for _ in range(BURST):
@@ -93,12 +85,11 @@ class Listener:
             except OSError as exc:
                 self._wait(exc)
                 return
-            raw.setblocking(False)
             self._arrived(raw, remote[:2])
 
     def _wait(self, exc: OSError) -> None:
         """Look away: a socket that cannot be accepted is ready for ever."""
-        self._pause()
+        self._loop.remove_reader(self._raw)
         if not self._troubled:
             self._troubled = True
             log.error(

@@ -241,8 +241,7 @@ class Server:
         room = int(found.most * DESCRIPTORS_SHARE) - (found.used - standing)
         self._most = min(self.settings.connections, max(FEWEST, room))
         for _ in range(min(standing - self._most, BURST)):  # each looks at all
-            if not self._close_idlest():
-                return
+            self._close_idlest()
 
     @property
     def unread_bytes(self) -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.wire.kit import answer_of, dialled, echo, play, refuse, until
 from toono.runtime.clock import SystemClock
-from toono.runtime.descriptors import count_descriptors
+from toono.runtime.descriptors import Descriptors, count_descriptors
 from toono.testing.certificates import Authority
 from toono.testing.clock import VirtualClock, settle
 from toono.wire.accepting import BURST, Arrival, bind
@@ -41,7 +41,7 @@ def client(authority: Authority) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def guarding(tls, *, clock=None, descriptors=lambda: None, **settings):
+async def guarding(tls, *, clock=None, **settings):
     """A server whose clients count by their address, as on a node pods do.
 
     All descriptors that were opened meanwhile must be closed at its end.
@@ -57,7 +57,7 @@ async def guarding(tls, *, clock=None, descriptors=lambda: None, **settings):
         clock=clock or SystemClock(),
         settings=ServerSettings(**settings),
         user_of=lambda remote, _: remote[0],
-        descriptors=descriptors,
+        descriptors=lambda: None,
     )
     address = await server.start("127.0.0.1", 0, tls=tls)
     try:
@@ -172,7 +172,7 @@ def test_a_handshake_has_its_time(door, client, fast) -> None:
 
 
 @BOTH_LOOPS
-def test_a_handshake_that_fails_counts_until_then(door, fast) -> None:
+def test_a_handshake_that_fails_counts_until_then(door, fast, caplog) -> None:
     async def scenario() -> None:
         async with guarding(door, connections_per_source=2) as (server, address):
             for _ in range(4):
@@ -187,6 +187,7 @@ def test_a_handshake_that_fails_counts_until_then(door, fast) -> None:
             assert server.refused_connections == 0
 
     play(scenario, fast=fast)
+    assert "task failed" not in caplog.text
 
 
 @BOTH_LOOPS
@@ -197,10 +198,58 @@ def test_the_end_waits_for_no_handshake(door, fast, gently) -> None:
             with ExitStack() as stack:
                 raws = silent(stack, address, 10, source="127.0.0.7")
                 await until(lambda: len(server.arrivals) == 10)
+                (listener,) = server._listeners
                 await (server.drain(1e9) if gently else server.aclose())
+                assert listener._raw.fileno() == -1
                 await until(lambda: closed(raws) == 10)
                 with pytest.raises(ConnectionRefusedError):
                     silent(stack, address, 1, source="127.0.0.7")
+
+    play(scenario, fast=fast)
+
+
+@BOTH_LOOPS
+def test_while_it_drains_nobody_s_handshake_goes_on(door, client, fast) -> None:
+    async def scenario() -> None:
+        async with (
+            guarding(door) as (server, address),
+            dialled(address, tls=client) as (reader, writer),
+        ):
+            writer.write(b"POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+            await until(lambda: any(not c.is_idle for c in server.connections.values()))
+            with ExitStack() as stack:
+                (raw,) = silent(stack, address, 1, source="127.0.0.7")
+                await until(lambda: server.arrivals)
+                draining = asyncio.create_task(server.drain(1e9))
+                await until(lambda: is_closed(raw))
+                assert not draining.done()
+                writer.write(b"x")
+                assert (await answer_of(reader))[0] == 200
+                await draining
+
+    play(scenario, fast=fast)
+
+
+@BOTH_LOOPS
+def test_handshakes_leave_a_tenth_of_the_descriptors_too(door, fast) -> None:
+    async def scenario() -> None:
+        others = 30
+
+        def descriptors() -> Descriptors:
+            return Descriptors(others + len(server.arrivals), 60)
+
+        clock = VirtualClock()
+        async with guarding(door, clock=clock) as (server, address):
+            server._descriptors = descriptors
+            with ExitStack() as stack:
+                raws = silent(stack, address, 30, source="127.0.0.7")
+                await until(lambda: len(server.arrivals) == 30)
+                await clock.advance(1.0)
+                await until(lambda: closed(raws) == 6)
+                more = silent(stack, address, 2, source="127.0.0.7")
+                await until(lambda: closed(raws) == 8)
+                assert closed(more) == 0
+                assert len(server.arrivals) == 24
 
     play(scenario, fast=fast)
 
@@ -211,12 +260,12 @@ def test_the_end_before_a_handshake_s_first_step_closes_its_socket(door, fast) -
         async with guarding(door) as (server, address):
             with ExitStack() as stack:
                 (raw,) = silent(stack, address, 1, source="127.0.0.7")
-                ours, _ = socket.socketpair()
+                ours, theirs = socket.socketpair()
                 arrival = Arrival(server, ours, source="x", tls=door)
                 arrival.begin(server.admit(arrival, "x"))
                 await server.aclose()
                 assert ours.fileno() == -1
-                _.close()
+                theirs.close()
                 await until(lambda: is_closed(raw))
 
     play(scenario, fast=fast)
@@ -274,22 +323,33 @@ def test_without_descriptors_who_stands_is_served_and_others_wait(
         ):
             writer.write(GET)
             await answer_of(reader)
-            with socket.socket() as raw:
-                raw.setblocking(False)
-                with exhausted():
-                    await asyncio.get_running_loop().sock_connect(raw, address)
-                    await until(lambda: not server._listeners[0]._open)
-                    writer.write(GET)
-                    assert (await answer_of(reader))[0] == 200
-                    await clock.advance(3.0)
-                    await until(lambda: not server._listeners[0]._open)
-                    assert not server.arrivals
-                await clock.advance(1.0)
-                await until(lambda: server.arrivals)
-                assert not is_closed(raw)
+            for _ in range(2):
+                with socket.socket() as raw:
+                    raw.setblocking(False)
+                    with exhausted():
+                        await asyncio.get_running_loop().sock_connect(raw, address)
+                        await until(lambda: is_paused(server))
+                        writer.write(GET)
+                        assert (await answer_of(reader))[0] == 200
+                        await clock.advance(3.0)
+                        await until(lambda: is_paused(server))
+                        assert not server.arrivals
+                    await clock.advance(1.0)
+                    await until(lambda: server.arrivals)
+                    assert not is_closed(raw)
+                await until(lambda: not server.arrivals)
 
     play(scenario, fast=fast)
-    assert caplog.text.count("no connection can be accepted") == 1
+    assert caplog.text.count("no connection can be accepted") == 2
+
+
+def is_paused(server: Server) -> bool:
+    """Say whether the one listener is not looked at; if it is, it is again."""
+    listener = server._listeners[0]
+    if asyncio.get_running_loop().remove_reader(listener._raw):
+        listener.resume()
+        return False
+    return True
 
 
 class exhausted:
@@ -310,6 +370,7 @@ def test_where_one_cannot_listen_nothing_stays_open() -> None:
         (taken,) = await bind("127.0.0.1", 0)
         with taken:
             before = count_descriptors().used
+            assert taken.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR) == 1
             with pytest.raises(OSError, match="in use") as caught:
                 await bind(*taken.getsockname())
             assert caught.value.errno == errno.EADDRINUSE
@@ -318,15 +379,13 @@ def test_where_one_cannot_listen_nothing_stays_open() -> None:
     asyncio.run(scenario())
 
 
-def test_both_families_have_the_port_to_themselves() -> None:
+def test_an_address_of_ipv6_takes_none_of_ipv4() -> None:
     async def scenario() -> None:
-        (v4,) = await bind("127.0.0.1", 0)
-        with v4:
-            try:
-                (v6,) = await bind("::", v4.getsockname()[1])
-            except OSError:
-                pytest.skip("LOUD: no IPv6 here")
-            with v6:
-                assert v6.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
+        try:
+            (raw,) = await bind("::", 0)
+        except OSError:
+            pytest.skip("LOUD: no IPv6 here")
+        with raw:
+            assert raw.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == 1
 
     asyncio.run(scenario())
