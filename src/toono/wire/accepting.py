@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-Arrived = Callable[[socket.socket, Address], None]
+Arrived = Callable[[socket.socket, Address], bool]
+"""Told of a connection; says whether there is room for another in the same turn."""
 
 BACKLOG = 512
 BURST = 64
@@ -85,7 +86,8 @@ class Listener:
             except OSError as exc:
                 self._wait(exc)
                 return
-            self._arrived(raw, remote[:2])
+            if not self._arrived(raw, remote[:2]):
+                return
 
     def _wait(self, exc: OSError) -> None:
         """Look away: a socket that cannot be accepted is ready for ever."""

@@ -161,8 +161,13 @@ class Server:
 
     def _arrived(
         self, raw: socket.socket, remote: Address, *, tls: ssl.SSLContext
-    ) -> None:
-        """Let a connection in, or close it, before it has said anything."""
+    ) -> bool:
+        """Let a connection in, or close it, before it has said anything.
+
+        One that made another go is the last of its turn: the other's descriptor
+        comes back only in the next.
+        """
+        has_room = self._has_room()
         source = self.source_of(remote, raw.getsockname()[:2])
         arrival = Arrival(self, raw, source=source, tls=tls)
         number = self.admit(arrival, source)
@@ -170,6 +175,7 @@ class Server:
             raw.close()
         else:
             arrival.begin(number)
+        return has_room
 
     def admit(self, newcomer: Arrival | Connection, source: str) -> int | None:
         """Count a new connection in and number it; None where there is no room."""
@@ -178,7 +184,8 @@ class Server:
         limits = self.settings
         own = source == LOCAL
         most = limits.connections_loopback if own else limits.connections_per_source
-        if self._sources[source] >= most or not self._make_room():
+        has_all = self._sources[source] >= most
+        if has_all or not (self._has_room() or self._close_idlest()):
             self.refused_connections += 1
             return None
         self._numbers += 1
@@ -214,9 +221,8 @@ class Server:
             if self._sources[source] <= 0:
                 del self._sources[source]
 
-    def _make_room(self) -> bool:
-        standing = len(self.connections) + len(self.arrivals)
-        return standing < self._most or self._close_idlest()
+    def _has_room(self) -> bool:
+        return len(self.connections) + len(self.arrivals) < self._most
 
     def _close_idlest(self) -> bool:
         """Make room for one; it is counted out at once, so that a burst finds none."""

@@ -7,6 +7,7 @@ import resource
 import socket
 import ssl
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -307,6 +308,37 @@ def test_a_burst_is_let_in_whole(door, fast) -> None:
                 raws = silent(stack, address, 2 * BURST + 9, source="127.0.0.7")
                 await until(lambda: len(server.arrivals) == len(raws))
                 assert closed(raws) == 0
+
+    play(scenario, fast=fast)
+
+
+@BOTH_LOOPS
+def test_who_makes_another_go_is_the_last_of_its_turn(door, fast) -> None:
+    """Descriptors come back a turn later: a burst would use up those kept for files."""
+
+    async def scenario() -> None:
+        in_a_turn, most = 0, []
+
+        def told(server: Server, *of: object, **tls: object) -> bool:
+            nonlocal in_a_turn
+            in_a_turn += 1
+            loop.call_soon(over)
+            most.append((len(server.arrivals), in_a_turn))
+            return Server._arrived(server, *of, **tls)
+
+        def over() -> None:
+            nonlocal in_a_turn
+            in_a_turn = 0
+
+        loop = asyncio.get_running_loop()
+        async with guarding(door, connections=20) as (server, address):
+            listener = server._listeners[0]
+            listener._arrived = partial(told, server, tls=door)
+            with ExitStack() as stack:
+                raws = silent(stack, address, 50, source="127.0.0.7")
+                await until(lambda: closed(raws) == 30)
+                assert most[:20] == [(n, n + 1) for n in range(20)]
+                assert {(standing, nth) for standing, nth in most[21:]} == {(20, 1)}
 
     play(scenario, fast=fast)
 
