@@ -39,7 +39,7 @@ from toono.upstream import health, pool
 from toono.wire import gate
 from toono.wire.client import Origin
 from toono.wire.messages import Answer
-from toono.wire.server import ServerSettings
+from toono.wire.server import DESCRIPTORS_SHARE, ServerSettings
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -272,7 +272,11 @@ Limit = tuple[str, str, str]
 
 def _of_clients() -> Iterator[Limit]:
     wire = ServerSettings()
-    yield "connections", f"{wire.connections:,}", "the one idle for longest is closed"
+    idlest = "the one idle for longest is closed"
+    yield "connections, those in their handshake too", f"{wire.connections:,}", idlest
+    share = f"{DESCRIPTORS_SHARE:.0%} of what the process may open, with all its files"
+    yield "descriptors of connections", share, idlest
+    yield "a handshake's time", _seconds(wire.head_seconds), "the connection is closed"
     each = wire.connections_loopback
     yield (
         "connections of the node's own user (`--node-uids`) here",

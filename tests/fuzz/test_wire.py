@@ -193,7 +193,7 @@ def serve(pieces: list[bytes]) -> Served:
         refuse = lambda code, message: ([(b"Date", b"now")], b"")  # noqa: E731
         server = Server(handler, refuse=refuse, clock=VirtualClock())
         transport = Transport()
-        connection = Connection(server, tls=False)
+        connection = Connection(server)
         connection.connection_made(transport)
         for piece in pieces:
             if not transport.over:

@@ -19,6 +19,7 @@ from tests.unit.wire.kit import play
 from toono.cache.policy import Policy
 from toono.cache.record import Recording
 from toono.filters.approval import DEFAULTS, Approval
+from toono.identity.rows import Question
 from toono.identity.sockets import Owner
 from toono.pipeline.again import PassedAgain
 from toono.pipeline.again_kept import KeptAgain
@@ -284,6 +285,27 @@ def test_a_refusal_is_told_by_the_long_way(tmp_path, taken, refused) -> None:
             assert hub.chain.in_flight.reading == 0
 
     play(scenario)
+
+
+def test_a_yes_after_somebody_elses_no_is_remembered(tmp_path, taken) -> None:
+    """Rights are an identity's, and the node has many connections."""
+
+    async def scenario() -> None:
+        async with asking(tmp_path, taken) as (hub, cloud, client):
+            cloud.answer = FORBIDDEN
+            streams = await asyncio.open_connection(*hub.addresses[0])
+            other = Client(*streams, "another/1", "")
+            assert (await other.ask()).startswith(b"HTTP/1.1 403 ")
+            other.writer.close()
+            cloud.answer = sized(pod())
+            assert (await client.ask()).endswith(pod())
+            assert hub.rights.book.find("node", question_of_pod()).allowed
+
+    play(scenario)
+
+
+def question_of_pod() -> Question:
+    return Question("get", "", "pods", "", "default", "web-0", "")
 
 
 def test_an_answer_framed_otherwise_has_no_short_way_for_good(tmp_path, taken) -> None:

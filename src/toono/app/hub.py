@@ -260,6 +260,7 @@ class Hub:
             recorder=self.recorder,
             barrier=forward.barrier,
             in_flight=in_flight,
+            book=self.rights.book,
             filters=filters,
             drill=self.drill,
             clock=clock,

@@ -57,6 +57,8 @@ class Book:
         self._fed_unknown = False
         self.key_set: KeySetRow | None = None
         self.lost_rows = 0
+        self.refusals = 0
+        """Grows with each that was not remembered before, whoever was refused what."""
 
     async def open(self) -> None:
         """Read all rows; what is damaged is forgotten: its owner hears 503."""
@@ -171,6 +173,7 @@ class Book:
             return
         deletes: list[bytes] = []
         if not allowed:
+            self.refusals += 1
             for wider in _wider(question):
                 verdict = known.get(wider)
                 if verdict is not None and verdict.allowed:
@@ -199,6 +202,7 @@ class Book:
 
     def forget(self, identity: str) -> None:
         """Forget all that an identity was told."""
+        self.refusals += 1
         known = self._by_identity.pop(identity, None)
         if known is not None:
             self._write(deletes=[rows.verdict_key(identity, one) for one in known])
@@ -233,6 +237,7 @@ class Book:
         spelling. Of any other only these very bytes are refused, or anybody could
         have somebody's token refused by sending its claims with a signature made up.
         """
+        self.refusals += 1
         if not genuine:
             self._strange[self._mark(token)] = None
             if len(self._strange) > MAX_REFUSED:

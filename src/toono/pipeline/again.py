@@ -22,6 +22,7 @@ from toono.cache.scope import Question, Scope
 from toono.cache.taking import Kept
 from toono.filters.approval import Approval
 from toono.filters.stage import Stage
+from toono.identity.book import Book
 from toono.kube.request import Call
 from toono.pipeline import heads
 from toono.pipeline.again_kept import KeptAgain
@@ -69,6 +70,7 @@ class Shortcuts:
         recorder: Recorder,
         barrier: Barrier,
         in_flight: InFlight,
+        book: Book,
         filters: Stage,
         drill: Drill | None,
         clock: Clock,
@@ -78,6 +80,7 @@ class Shortcuts:
         self.recorder = recorder
         self.barrier = barrier
         self.in_flight = in_flight
+        self.book = book
         self.filters = filters
         self.drill = drill
         self.clock = clock
@@ -143,6 +146,7 @@ class PassedAgain:
         "_policy",
         "_question",
         "_raw",
+        "_refusals",
         "_scope",
         "_seen",
         "_sent",
@@ -170,6 +174,7 @@ class PassedAgain:
         self._credential = credential
         self._approval: Approval = of.filters.approval
         self._policy: Policy = of.recorder.policy
+        self._refusals = of.book.refusals
         self._question: Question | None = None
         if stored:
             self._question = question_of(call, expected_form(call))
@@ -194,6 +199,9 @@ class PassedAgain:
         if (
             now >= self._until
             or not upstream.online
+            # Somebody of the same identity heard a no: a yes that is newer is to be
+            # remembered, too.
+            or of.book.refusals != self._refusals
             or (recorder.policy is not self._policy and not self._keeps_policy())
             or (of.filters.approval is not self._approval and not self._keeps_filters())
             or (drill is not None and drill.is_on)

@@ -28,6 +28,7 @@ from toono.wire.tls import peer_of
 from toono.wire.tunnel import TransportTunnel, splice
 
 if TYPE_CHECKING:
+    from toono.wire.accepting import Arrival
     from toono.wire.server import Server
 
 log = logging.getLogger(__name__)
@@ -41,9 +42,10 @@ TUNNEL_TIMEOUT_MS = 600_000
 class Connection(asyncio.Protocol):
     """A client. Its task answers one request after the other."""
 
-    def __init__(self, server: "Server", *, tls: bool) -> None:
+    def __init__(self, server: "Server", arrival: "Arrival | None" = None) -> None:
         self._server = server
-        self._tls = tls
+        self.arrival = arrival
+        self._tls = arrival is not None
         self._transport: asyncio.Transport
         self._peer: Peer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -74,8 +76,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast(asyncio.Transport, transport)
-        self.source = self._server.source_of(transport)
-        number = self._server.admit(self, self.source)
+        number = self._server.seat(self, transport)
         if number is None:
             transport.abort()
             return

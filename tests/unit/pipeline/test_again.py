@@ -7,11 +7,13 @@ import pytest
 
 from tests.unit.cache.kit import Cache
 from toono.filters.approval import Approval
+from toono.identity.book import Book
 from toono.kube.request import Caller, parse
 from toono.pipeline import heads
 from toono.pipeline.again import PassedAgain, Shortcuts
 from toono.pipeline.forward import Barrier
 from toono.pipeline.limits import InFlight
+from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock
 from toono.upstream.pool import Credential, Upstream
 from toono.wire.gate import read_head
@@ -30,6 +32,7 @@ def shortcuts(counted: list | None = None) -> Shortcuts:
         recorder=cache.recorder,
         barrier=Barrier(clock),
         in_flight=InFlight(),
+        book=Book(MemoryStore()),
         filters=SimpleNamespace(approval=Approval()),
         drill=None,
         clock=clock,

@@ -17,9 +17,10 @@ from tests.unit.wire.kit import (
     until,
 )
 from toono.runtime.clock import SystemClock
+from toono.runtime.descriptors import Descriptors
 from toono.testing.clock import VirtualClock, settle
 from toono.wire.messages import Response
-from toono.wire.server import Server, ServerSettings
+from toono.wire.server import FEWEST, Server, ServerSettings
 from toono.wire.streams import HIGH_BYTES
 
 GET = b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -114,16 +115,6 @@ def test_the_longest_idle_make_room_one_each() -> None:
     play(scenario)
 
 
-class At:
-    """A connection's two ends."""
-
-    def __init__(self, remote: str, local: str) -> None:
-        self._ends = {"peername": (remote, 5), "sockname": (local, 1)}
-
-    def get_extra_info(self, name: str):
-        return self._ends[name]
-
-
 def made(**settings) -> tuple[Server, list]:
     asked: list = []
 
@@ -143,13 +134,16 @@ def made(**settings) -> tuple[Server, list]:
 
 def test_a_connection_counts_for_its_address_or_on_this_machine_for_its_user() -> None:
     server, asked = made()
-    far = [At(f"10.0.0.{n}", "169.254.2.1") for n in (7, 8, 7)]
-    sources = [server.source_of(one) for one in far]
+    door = ("169.254.2.1", 1)
+    sources = [server.source_of((f"10.0.0.{n}", 5), door) for n in (7, 8, 7)]
     assert sources[0] == sources[2] != sources[1]
     assert asked == []
-    node = [At("127.0.0.1", "127.0.0.1"), At("::1", "::1")]
-    others = [At("127.0.0.9", "127.0.0.1"), At("169.254.2.2", "169.254.2.2")]
-    found = [{server.source_of(one) for one in some} for some in (node, others)]
+    node = [("127.0.0.1", "127.0.0.1"), ("::1", "::1")]
+    others = [("127.0.0.9", "127.0.0.1"), ("169.254.2.2", "169.254.2.2")]
+    found = [
+        {server.source_of((remote, 5), (local, 1)) for remote, local in some}
+        for some in (node, others)
+    ]
     assert [len(some) for some in found] == [1, 1]
     assert found[0] != found[1]
     assert len(asked) == 4
@@ -160,11 +154,11 @@ def test_a_connection_counts_for_its_address_or_on_this_machine_for_its_user() -
 )
 def test_who_holds_all_that_one_may_does_not_take_another_s(remote, most) -> None:
     server, _ = made()
-    source = server.source_of(At(remote, "127.0.0.1"))
+    source = server.source_of((remote, 5), ("127.0.0.1", 1))
     numbers = [server.admit(object(), source) for _ in range(most + 1)]
     assert numbers == [*range(1, most + 1), None]
     assert server.refused_connections == 1
-    other = server.source_of(At("10.0.0.8", "127.0.0.1"))
+    other = server.source_of(("10.0.0.8", 5), ("127.0.0.1", 1))
     assert server.admit(object(), other) == most + 1
     server.forget(1, source)
     assert server.admit(object(), source) == most + 2
@@ -192,6 +186,50 @@ def test_a_burst_of_new_connections_does_not_pass_the_limit() -> None:
     assert [one.aborted for one in first] == [1, 1, 0]
     assert sorted(server.connections) == [3, 4, 5]
     assert server.refused_connections == 2
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tenth_of_the_descriptors_is_not_for_connections(known: bool) -> None:
+    """Whatever else opens files, some connections stay; a count that fails bounds none."""
+
+    async def scenario() -> None:
+        clock, others = VirtualClock(), 30
+        settings = ServerSettings(connections=40)
+
+        def descriptors() -> Descriptors | None:
+            return Descriptors(others + len(server.connections), 60) if known else None
+
+        server = Server(
+            echo,
+            refuse=refuse,
+            clock=clock,
+            settings=settings,
+            descriptors=descriptors,
+        )
+        address = await server.start("127.0.0.1", 0)
+        async with AsyncExitStack() as stack:
+            ends = []
+            for _ in range(30):
+                ends.append(await stack.enter_async_context(dialled(address)))
+                assert await is_served(*ends[-1])
+            assert min(server.connections) == (7 if known else 1)
+            others = 34
+            await clock.advance(1.0)
+            assert len(server.connections) == (20 if known else 30)
+            others = 60
+            await clock.advance(1.0)
+            assert len(server.connections) == (FEWEST if known else 30)
+            assert max(server.connections) == 30
+            others = 0
+            await clock.advance(1.0)
+            for _ in range(30):
+                ends = await stack.enter_async_context(dialled(address))
+                assert await is_served(*ends)
+            assert len(server.connections) == 40
+            assert server.refused_connections == 0
+        await server.aclose()
+
+    play(scenario)
 
 
 def test_one_source_cannot_take_all() -> None:

