@@ -19,16 +19,13 @@ MAX_LATE_BYTES = 32 * 1024 * 1024
 class Late:
     """What is recorded late, at most one answer to each question."""
 
-    __slots__ = ("_bytes", "_tasks")
+    __slots__ = ("_bytes", "_tasks", "is_busy")
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[None]] = {}
         self._bytes = 0
-
-    @property
-    def is_busy(self) -> bool:
-        """Something is being recorded late."""
-        return bool(self._tasks)
+        self.is_busy = False
+        """Something is being recorded late; no call, for who asks at each request."""
 
     def takes(self, question: Hashable, size: int) -> bool:
         """Say whether a body of `size` may be recorded late."""
@@ -39,12 +36,14 @@ class Late:
     ) -> None:
         """Run a recording beside what comes next; its failure is logged."""
         self._bytes += size
+        self.is_busy = True
         task = self._tasks[question] = spawn(recording, name="late-recording")
         task.add_done_callback(partial(self._end, question, size))
 
     def _end(self, question: Hashable, size: int, _: asyncio.Task[None]) -> None:
         self._bytes -= size
         del self._tasks[question]
+        self.is_busy = bool(self._tasks)
 
     async def recorded(self, question: Hashable) -> None:
         """Return once the last answer to a question is in its scope."""

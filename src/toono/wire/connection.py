@@ -65,8 +65,7 @@ class Connection(asyncio.Protocol):
         self._failure: RejectedRequestError | None = None
         self._gate = Gate()
         self._short = ShortWay(server.known_heads, self._resume)
-        self._eof = False
-        self._ending = False
+        self._eof = self._ending = False
         self._tunnel: Incoming | None = None
         self.source = ""
         self.is_idle = True
