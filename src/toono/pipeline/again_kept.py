@@ -28,6 +28,7 @@ class KeptAgain:
         "_count",
         "_from",
         "_of",
+        "_refusals",
         "_response",
         "_since",
         "_to",
@@ -41,6 +42,7 @@ class KeptAgain:
         self._response = response
         self._approval: Approval = of.filters.approval
         self._since = of.upstream.since
+        self._refusals = of.book.refusals
         self._changes = of.recorder.scopes.changes
         self._until = of.clock.monotonic() + life
         self._call = call
@@ -59,6 +61,7 @@ class KeptAgain:
             or now >= self._until
             or of.recorder.scopes.changes != self._changes
             or of.recorder.scopes.late.is_busy
+            or of.book.refusals != self._refusals
             or of.filters.approval is not self._approval
             or (of.drill is not None and of.drill.is_on)
         ):

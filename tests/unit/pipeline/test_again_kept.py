@@ -54,6 +54,10 @@ def late_list(of) -> None:
     of.recorder.scopes.late.is_busy = True  # a list that its client has
 
 
+def refusal_heard(of) -> None:
+    of.book.refusals += 1
+
+
 def other_filters(of) -> None:
     of.filters.approval = Approval(off=frozenset(DEFAULTS))
 
@@ -63,7 +67,8 @@ def old(of) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", [online, another_outage, change, late_list, other_filters, old]
+    "what",
+    [online, another_outage, change, late_list, refusal_heard, other_filters, old],
 )
 def test_whatever_changes_ends_it(what) -> None:
     of = shortcuts()
