@@ -10,6 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.etcd import RAISED, running_etcd
 
 from toono.errors import StoreError
+from toono.store.etcd_client import Etcd
 from toono.store.etcd_cluster import EtcdSettings
 from toono.store.etcd_errors import (
     EtcdDeniedError,
@@ -67,6 +68,8 @@ async def filled(etcd):
 def test_one_member_of_three_killed_is_not_noticed_and_two_are(tmp_path):
     async def story(cluster):
         etcd = cluster.client(settings=EtcdSettings(attempt=2, deadline=8))
+        last = Etcd(cluster.endpoints[2:])
+        own = Range(b"a", serializable=True)
         try:
             await etcd.put(b"a", b"1")
             cluster.members[0].kill()
@@ -74,13 +77,16 @@ def test_one_member_of_three_killed_is_not_noticed_and_two_are(tmp_path):
             async with asyncio.timeout(20):
                 while not await put_through(etcd):
                     pass
+                # A follower hears of a commit with the leader's next message.
+                while (await last.range(own)).kvs[0].value != b"2":
+                    await asyncio.sleep(0.01)
             cluster.members[1].kill()
             with pytest.raises(EtcdUnavailableError):
                 await etcd.put(b"a", b"3")
-            stale = await etcd.range(Range(b"a", serializable=True))
-            assert stale.kvs[0].value == b"2"
+            assert (await etcd.range(own)).kvs[0].value == b"2"
         finally:
             etcd.close()
+            last.close()
             await asyncio.sleep(0)
 
     with running_etcd(tmp_path, members=3) as cluster:
