@@ -28,6 +28,7 @@ from toono.config.pool import pool_of
 from toono.config.rights import rights_of
 from toono.runtime.clock import SystemClock
 from toono.runtime.cores import leave_no_core
+from toono.runtime.descriptors import raise_limit
 from toono.runtime.memory import give_back_large_blocks
 from toono.runtime.telemetry import configure
 from toono.upstream.health import HealthSettings
@@ -61,6 +62,7 @@ def command(**given: Any) -> None:
         click.echo(line, err=True)
     settings = settings_of(options)
     leave_no_core()
+    raise_limit()
     sys.setswitchinterval(SWITCH_SECONDS)
     give_back_large_blocks()
     try:

@@ -15,6 +15,16 @@ class Descriptors(NamedTuple):
     most: int
 
 
+def raise_limit() -> None:
+    """Allow this process as many as it may allow itself; often four times as many.
+
+    The low limit is for programs that use select(2), and this is none (systemd.exec(5)).
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def count_descriptors() -> Descriptors | None:
     """Count what is open; None where there is no limit, or no way to count."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

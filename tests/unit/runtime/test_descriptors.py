@@ -4,7 +4,7 @@ import resource
 from types import SimpleNamespace
 
 from toono.runtime import descriptors
-from toono.runtime.descriptors import count_descriptors
+from toono.runtime.descriptors import count_descriptors, raise_limit
 
 
 def test_what_is_open_is_counted_against_what_may_be() -> None:
@@ -31,3 +31,15 @@ def test_no_limit_or_no_proc_is_no_count(monkeypatch) -> None:
     endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "getrlimit", lambda _: endless)
     assert count_descriptors() is None
+
+
+def test_a_low_limit_is_raised_as_far_as_it_goes() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+    try:
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+        raise_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
