@@ -185,12 +185,12 @@ async def listing(bench: Bench) -> None:
                 more = cpu_seconds(process.pid) - before
                 spent[name] = spent.get(name, 0.0) + more
             best[name] = min(best.get(name, 1e9), found.seconds[0])
-    factor = best["toono"] / best["direct"]
+    factor, floor = (best[name] / best["direct"] for name in ("toono", "floor"))
     bench.table.add(
-        "LIST of 1,000 pods online, recorded: best time of the client",
+        "LIST of 1,000 pods that the server has ready: best time of the client",
         {name: f"{seconds * 1e3:.1f} ms" for name, seconds in best.items()},
-        "<= 1.10 x direct",
-        f"{factor:.2f}: {verdict(factor <= 1.10)}",
+        "the goal is of a real server, below",
+        f"{factor:.2f} x direct; the floor {floor:.2f}",
     )
     each = {name: seconds * 1e3 / 12 for name, seconds in spent.items()}
     bench.table.add(
