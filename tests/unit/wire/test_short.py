@@ -61,6 +61,15 @@ async def answered(reader) -> bytes:
     return head + await reader.readexactly(int(head.split(b"Length: ")[1].split()[0]))
 
 
+async def under_way(again: Soon, address):
+    """Connect, ask the long way, and begin the short one."""
+    reader, writer = await connected(address)
+    await ask(reader, writer)
+    writer.write(HEAD % b"x")
+    await begun(again, 1)
+    return reader, writer
+
+
 async def begun(again: Soon, count: int) -> None:
     async with asyncio.timeout(20):
         while again.begun < count:
@@ -147,10 +156,7 @@ def test_a_client_that_is_gone_is_waited_for_by_nobody() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             reset = struct.pack("ii", 1, 0)
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -168,10 +174,7 @@ def test_a_server_that_drains_lets_the_short_way_end() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             draining = asyncio.ensure_future(server.drain(20))
             await asyncio.sleep(0)
             again.asker.answer(SHORT)
@@ -206,10 +209,7 @@ def test_one_under_way_is_no_idle_connection_and_no_late_head() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             (connection,) = server.connections.values()
             connection.sweep(server.clock.monotonic() + 3600)
             again.asker.answer(SHORT)
@@ -223,10 +223,7 @@ def test_one_that_is_declined_has_the_time_of_a_new_head() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             (connection,) = server.connections.values()
             connection._head_at -= 3600
             again.asker.decline()
@@ -241,10 +238,7 @@ def test_half_a_head_behind_one_under_way_has_its_time_from_the_answer_on() -> N
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             writer.write((HEAD % b"y")[:9])
             (connection,) = server.connections.values()
             async with asyncio.timeout(20):
@@ -284,10 +278,7 @@ def test_what_waits_behind_one_under_way_is_bounded() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await connected(address)
-            await ask(reader, writer)
-            writer.write(HEAD % b"x")
-            await begun(again, 1)
+            reader, writer = await under_way(again, address)
             writer.write((HEAD % b"y") * 20_000)
             (connection,) = server.connections.values()
             async with asyncio.timeout(20):
