@@ -156,7 +156,7 @@ def test_a_client_that_is_gone_is_waited_for_by_nobody() -> None:
     async def scenario() -> None:
         again = Soon()
         async with serving(Handler(again)) as (server, address):
-            reader, writer = await under_way(again, address)
+            _, writer = await under_way(again, address)
             reset = struct.pack("ii", 1, 0)
             sock = writer.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
