@@ -74,11 +74,6 @@ class InFlight:
         self.writing = 0
         self.watching = 0
 
-    async def enter(self, call: Call) -> None:
-        """Count `call` in; raises RequestError 429 where there is no room in time."""
-        if not self.admit(call):
-            await self.queue(call)
-
     def admit(self, call: Call) -> bool:
         """Count `call` in if there is room now; a watch never waits for it (429)."""
         client = self._client_of(call)

@@ -34,7 +34,7 @@ def test_servers_have_their_health_and_connections() -> None:
 def test_requests_under_way_come_and_go_with_their_labels() -> None:
     in_flight = ListedInFlight()
     series = f"node_yurthub_in_flight_requests_collector{{{LABELS}}} 1.0"
-    asyncio.run(in_flight.enter(PODS))
+    assert in_flight.admit(PODS)
     text = scraped(in_flight, Traffic())
     assert series in text
     assert "node_yurthub_in_flight_requests_total 1.0" in text
