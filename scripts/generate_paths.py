@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write src/toono/codec/paths.py: where protobuf keeps what field selectors name.
 
-python scripts/generate_paths.py ../shared/wire/protobuf-fields.json
+python scripts/generate_paths.py tests/data/wire/protobuf-fields.json
 """
 
 import json

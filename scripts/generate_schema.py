@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write src/toono/codec/schema.txt: every built-in kind's fields, one line a message.
 
-Field numbers and types come from ../shared/wire/protobuf-fields.json. That table is in
+Field numbers and types come from tests/data/wire/protobuf-fields.json. That table is in
 the order of numbers; an API server writes JSON in the order in which Go declares the
 fields, which only the Go modules tell (k8s.io/api, apimachinery,
 apiextensions-apiserver, kube-aggregator):
@@ -20,7 +20,7 @@ from pathlib import Path
 from toono.codec import schema
 
 ROOT = Path(__file__).parent.parent
-TABLE = ROOT.parent / "shared" / "wire" / "protobuf-fields.json"
+TABLE = ROOT / "tests" / "data" / "wire" / "protobuf-fields.json"
 OUTPUT = ROOT / "src" / "toono" / "codec" / "schema.txt"
 HEADER = """\
 # SPDX-License-Identifier: Apache-2.0

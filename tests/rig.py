@@ -11,7 +11,7 @@ from toono.app import Hub, HubSettings
 from toono.testing.replay import Recorded, body_of, read_exchange
 from toono.upstream.health import HealthSettings
 
-SHARED = Path(__file__).parent.parent.parent / "shared"
+SHARED = Path(__file__).parent / "data"
 WIRE = SHARED / "wire"
 QUICK = HealthSettings(down_interval=0.05, up_after=1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toono.testing.replay import body_of
 
-FOLDER = Path(__file__).parents[3] / "shared" / "wire" / "exchanges"
+FOLDER = Path(__file__).parents[1] / "data" / "wire" / "exchanges"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorded conversations with a real API server, as values.
 
-They lie beside the repository (`../shared/wire`); without them there is no yardstick,
+They lie in `tests/data/wire`; without them there is no yardstick,
 so their absence fails the tests that need them.
 """
 
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-WIRE = Path(__file__).parents[3] / "shared" / "wire"
+WIRE = Path(__file__).parents[1] / "data" / "wire"
 JSON = "application/json"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
