@@ -10,7 +10,7 @@ import hashlib
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from toono.errors import CodecError, StoreFullError
@@ -167,18 +167,16 @@ class Book:
         """
         known = self._of(identity)
         old = known.get(question)
-        said = old is not None and old.allowed is allowed
+        disproved = [] if allowed else _allowed_in(known, _wider(question))
+        said = old is not None and old.allowed is allowed and not disproved
         if said and old is not None and (lasts or 0 <= at - old.at < REFRESH_SECONDS):
             known.move_to_end(question)  # what is asked often is not the oldest
             return
-        deletes: list[bytes] = []
         if not allowed:
             self.refusals += 1
-            for wider in _wider(question):
-                verdict = known.get(wider)
-                if verdict is not None and verdict.allowed:
-                    del known[wider]
-                    deletes.append(rows.verdict_key(identity, wider))
+        for wider in disproved:
+            del known[wider]
+        deletes = [rows.verdict_key(identity, wider) for wider in disproved]
         known[question] = Verdict(allowed, at)
         known.move_to_end(question)
         if len(known) > (MAX_LASTING if lasts else MAX_VERDICTS):
@@ -194,11 +192,15 @@ class Book:
         if known is None:
             return
         self._write(deletes=[rows.verdict_key(old, one) for one in known])
-        there = self._by_identity.get(new, Verdicts())
-        for question, verdict in known.items():
+        there = dict(self._by_identity.get(new, Verdicts()))
+        disproved = _disproved(there)
+        for question, verdict in sorted(known.items(), key=lambda item: item[1].at):
             newer = there.get(question)
-            if newer is None or newer.at <= verdict.at:
-                self.put(new, question, allowed=verdict.allowed, at=verdict.at)
+            if newer is not None and newer.at > verdict.at:
+                continue
+            if verdict.allowed and disproved.get(question, -1.0) >= verdict.at:
+                continue
+            self.put(new, question, allowed=verdict.allowed, at=verdict.at)
 
     def forget(self, identity: str) -> None:
         """Forget all that an identity was told."""
@@ -315,6 +317,19 @@ def _seen(kept: asyncio.Future[None]) -> None:
 
 def _signed(token: bytes) -> bytes:
     return token.rpartition(b".")[0] or token
+
+
+def _allowed_in(known: Verdicts, questions: Iterator[Question]) -> list[Question]:
+    return [one for one in questions if one in known and known[one].allowed]
+
+
+def _disproved(known: Mapping[Question, Verdict]) -> dict[Question, float]:
+    """Return until when no right to these questions was one, by what was refused."""
+    found: dict[Question, float] = {}
+    for question, verdict in known.items():
+        for wider in () if verdict.allowed else _wider(question):
+            found[wider] = max(verdict.at, found.get(wider, verdict.at))
+    return found
 
 
 def _moment(row: rows.Row) -> float:

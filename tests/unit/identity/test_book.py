@@ -72,6 +72,19 @@ def test_a_refusal_ends_the_rights_it_disproves_and_no_other() -> None:
     play(scenario)
 
 
+def test_a_refusal_heard_again_ends_the_rights_given_meanwhile() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        for lasts in (False, True):
+            book.put("a", SHOP, allowed=False, at=1.0, lasts=lasts)
+            book.put("a", ALL, allowed=True, at=2.0, lasts=lasts)
+            book.put("a", SHOP, allowed=False, at=3.0, lasts=lasts)
+            for one in (book, await reopened(store)):
+                assert allowed(one, ALL) is None
+                assert allowed(one, SHOP) is False
+
+    play(scenario)
+
+
 def test_a_refusal_of_all_refuses_no_single_name() -> None:
     async def scenario(book: Book, store: MemoryStore) -> None:
         book.put("a", GET, allowed=False, at=1.0)
@@ -205,6 +218,37 @@ def test_what_a_hash_learned_does_not_undo_what_its_owner_heard_later() -> None:
         book.put("a", SHOP, allowed=False, at=2.0)
         book.move(one, "a")
         assert allowed(book, SHOP) is False
+
+    play(scenario)
+
+
+def test_a_hash_brings_no_right_that_its_owner_was_refused_a_part_of_later() -> None:
+    async def scenario(book: Book, store: MemoryStore) -> None:
+        book.put("token/x", ALL, allowed=True, at=1.0)
+        book.put("token/x", GET, allowed=True, at=3.0)
+        book.put("a", SHOP, allowed=False, at=2.0)
+        book.put("a", GET._replace(name="y"), allowed=False, at=2.0)
+        book.move("token/x", "a")
+        for one in (book, await reopened(store)):
+            assert allowed(one, ALL) is None
+            assert allowed(one, GET) is True
+            assert allowed(one, GET._replace(name="y")) is False
+
+    play(scenario)
+
+
+def test_what_a_hash_learned_comes_in_the_order_it_was_heard() -> None:
+    async def scenario(book: Book, _: MemoryStore) -> None:
+        book.put("token/x", SHOP, allowed=False, at=1.0)
+        book.put("token/x", ALL, allowed=True, at=2.0)
+        book.put("token/x", SHOP, allowed=True, at=3.0)
+        book.put("token/x", GET, allowed=False, at=1.0)
+        book.put("token/x", GET._replace(namespace=""), allowed=True, at=2.0)
+        book.put("token/x", GET, allowed=False, at=2.0)
+        book.move("token/x", "a")
+        assert allowed(book, ALL) is True
+        assert allowed(book, SHOP) is True
+        assert allowed(book, GET._replace(namespace="")) is None
 
     play(scenario)
 
