@@ -6,8 +6,7 @@ is not lost, and once more than half are there nothing sudden can be. What is no
 proves nothing; then the list is read whole. No socket, no list, no rule of pods.
 """
 
-import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 UID_BYTES = 36
 """As an API server makes them (RFC 9562); what has another uid is never seen."""
@@ -16,23 +15,28 @@ BEFORE_UID = {
     # Field 5 of ObjectMeta, a text of 36 bytes.
     "application/vnd.kubernetes.protobuf": b"\x2a\x24",
 }
-STEP_BYTES = 1024 * 1024
 
 
 class Sightings:
-    """Counts which of the uids known have passed by."""
+    """Counts which of the uids known have passed by.
+
+    `unpack` returns what a piece holds, in order; nothing where that cannot be told.
+    """
 
     def __init__(
-        self, uids: Collection[str], *, known: int, media_type: str, coding: bytes
+        self,
+        uids: Collection[str],
+        *,
+        known: int,
+        media_type: str,
+        unpack: Callable[[bytes], bytes],
     ) -> None:
         self._before = BEFORE_UID.get(media_type, b"")
         self._missing = {uid.encode() for uid in uids if len(uid) == UID_BYTES}
         self._seen = 0
         self._known = known
         self._rest = b""
-        self._unpack = zlib.decompressobj(wbits=31) if coding == b"gzip" else None
-        if coding not in (b"", b"identity", b"gzip"):
-            self._before = b""
+        self._unpack = unpack
 
     @property
     def enough(self) -> bool:
@@ -43,15 +47,7 @@ class Sightings:
         """See a piece pass; what cannot be looked into shows nothing."""
         if not self._before or self.enough:
             return
-        if self._unpack is None:
-            self._look(piece)
-            return
-        try:
-            while piece and not self._unpack.eof and not self.enough:
-                self._look(self._unpack.decompress(piece, STEP_BYTES))
-                piece = self._unpack.unconsumed_tail
-        except zlib.error:
-            self._before = b""
+        self._look(self._unpack(piece))
 
     def _look(self, text: bytes) -> None:
         # A uid may be cut in two, and so may what stands before it.

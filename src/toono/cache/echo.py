@@ -70,14 +70,26 @@ class Echoes:
         `seen` is the newest version of the resource that was known as it was asked.
         The scope was then heard of again.
         """
-        scope = self._scopes.find(question)
         echo = self._known.get(question)
-        if echo is None or scope is None or not scope.durable:
+        if echo is None or echo.mark != mark or not self._is_at(echo, seen):
             return False
-        if echo != Echo(scope, scope.serial, scope.complete, seen, mark):
-            return False
-        scope.confirmed_at = self._scopes.now()
+        echo.scope.confirmed_at = self._scopes.now()
         return True
+
+    def may_hold(self, question: Question, seen: int) -> bool:
+        """Say whether nothing happened since the last answer: it may come again."""
+        echo = self._known.get(question)
+        return echo is not None and self._is_at(echo, seen)
+
+    def _is_at(self, echo: Echo, seen: int) -> bool:
+        scope = echo.scope
+        return (
+            not scope.dropped
+            and scope.durable
+            and echo.serial == scope.serial
+            and echo.complete is scope.complete
+            and echo.seen == seen
+        )
 
     def remember(self, question: Question, seen: int, mark: bytes) -> None:
         """Note an answer that was taken; the oldest are forgotten."""

@@ -18,6 +18,7 @@ from toono.cache.listed import (
     THREAD_BYTES,
     Chain,
     Chains,
+    expected_of,
     note_columns,
     read_list,
 )
@@ -53,6 +54,7 @@ from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 from toono.kube.names import parse_version
 from toono.kube.request import Call
+from toono.wire.messages import Answer
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +83,6 @@ class Recorder:
         scope = self.scopes.find(question_of(call, expected_form(call)))
         return {} if scope is None or not scope.loaded else scope.rows
 
-    async def caught_up(self, call: Call) -> None:
-        """Return once the last answer to a list or watch that was shown is known."""
-        if self.scopes.late.is_busy:
-            await self.scopes.late.recorded(question_of(call, expected_form(call)))
-
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
         form = expected_form(call)
@@ -99,8 +96,6 @@ class Recording:
     __slots__ = (
         "_call",
         "_epoch",
-        "_is_late",
-        "_marked",
         "_passing",
         "_question",
         "_reading",
@@ -114,8 +109,6 @@ class Recording:
         self._recorder = recorder
         self._call = call
         self._question = question
-        self._marked = b""
-        self._is_late = False
         self._passing: Passing | None = None
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
@@ -127,53 +120,57 @@ class Recording:
                 consistent=consistent, known_epoch=epoch, seen=self._seen
             )
 
-    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
-        """See a piece of a large answer pass: it may prove to remove nothing."""
-        if self._passing is None:
-            scopes, asked = self._recorder.scopes, self._question
-            self._passing = Passing(
-                asked, scopes.find(asked), fields, epoch=scopes.epoch, seen=self._seen
-            )
-        self._passing.feed(piece)
+    def feed(self, piece: bytes, answer: Answer) -> None:
+        """See a piece of a large answer pass."""
+        self._passing_of(answer).feed(piece)
 
-    def is_echo(self, status: int) -> bool:
+    def ahead(self, piece: bytes, answer: Answer) -> bytes:
+        """Return what a piece of a list holds, unpacked once: it will be fed, too."""
+        return self._passing_of(answer).ahead(piece)
+
+    def _passing_of(self, answer: Answer) -> Passing:
+        if self._passing is None:
+            is_list = self._call.verb == "list" and answer.status == 200
+            fields = answer.fields if is_list else None
+            scope = self._recorder.scopes.find(self._question)
+            self._passing = Passing(fields, self._is_known, expected_of(scope))
+        return self._passing
+
+    def _is_known(self, version: int) -> bool:
+        """Say whether a list at `version` is most likely the last one again."""
+        echoes, scopes = self._recorder.echoes, self._recorder.scopes
+        if not version:
+            return echoes.may_hold(self._question, self._seen)
+        scope = scopes.find(self._question)
+        if scope is None or not scope.complete or scope.epoch != scopes.epoch:
+            return False
+        return scope.version == version >= self._seen
+
+    async def finish_passed(self, answer: Answer) -> Kept:
+        """Take the whole answer that was fed, as `finish`."""
+        passing = self._passing
+        if passing is None:
+            return await self.finish(answer.status, answer.fields, b"")
+        codec = for_media_type(media_type_of(answer.fields))
+        if codec is None or not passing.is_read:
+            if self._is_echo(answer.status, passing):
+                return None
+            body = b"".join(passing.pieces)
+            return await self.finish(answer.status, answer.fields, body)
+        try:
+            large = passing.left > THREAD_BYTES
+            parts = await asyncio.to_thread(passing.parts) if large else passing.parts()
+            return self._list(codec, parts, None, passing.mark)
+        except CodecError as exc:
+            self._let_go(exc)
+            return None
+
+    def _is_echo(self, status: int, passing: Passing) -> bool:
         """Say whether what was fed is the last list again: it need not be finished."""
-        fed = self._passing.fingerprint if self._passing is not None else None
-        if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
+        fed = passing.fingerprint
+        if status != 200 or fed.size <= SMALL_ECHO_BYTES:
             return False
         return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
-
-    def finish_later(
-        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
-    ) -> bool:
-        """Take a whole answer once its client has it, if that may be; say whether.
-
-        It may where it removes nothing: no last bytes need wait. Who asks what is kept
-        or follows it waits instead (`Late`), so that nobody is shown less than before.
-        """
-        size, late = sum(map(len, pieces)), self._recorder.scopes.late
-        scope = self._recorder.scopes.find(self._question)
-        if (
-            status != 200
-            or (size <= THREAD_BYTES and b"content-encoding" not in fields)
-            or self._call.verb != "list"
-            or self._call.continue_token
-            or self._passing is None
-            or not self._passing.removes_nothing(scope)
-            or not late.takes(self._question, size)
-        ):
-            return False
-
-        late.add(self._question, size, self._finish_late(status, fields, pieces))
-        return True
-
-    async def _finish_late(
-        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
-    ) -> None:
-        self._is_late = True
-        self._marked = mark = await asyncio.to_thread(mark_of, *pieces)
-        if not self._recorder.echoes.holds(self._question, self._seen, mark):
-            await self.finish(status, fields, b"".join(pieces))
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -187,12 +184,8 @@ class Recording:
         codec = self._codec(status, fields, body)
         if codec is None:
             return None
-        if self._passing is not None and not self._is_late:
-            await self._recorder.caught_up(self._call)  # in the order they were shown
-        mark = self._marked
-        if not mark and len(body) > THREAD_BYTES:
-            mark = await asyncio.to_thread(self._mark, body)
-        mark = mark or self._mark(body)
+        large = len(body) > THREAD_BYTES
+        mark = await asyncio.to_thread(self._mark, body) if large else self._mark(body)
         if self._recorder.echoes.holds(self._question, self._seen, mark):
             return None
         try:
@@ -238,7 +231,8 @@ class Recording:
 
     def _mark(self, body: bytes) -> bytes:
         fed = self._passing.fingerprint if self._passing is not None else None
-        return fed.mark if fed and fed.size == len(body) else mark_of(body)
+        large = fed is not None and len(body) == fed.size > SMALL_ECHO_BYTES
+        return fed.mark if fed is not None and large else mark_of(body)
 
     # -- list ----------------------------------------------------------------
 
@@ -272,7 +266,7 @@ class Recording:
             scope.list_kind, scope.style = parts.kind, parts.style
         note_columns(scope, columns)
         future = commit_list(self._recorder.scopes, scope, change)
-        if not (self._call.continue_token or scope.question != self._question):
+        if mark and not (self._call.continue_token or scope.question != self._question):
             seen = max(self._seen, version)
             self._recorder.echoes.remember(question, seen, mark)
         return future

@@ -9,13 +9,15 @@ from two fields of one number (no API server writes so) is refused: CodecError.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
+from toono.codec.expected import Expected
 from toono.codec.page import Page, page_protobuf
 from toono.codec.paths import PATHS
 from toono.codec.protobuf_frames import PREFIX_BYTES, ProtobufFrames
+from toono.codec.protobuf_lists import ProtobufListReader
 from toono.codec.protobuf_status import decode_status, encode_status
 from toono.codec.selectable import selectable
 from toono.codec.wireformat import (
@@ -71,6 +73,11 @@ class ProtobufCodec:
         if meta is None:
             raise CodecError("a list without metadata")
         return ListParts(opened.kind, opened.api_version, "typed", *meta, objects)
+
+    def list_reader(self, expected: Sequence[Object] = ()) -> ProtobufListReader:
+        """Return what reads a list as it comes; its parts are those of `split_list`."""
+        known = Expected(expected)
+        return ProtobufListReader(MAGIC, self.split_list, read_object, known)
 
     def join_list(
         self,

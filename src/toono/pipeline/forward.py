@@ -124,8 +124,6 @@ class Forward:
         guard = None
         if call.verb == "list" and answer.status == 200:
             guard = self._guard_of(call, credential)
-        if guard is not None:
-            await self._recorder.caught_up(call)
         body = answer.body
         if _is_small(body) or guard is not None:
             first: list[bytes] = []
@@ -144,7 +142,7 @@ class Forward:
             if content is not None:
                 return await self._small(recording, answer, content)
             assert guard is not None
-            body = self._guarded(guard, call, answer, first)
+            body = self._guarded(guard, call, answer, first, recording)
         if recording is not None:
             if isinstance(answer.body, Incoming):
                 packed = b"content-encoding" in answer.fields
@@ -175,14 +173,22 @@ class Forward:
         return guard
 
     def _guarded(
-        self, guard: PodGuard, call: Call, answer: Answer, first: list[bytes]
+        self,
+        guard: PodGuard,
+        call: Call,
+        answer: Answer,
+        first: list[bytes],
+        recording: Recording | DocumentRecording | None,
     ) -> Body:
         known = self._recorder.known(call)
+        unpack = _shows_nothing
+        if isinstance(recording, Recording):
+            unpack = partial(recording.ahead, answer=answer)
         sightings = Sightings(
             [row.uid for row in known.values()],
             known=len(known),
             media_type=media_type_of(answer.fields),
-            coding=answer.fields.get(b"content-encoding", b"").strip().lower(),
+            unpack=unpack,
         )
         judge = partial(self._check_pods, guard, call, answer)
         return GuardedBody(answer.body, first, sightings, judge)
@@ -309,6 +315,11 @@ def _response(
         body=body,
         patience=WATCH_PATIENCE if watch else None,
     )
+
+
+def _shows_nothing(piece: bytes) -> bytes:
+    """What nobody unpacks shows nothing: it is judged once it is whole."""
+    return b""
 
 
 def _is_small(body: Body) -> bool:

@@ -26,9 +26,13 @@ class Judge:
             raise RequestError(503, "ServiceUnavailable", "held back")
 
 
+def sightings() -> Sightings:
+    json = "application/json"
+    return Sightings(UIDS, known=4, media_type=json, unpack=lambda piece: piece)
+
+
 def body(first: list[bytes], rest: list[bytes], judge: Judge) -> GuardedBody:
-    known = Sightings(UIDS, known=4, media_type="application/json", coding=b"")
-    return GuardedBody(Pieces(*rest), first, known, judge)
+    return GuardedBody(Pieces(*rest), first, sightings(), judge)
 
 
 async def drain(one: GuardedBody) -> list[bytes]:
@@ -65,8 +69,7 @@ def test_what_passes_is_what_came_or_never_ends(there, step, ahead, passes) -> N
 def test_once_closed_nothing_is_held_or_read() -> None:
     async def scenario() -> None:
         inner = Pieces(b"a", b"b", b"c")
-        known = Sightings(UIDS, known=4, media_type="application/json", coding=b"")
-        one = GuardedBody(inner, [], known, Judge(passes=True))
+        one = GuardedBody(inner, [], sightings(), Judge(passes=True))
         assert await one.read() == b"a"
         one.close()
         assert inner.closed == 1
