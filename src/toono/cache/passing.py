@@ -1,36 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A large list on its way to its client: read as it comes, or told from the last one.
+"""A large list on its way to its client, read as it comes.
 
 What is read while the server still writes need not be read at the end, for which the
-client waits. A list that is at the very version of what is known is most likely the
-last one again: it is compared, which costs a sixth, and read only if it is another.
+client waits. Tables and what is written for people are gathered, and read at their end.
 """
 
 import zlib
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from toono.cache.echo import Fingerprint
 from toono.cache.forms import is_table
 from toono.cache.received import MAX_BODY_BYTES, media_type_of
 from toono.codec.base import ListParts, ListReader, Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
-from toono.kube.names import parse_version
 
 AS_PEOPLE_READ = b"{\n"
 """How indented JSON begins: it is written anew before it is read."""
+STEP_BYTES = 64 * 1024
+"""Unpacked at a time: larger ones take fresh memory each, and a fault for each page."""
 BEGIN_BYTES = 512
 """By which it is chosen how a body is read."""
-Known = Callable[[int], bool]
-"""Says whether a list at a version may be the last one again; 0 where none is told."""
 
 
 class Coding(Protocol):
     """Takes the content coding off, piece by piece."""
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, piece: bytes) -> list[bytes]:
         """Return what a piece holds; CodecError where it is damaged."""
         ...
 
@@ -43,8 +39,8 @@ class Plain:
 
     is_whole = True
 
-    def feed(self, piece: bytes) -> bytes:
-        return piece
+    def feed(self, piece: bytes) -> list[bytes]:
+        return [piece]
 
 
 class Gzip:
@@ -55,20 +51,20 @@ class Gzip:
         self._member = zlib.decompressobj(wbits=31)
         self._fed = False
 
-    def feed(self, piece: bytes) -> bytes:
+    def feed(self, piece: bytes) -> list[bytes]:
         found: list[bytes] = []
         try:
             while piece:
                 if self._member.eof:
                     self._member = zlib.decompressobj(wbits=31)
-                found.append(self._member.decompress(piece, self._left + 1))
+                found.append(self._member.decompress(piece, STEP_BYTES))
                 self._left -= len(found[-1])
                 if self._left < 0:
                     raise CodecError("a body that unpacks to too much")
-                piece = self._member.unused_data
+                piece = self._member.unconsumed_tail or self._member.unused_data
         except zlib.error as exc:
             raise CodecError("a body that is not gzip") from exc
-        return b"".join(found)
+        return found
 
     @property
     def is_whole(self) -> bool:
@@ -86,105 +82,62 @@ def coding_of(fields: Mapping[bytes, bytes]) -> Coding | None:
 class Passing:
     """One answer, fed with the pieces of its body as they pass.
 
-    `fields` are those of the answer to a list, None where it is read at its end. `known`
-    says whether a list may be the last one again; of another, much is as `expected`.
+    `fields` are those of the answer to a list, None where it is read at its end. Much
+    of it is as `expected`.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_begin",
-        "_coding",
-        "_failure",
-        "_hashes",
-        "_is_begun",
-        "_known",
-        "_reader",
-        "fingerprint",
-        "pieces",
-    )
+    __slots__ = ("_begin", "_coding", "_failure", "_is_begun", "_reader", "pieces")
 
     def __init__(
-        self,
-        fields: Mapping[bytes, bytes] | None,
-        known: Known,
-        expected: Sequence[Object] = (),
+        self, fields: Mapping[bytes, bytes] | None, expected: Sequence[Object] = ()
     ) -> None:
-        self._known = known
         self._coding = coding_of(fields) if fields is not None else None
-        self._ahead: deque[bytes] = deque()
-        self._failure: CodecError | None = None
         codec = for_media_type(media_type_of(fields)) if fields is not None else None
         self._reader: ListReader | None = None
         if codec is not None and self._coding is not None:
             self._reader = codec.list_reader(expected)
-        self._is_begun, self._hashes = self._reader is None, self._reader is None
-        self._begin = b""
-        self.fingerprint = Fingerprint()
+        self._failure: CodecError | None = None
+        self._is_begun, self._begin = False, b""
         self.pieces: list[bytes] = []
         """All that came, unless it is read as it comes."""
 
-    def ahead(self, piece: bytes) -> bytes:
-        """Return what a piece holds that is fed later; nothing where it is damaged."""
-        if self._coding is None or self._failure is not None:
-            return b""
-        try:
-            text = self._coding.feed(piece)
-        except CodecError as exc:
-            self._failure = exc
-            return b""
-        if self._reader is not None:
-            self._ahead.append(text)
-        return text
-
     def feed(self, piece: bytes) -> None:
         """See a piece pass."""
-        if self._hashes:
-            self.fingerprint.feed(piece)
-        if self._reader is None or not self._is_begun:
+        if not self.is_read:
             self.pieces.append(piece)
-        if self._reader is not None and self._failure is None:
-            try:
-                self._read(self._reader, piece)
-            except CodecError as exc:
-                self._failure = exc
+        if self._reader is None or self._coding is None or self._failure is not None:
+            return
+        try:
+            for text in self._coding.feed(piece):
+                self._read(text)
+        except CodecError as exc:
+            self._failure = exc
 
-    def _read(self, reader: ListReader, piece: bytes) -> None:
-        assert self._coding is not None
-        text = self._ahead.popleft() if self._ahead else self._coding.feed(piece)
+    def _read(self, text: bytes) -> None:
+        """Read it as it comes, or not, by how it begins."""
         if self._is_begun:
-            reader.feed(text)
+            if self._reader is not None:
+                self._reader.feed(text)
             return
         self._begin += text
-        if len(self._begin) >= BEGIN_BYTES:
-            self._choose(reader)
-
-    def _choose(self, reader: ListReader) -> None:
-        """Read it as it comes, or not, by how it begins."""
+        if len(self._begin) < BEGIN_BYTES:
+            return
         begin, self._begin, self._is_begun = self._begin, b"", True
-        reader.feed(begin)
-        version = parse_version(reader.version) or 0
-        odd = begin.startswith(AS_PEOPLE_READ) or is_table(begin)
-        if odd or self._known(version):
+        if begin.startswith(AS_PEOPLE_READ) or is_table(begin):
             self._reader = None
-            self._ahead.clear()
         else:
-            self._hashes = not version  # its end will tell what its head does not
-        if self._hashes or self._reader is None:
-            for piece in self.pieces:
-                self.fingerprint.feed(piece)
-            self._hashes = True
-        if self._reader is not None:
             self.pieces.clear()
+            self._read(begin)
 
     @property
     def is_read(self) -> bool:
         """It is read as it comes: `parts` tells what it holds."""
-        return self._reader is not None and self._is_begun
+        return self._is_begun and self._reader is not None
 
     @property
-    def mark(self) -> bytes:
-        """What tells the body from others, if that was looked for."""
-        return self.fingerprint.mark if self._hashes else b""
+    def recognised(self) -> int:
+        """How many of those expected were there by now, by their uid."""
+        return self._reader.recognised if self._reader is not None else 0
 
     @property
     def left(self) -> int:

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, mark_of
 from toono.cache.forms import Columns, form_of, read_one
 from toono.cache.listed import (
@@ -122,55 +121,32 @@ class Recording:
 
     def feed(self, piece: bytes, answer: Answer) -> None:
         """See a piece of a large answer pass."""
-        self._passing_of(answer).feed(piece)
-
-    def ahead(self, piece: bytes, answer: Answer) -> bytes:
-        """Return what a piece of a list holds, unpacked once: it will be fed, too."""
-        return self._passing_of(answer).ahead(piece)
-
-    def _passing_of(self, answer: Answer) -> Passing:
         if self._passing is None:
             is_list = self._call.verb == "list" and answer.status == 200
-            fields = answer.fields if is_list else None
             scope = self._recorder.scopes.find(self._question)
-            self._passing = Passing(fields, self._is_known, expected_of(scope))
-        return self._passing
+            expected = expected_of(scope) if is_list else ()
+            self._passing = Passing(answer.fields if is_list else None, expected)
+        self._passing.feed(piece)
 
-    def _is_known(self, version: int) -> bool:
-        """Say whether a list at `version` is most likely the last one again."""
-        echoes, scopes = self._recorder.echoes, self._recorder.scopes
-        if not version:
-            return echoes.may_hold(self._question, self._seen)
-        scope = scopes.find(self._question)
-        if scope is None or not scope.complete or scope.epoch != scopes.epoch:
-            return False
-        return scope.version == version >= self._seen
+    @property
+    def recognised(self) -> int:
+        """How many of the objects known were in what was fed."""
+        return self._passing.recognised if self._passing is not None else 0
 
     async def finish_passed(self, answer: Answer) -> Kept:
         """Take the whole answer that was fed, as `finish`."""
         passing = self._passing
-        if passing is None:
-            return await self.finish(answer.status, answer.fields, b"")
         codec = for_media_type(media_type_of(answer.fields))
-        if codec is None or not passing.is_read:
-            if self._is_echo(answer.status, passing):
-                return None
-            body = b"".join(passing.pieces)
+        if passing is None or codec is None or not passing.is_read:
+            body = b"".join(passing.pieces) if passing is not None else b""
             return await self.finish(answer.status, answer.fields, body)
         try:
             large = passing.left > THREAD_BYTES
             parts = await asyncio.to_thread(passing.parts) if large else passing.parts()
-            return self._list(codec, parts, None, passing.mark)
+            return self._list(codec, parts, None, b"")
         except CodecError as exc:
             self._let_go(exc)
             return None
-
-    def _is_echo(self, status: int, passing: Passing) -> bool:
-        """Say whether what was fed is the last list again: it need not be finished."""
-        fed = passing.fingerprint
-        if status != 200 or fed.size <= SMALL_ECHO_BYTES:
-            return False
-        return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -185,7 +161,7 @@ class Recording:
         if codec is None:
             return None
         large = len(body) > THREAD_BYTES
-        mark = await asyncio.to_thread(self._mark, body) if large else self._mark(body)
+        mark = await asyncio.to_thread(mark_of, body) if large else mark_of(body)
         if self._recorder.echoes.holds(self._question, self._seen, mark):
             return None
         try:
@@ -203,7 +179,7 @@ class Recording:
             return None
         mark = b""
         if status != 404 and self._call.verb == "get":
-            mark = self._mark(body)
+            mark = mark_of(body)
             if self._recorder.echoes.holds(self._question, self._seen, mark):
                 return None
         try:
@@ -228,11 +204,6 @@ class Recording:
 
     def _let_go(self, exc: CodecError) -> None:
         log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
-
-    def _mark(self, body: bytes) -> bytes:
-        fed = self._passing.fingerprint if self._passing is not None else None
-        large = fed is not None and len(body) == fed.size > SMALL_ECHO_BYTES
-        return fed.mark if fed is not None and large else mark_of(body)
 
     # -- list ----------------------------------------------------------------
 

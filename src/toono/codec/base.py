@@ -90,12 +90,14 @@ class FrameSplitter(Protocol):
 class ListReader(Protocol):
     """Takes a list apart while it comes, so that little is left to do at its end."""
 
-    version: str
-    """The list's resourceVersion as soon as it is known, "" until then."""
-
     @property
     def left(self) -> int:
         """Bytes that will be read at the end."""
+        ...
+
+    @property
+    def recognised(self) -> int:
+        """How many of those expected were there, by their uid."""
         ...
 
     def feed(self, piece: bytes) -> None:

@@ -11,18 +11,22 @@ from toono.codec.base import Object
 
 
 class Expected:
-    """A place in what was known before; `next` is what most likely comes next."""
+    """A place in what was known before; `next` is what most likely comes next.
 
-    __slots__ = ("_at", "_objects", "_places", "next")
+    `seen` counts what was there again, as it was or changed.
+    """
+
+    __slots__ = ("_at", "_objects", "_places", "next", "seen")
 
     def __init__(self, objects: Sequence[Object] = ()) -> None:
         self._objects = objects
-        self._at = 0
+        self._at = self.seen = 0
         self._places: dict[tuple[str, str], int] | None = None
         self.next: Object | None = objects[0] if objects else None
 
     def step(self) -> None:
         """Go on: `next` was there."""
+        self.seen += 1
         self._go(self._at + 1)
 
     def passed_by(self, other: Object) -> None:
@@ -33,6 +37,7 @@ class Expected:
             }
         place = self._places.get((other.namespace, other.name))
         if place is not None:
+            self.seen += self._objects[place].uid == other.uid
             self._go(place + 1)
 
     def _go(self, at: int) -> None:

@@ -21,7 +21,7 @@ MAX_NESTED = 16
 """How often within one item may stand what looks like the end of one."""
 _TYPED = re.compile(
     rb'\{"kind":"([A-Za-z0-9]{1,63}?)List","apiVersion":"([a-z0-9./-]{1,317})",'
-    rb'"metadata":\{"resourceVersion":"([0-9]{1,19})"[^{}\[\]\\]*\},"items":\['
+    rb'"metadata":\{"resourceVersion":"[0-9]{1,19}"[^{}\[\]\\]*\},"items":\['
     rb'(?=(\{(?:"kind":"\1","apiVersion":"\2",)?)"metadata":\{)'
 )
 """An item names its kind where the list is of metadata alone."""
@@ -48,6 +48,7 @@ class JSONListReader:
         self._split, self._take, self._expected = split, take, expected
         self._begun = False
         self._head = b""
+        self._typed = False
         self._api_version = ""
         self._lead = b""
         """With what items begin that is not kept of them."""
@@ -55,13 +56,16 @@ class JSONListReader:
         self._objects: list[Object] = []
         self._rest: list[bytes] = []
         self._last = b""
-        self.version = ""
-        """Of the list, once its head has told it; "" where its end does."""
 
     @property
     def left(self) -> int:
         """Bytes that will be read at the end."""
         return sum(map(len, self._rest))
+
+    @property
+    def recognised(self) -> int:
+        """How many of those expected were there, by their uid."""
+        return self._expected.seen
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -80,10 +84,10 @@ class JSONListReader:
         if found is None:
             self._begun = len(text) >= HEAD_BYTES
             return
-        self._begun, self._head = True, found[0]
+        self._begun, self._head, self._typed = True, found[0], typed is not None
         self._api_version = found[2].decode()
         if typed:
-            self.version, self._lead = typed[3].decode(), typed[4]
+            self._lead = typed[3]
             self._between = b"}," + self._lead + b'"metadata":{'
         else:
             self._lead = b"{"
@@ -160,7 +164,7 @@ class JSONListReader:
 
     def _end_of_items(self, rest: bytes) -> int:
         """Return where the last item ends; -1 where no API server's list ends so."""
-        if self.version:
+        if self._typed:
             end = len(rest.rstrip(b" \t\r\n")) - 2
             return end if rest.startswith(b"]}", end) else -1
         end = rest.rfind(_TAIL_BEGINS)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from toono.codec.base import ListParts, Object
 from toono.codec.expected import Expected
-from toono.codec.wireformat import BYTES, encode_bytes, tag_of, text, varint, walk
+from toono.codec.wireformat import encode_bytes, tag_of, varint
 from toono.errors import CodecError
 
 HEAD_BYTES = 4096
@@ -46,13 +46,16 @@ class ProtobufListReader:
         self._objects: list[Object] = []
         self._rest: list[bytes] = []
         self._failure: CodecError | None = None
-        self.version = ""
-        """Of the list, once its head has told it."""
 
     @property
     def left(self) -> int:
         """Bytes that will be read at the end."""
         return sum(map(len, self._rest))
+
+    @property
+    def recognised(self) -> int:
+        """How many of those expected were there, by their uid."""
+        return self._expected.seen
 
     def feed(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -92,12 +95,6 @@ class ProtobufListReader:
         after = at + long
         if not after <= min(start + size, len(body)):
             raise CodecError("less than the head of a list")
-        found = {
-            tag: text(body, a, b)
-            for tag, a, b in walk(body, at, after)
-            if tag & 7 == BYTES
-        }
-        self.version = found.get(_SECOND, "")
         self._head, self._meta = body[:envelope], body[start:after]
         self._items = start + size - after
         return after

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
-from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import media_type_of, unpacked
 from toono.cache.record import Recorder, Recording
@@ -180,18 +179,14 @@ class Forward:
         first: list[bytes],
         recording: Recording | DocumentRecording | None,
     ) -> Body:
-        known = self._recorder.known(call)
-        unpack = _shows_nothing
-        if isinstance(recording, Recording):
-            unpack = partial(recording.ahead, answer=answer)
-        sightings = Sightings(
-            [row.uid for row in known.values()],
-            known=len(known),
-            media_type=media_type_of(answer.fields),
-            unpack=unpack,
-        )
+        known = len(self._recorder.known(call))
+
+        def enough() -> bool:
+            seen = recording.recognised if isinstance(recording, Recording) else 0
+            return seen * 2 > known or not known
+
         judge = partial(self._check_pods, guard, call, answer)
-        return GuardedBody(answer.body, first, sightings, judge)
+        return GuardedBody(answer.body, first, enough, judge)
 
     async def _check_pods(
         self, guard: PodGuard, call: Call, answer: Answer, content: bytes
@@ -315,11 +310,6 @@ def _response(
         body=body,
         patience=WATCH_PATIENCE if watch else None,
     )
-
-
-def _shows_nothing(piece: bytes) -> bytes:
-    """What nobody unpacks shows nothing: it is judged once it is whole."""
-    return b""
 
 
 def _is_small(body: Body) -> bool:

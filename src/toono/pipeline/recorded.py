@@ -47,8 +47,8 @@ class RecordedBody:
     """A streamed answer that is recorded beside the client.
 
     Its last piece is held until the recording has all: what it removes must be durable
-    before the client can know the answer is complete. Every other is looked at once the
-    client has it. One that is too large to be kept is not looked at any more.
+    before the client can know the answer is complete. One that is too large to be kept
+    is not looked at any more.
     """
 
     def __init__(
@@ -63,7 +63,6 @@ class RecordedBody:
         self._answer = answer
         self._barrier = barrier
         self._size = 0
-        self._shown = b""
         self._held = b""
         self._over = False
         self.length = inner.length
@@ -71,22 +70,18 @@ class RecordedBody:
     async def read(self) -> bytes:
         if self._over:
             return b""
-        while True:
-            self._record(self._shown)
-            piece = await self._inner.read()
-            self._shown, self._held = self._held, piece
-            if not piece:
-                break
-            if self._shown:
-                return self._shown
+        while piece := await self._inner.read():
+            self._record(piece)
+            held, self._held = self._held, piece
+            if held:
+                return held
         self._over = True
-        self._record(self._shown)
         if self._recording is not None:
             await self._barrier.wait(await self._recording.finish_passed(self._answer))
-        return self._shown
+        return self._held
 
     def _record(self, piece: bytes) -> None:
-        if self._recording is None or not piece:
+        if self._recording is None:
             return
         self._recording.feed(piece, self._answer)
         self._size += len(piece)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from tests.unit.cache.kit import JSON_FIELDS, pod, pod_list, table
 from toono.cache import passing
-from toono.cache.echo import mark_of
 from toono.cache.passing import BEGIN_BYTES, Gzip, Passing
 from toono.codec.json import JSONCodec
 from toono.errors import CodecError
@@ -25,18 +24,8 @@ CUSTOM = (
 )
 
 
-def news(version: int) -> bool:
-    return False
-
-
-def known(version: int) -> bool:
-    return True
-
-
-def passed(
-    body: bytes, fields=JSON_FIELDS, *, step: int = 500, is_known=news
-) -> Passing:
-    found = Passing(fields, is_known)
+def passed(body: bytes, fields=JSON_FIELDS, *, step: int = 500) -> Passing:
+    found = Passing(fields)
     for at in range(0, len(body), step):
         found.feed(body[at : at + step])
     return found
@@ -52,33 +41,22 @@ def test_a_list_is_read_as_it_comes(step: int, packed: bool, members: bool) -> N
     found = passed(body, fields, step=step)
     assert found.is_read
     assert found.parts() == CODEC.split_list(LISTED)
-    assert (found.mark, found.pieces) == (b"", [])
+    assert found.pieces == []
 
 
-def test_of_what_tells_its_version_at_its_end_the_bytes_are_told_too() -> None:
-    assert len(CODEC.split_list(CUSTOM).items) == 20
-    found = passed(CUSTOM)
-    assert found.parts() == CODEC.split_list(CUSTOM)
-    assert (found.mark, found.pieces) == (mark_of(CUSTOM[:1], CUSTOM[1:]), [])
-
-
-@pytest.mark.parametrize("coding", [b"", b"identity", b"gzip"])
 @pytest.mark.parametrize("body", [LISTED, CUSTOM])
-def test_what_may_be_the_last_one_again_is_compared(body: bytes, coding: bytes) -> None:
-    asked: list[int] = []
-
-    def note(version: int) -> bool:
-        asked.append(version)
-        return True
-
-    sent = gzip.compress(body) if coding == b"gzip" else body
-    fields = JSON_FIELDS | {b"content-encoding": coding}
-    found = passed(sent, fields, step=7, is_known=note)
-    assert not found.is_read
-    assert asked == [30 if body is LISTED else 0]
-    assert b"".join(found.pieces) == sent
-    assert found.mark == mark_of(sent[:1], sent[1:])
-    assert found.left == 0
+def test_what_is_expected_is_recognised_as_it_comes(body: bytes) -> None:
+    items = CODEC.split_list(body).items
+    assert len(items) == 20
+    other = [one._replace(uid="another", data=one.data + b" ") for one in items[:5]]
+    found = Passing(JSON_FIELDS, [*other, *items[5:10]])
+    half = body.index(b'"pod-8"')
+    found.feed(body[:half])
+    assert found.recognised == 3, "pods 5 to 7; of another uid none"
+    found.feed(body[half:])
+    assert found.recognised == 5
+    assert found.parts() == CODEC.split_list(body)
+    assert passed(table(30, *map(str, range(20)))).recognised == 0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +75,6 @@ def test_all_else_is_gathered(body: bytes, fields) -> None:
         found = passed(body, fields, step=step)
         assert not found.is_read
         assert b"".join(found.pieces) == body
-        assert found.mark in (b"", mark_of(body[:1], body[1:]))
 
 
 @pytest.mark.parametrize("damage", ["cut", "short", "bomb", "no list"])
@@ -116,39 +93,3 @@ def test_what_cannot_be_read_is_told_at_the_end(damage: str, monkeypatch) -> Non
     assert found.is_read
     with pytest.raises(CodecError):
         found.parts()
-
-
-@given(step=st.integers(1, 900), early=st.integers(0, 5), end=st.integers(0, 60))
-@pytest.mark.parametrize("is_known", [news, known])
-def test_who_looks_ahead_sees_each_piece_and_it_is_unpacked_once(
-    step: int, early: int, end: int, is_known
-) -> None:
-    body = gzip.compress(LISTED)
-    pieces = [body[at : at + step] for at in range(0, len(body), step)]
-    found, seen, looked = Passing(PACKED, is_known), b"", 0
-    for number, piece in enumerate(pieces):
-        while looked < min(number + early, end, len(pieces)):
-            seen += found.ahead(pieces[looked])
-            looked += 1
-        if looked <= number < end:
-            seen += found.ahead(piece)
-            looked += 1
-        found.feed(piece)
-    assert LISTED.startswith(seen)
-    if found.is_read:
-        assert found.parts() == CODEC.split_list(LISTED)
-    else:
-        assert b"".join(found.pieces) == body
-    assert not found._ahead
-
-
-def test_what_is_damaged_shows_nothing_ahead() -> None:
-    found = Passing(PACKED, news)
-    assert found.ahead(b"nonsense") == b""
-    assert found.ahead(gzip.compress(LISTED)) == b""
-    for _ in range(2):
-        found.feed(b"nonsense" * BEGIN_BYTES)
-    assert not found.is_read
-    assert len(found.pieces) == 2
-    assert Passing(None, news).ahead(b"x") == b""
-    assert Passing(JSON_FIELDS | {b"content-encoding": b"br"}, news).ahead(b"x") == b""

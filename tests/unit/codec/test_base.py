@@ -35,7 +35,7 @@ def test_a_reader_has_the_verbs_of_the_contract(codec: Codec) -> None:
     reader = codec.list_reader()
     assert verbs(ListReader) == ["feed", "finish"]
     assert set(verbs(ListReader)) <= set(verbs(type(reader)))
-    assert (reader.version, reader.left) == ("", 0)
+    assert (reader.left, reader.recognised) == (0, 0)
 
 
 @pytest.mark.parametrize("codec", [JSONCodec(), ProtobufCodec()])

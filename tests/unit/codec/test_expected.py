@@ -33,6 +33,15 @@ def test_each_difference_costs_one_look() -> None:
     assert missed("abcdef", "") == 0
 
 
+def test_what_is_there_again_is_counted_by_its_uid() -> None:
+    expected = Expected([named(one) for one in "abcd"])
+    expected.step()
+    expected.passed_by(named("b")._replace(resource_version="8"))
+    expected.passed_by(named("c")._replace(uid="another"))
+    expected.passed_by(named("x"))
+    assert (expected.seen, expected.next) == (2, named("d"))
+
+
 @given(known=st.text("abcdef", max_size=6), there=st.text("abcdefg", max_size=9))
 def test_any_order_is_gone_through(known: str, there: str) -> None:
     assert missed(known, there) <= len(there)
