@@ -143,7 +143,7 @@ class Recording:
         try:
             large = passing.left > THREAD_BYTES
             parts = await asyncio.to_thread(passing.parts) if large else passing.parts()
-            return self._list(codec, parts, None, b"")
+            return await self._list(codec, parts, None, b"")
         except CodecError as exc:
             self._let_go(exc)
             return None
@@ -167,7 +167,7 @@ class Recording:
         try:
             objects = asks_objects(self._call)
             parts, columns = await read_list(codec, body, fields, objects=objects)
-            return self._list(codec, parts, columns, mark)
+            return await self._list(codec, parts, columns, mark)
         except CodecError as exc:
             self._let_go(exc)
             return None
@@ -207,7 +207,7 @@ class Recording:
 
     # -- list ----------------------------------------------------------------
 
-    def _list(
+    async def _list(
         self, codec: Codec, parts: ListParts, columns: Columns | None, mark: bytes
     ) -> Kept:
         version = parse_version(parts.resource_version)
@@ -223,6 +223,8 @@ class Recording:
         scope = self._scope(question)
         if scope is None:
             return None
+        if not scope.loaded:  # it came in another form than was expected
+            await self._recorder.scopes.load(scope)
         change = accept_list(
             scope,
             self._reading_of(scope, whole.reading),

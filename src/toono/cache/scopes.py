@@ -200,7 +200,9 @@ class Scopes:
         The cloud has listed some of it: an older file could now only show a ghost.
         """
         for scope in self.about(question[0], question[1], question[3], ""):
-            if scope.imported and scope.rows:
+            if scope.imported and not scope.loaded:
+                self.drop(scope)
+            elif scope.imported and scope.rows:
                 deletes = tuple(scope.rows)
                 scope.rows, scope.digest = {}, 0
                 self.commit(scope, Change((), deletes, True, False))

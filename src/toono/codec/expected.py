@@ -11,22 +11,25 @@ from toono.codec.base import Object
 
 
 class Expected:
-    """A place in what was known before; `next` is what most likely comes next.
+    """A place in what was known before; `next` is what most likely comes next."""
 
-    `seen` counts what was there again, as it was or changed.
-    """
-
-    __slots__ = ("_at", "_objects", "_places", "next", "seen")
+    __slots__ = ("_at", "_objects", "_places", "_there", "next")
 
     def __init__(self, objects: Sequence[Object] = ()) -> None:
         self._objects = objects
-        self._at = self.seen = 0
+        self._at = 0
+        self._there: set[int] = set()
         self._places: dict[tuple[str, str], int] | None = None
         self.next: Object | None = objects[0] if objects else None
 
+    @property
+    def seen(self) -> int:
+        """How many were there again, as they were or changed: each counts once."""
+        return len(self._there)
+
     def step(self) -> None:
         """Go on: `next` was there."""
-        self.seen += 1
+        self._there.add(self._at)
         self._go(self._at + 1)
 
     def passed_by(self, other: Object) -> None:
@@ -37,7 +40,8 @@ class Expected:
             }
         place = self._places.get((other.namespace, other.name))
         if place is not None:
-            self.seen += self._objects[place].uid == other.uid
+            if self._objects[place].uid == other.uid:
+                self._there.add(place)
             self._go(place + 1)
 
     def _go(self, at: int) -> None:

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 
 from tests.unit.cache.kit import (
+    CALLER,
     JSON_FIELDS,
     Cache,
     call,
@@ -15,6 +16,7 @@ from tests.unit.cache.kit import (
     pod_list,
     run,
 )
+from toono.kube.request import parse
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -360,5 +362,36 @@ def test_whatever_may_move_a_version_counts_as_a_change() -> None:
         await cache.take(POD_A, one(pod("a", 5)))
         assert scope.version > version
         assert cache.scopes.changes > before
+
+    run(scenario)
+
+
+def test_a_list_in_another_form_than_expected_replaces_what_the_last_life_knew() -> (
+    None
+):
+    """Who asks for protobuf first gets custom resources in JSON: of that form nothing
+    is in memory after a restart, and what is only in the store is replaced, too."""
+
+    async def scenario() -> None:
+        accept = b"application/vnd.kubernetes.protobuf,application/json"
+        fields = {b"user-agent": b"kubelet/v1", b"accept": accept}
+        asked = parse("GET", PODS.encode(), fields, CALLER)
+        cache = Cache()
+
+        async def listed(body: bytes) -> None:
+            recording = await cache.recorder.begin(asked)
+            assert recording is not None
+            await recording.finish(200, JSON_FIELDS, body)
+
+        await listed(pod_list(10, pod("a", 5)))
+        cache = Cache(cache.store)
+        await cache.scopes.open()
+        await listed(pod_list(20, pod("b", 15)))
+        assert await cache.list(PODS) == (20, ["b"])
+        await cache.scopes.aclose()
+        cache = Cache(cache.store)
+        await cache.scopes.open()
+        assert await cache.list(PODS) == (20, ["b"])
+        await cache.scopes.aclose()
 
     run(scenario)

@@ -91,6 +91,22 @@ def test_a_narrower_list_from_the_cloud_retires_it_too(tmp_path, pods) -> None:
     run(scenario)
 
 
+def test_it_goes_after_a_restart_too_before_anybody_has_looked_at_it(
+    tmp_path, pods
+) -> None:
+    async def scenario() -> None:
+        cache = await imported(tmp_path)
+        again = Cache(cache.store)
+        await again.scopes.open()
+        mine = PODS + "?fieldSelector=spec.nodeName%3Dedge-1"
+        await again.take(mine, pod_list(9, pod("b", 6)))
+        assert await again.get(POD_A) == "Unknown"
+        assert await again.list(PODS) == "Unknown"
+        await again.scopes.aclose()
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("lists", [1, 2])
 def test_it_goes_no_sooner_than_what_replaces_it_is_kept(
     lists, tmp_path, pods, monkeypatch

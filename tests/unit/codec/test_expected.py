@@ -42,6 +42,14 @@ def test_what_is_there_again_is_counted_by_its_uid() -> None:
     assert (expected.seen, expected.next) == (2, named("d"))
 
 
+def test_what_is_there_several_times_is_counted_once() -> None:
+    expected = Expected([named(one) for one in "abcd"])
+    expected.step()
+    for _ in range(3):
+        expected.passed_by(named("a"))
+    assert expected.seen == 1
+
+
 @given(known=st.text("abcdef", max_size=6), there=st.text("abcdefg", max_size=9))
 def test_any_order_is_gone_through(known: str, there: str) -> None:
     assert missed(known, there) <= len(there)

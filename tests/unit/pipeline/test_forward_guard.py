@@ -200,6 +200,19 @@ def test_a_large_list_that_lacks_half_ends_only_if_confirmed(says) -> None:
     run(scenario)
 
 
+def test_a_pod_that_a_large_list_names_twice_stands_for_no_other() -> None:
+    async def scenario() -> None:
+        full, twice = large(*"abcdef"), large(*"abababa")
+        guard = Guard(says=False)
+        scene = guarded(guard, answer(Pieces(*full)), answer(Pieces(*twice)))
+        await drained((await scene.ask(PODS)).body)
+        with pytest.raises(BodyCutError):
+            await drained((await scene.ask(PODS)).body)
+        assert guard.asked == [set("cdef")]
+
+    run(scenario)
+
+
 def test_an_endless_list_that_shows_no_pod_is_not_held_for_ever() -> None:
     async def scenario() -> None:
         body = Pieces(*[bytes(MAX_BODY_BYTES // 2)] * 3)
