@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import msgspec
 
@@ -42,6 +41,8 @@ log = logging.getLogger(__name__)
 WRITE_AHEAD_BYTES = 1024 * 1024
 """Of one batch. More would hold up the barrier of a delete behind it."""
 FULL_RETRY_SECONDS = 0.05
+MAX_BACKLOG = 64
+"""Changes behind a big list, before they are made one: a disk may be away for days."""
 REFUSED = (StoreFullError, StoreUnavailableError)
 """What a store says at once: there is no room, or it is closed already."""
 
@@ -73,8 +74,8 @@ class WriteAhead:
     whole: bool = False
     """It is on disk, and is the scope."""
     backlog: list[Change] = field(default_factory=list)
-    backlog_sync: bool = False
-    backlog_done: list[asyncio.Future[None]] = field(default_factory=list)
+    backlog_done: asyncio.Future[None] | None = None
+    """Done once all of it is kept for good; None where nobody asked for that."""
     task: asyncio.Task[None] | None = None
 
 
@@ -242,28 +243,19 @@ class Keeper:
         self, scope: Scope, changes: Sequence[Change], *, sync: bool
     ) -> asyncio.Future[None] | None:
         """Queue the sum of `changes` as one batch."""
-        latest: dict[RowKey, Object | None] = {}
-        for change in changes:
-            latest.update((key, None) for key in change.deletes)
-            latest.update(((item.namespace, item.name), item) for item in change.puts)
+        total = _sum(changes)
         puts = [
-            (object_key(scope.bucket, key), encode_object(item))
-            for key, item in latest.items()
-            if item is not None
+            (object_key(scope.bucket, (item.namespace, item.name)), encode_object(item))
+            for item in total.puts
         ]
-        deletes = [
-            object_key(scope.bucket, key)
-            for key, item in latest.items()
-            if item is None
-        ]
-        if any(change.scope for change in changes) or scope.id not in self._stored:
+        deletes = [object_key(scope.bucket, key) for key in total.deletes]
+        if total.scope or scope.id not in self._stored:
             self._late.pop(scope.id, None)
             puts.append((scope_key(scope.id), encode_scope(self._row(scope))))
         try:
             return self._store.apply(Batch(puts=puts, deletes=deletes), sync=sync)
         except REFUSED:
-            for change in changes:
-                self._lost(scope, change)
+            self._lost(scope, total)
             return None
 
     # -- a big list ----------------------------------------------------------
@@ -291,12 +283,13 @@ class Keeper:
         self, ahead: WriteAhead, change: Change, *, sync: bool
     ) -> asyncio.Future[None] | None:
         ahead.backlog.append(change)
+        if len(ahead.backlog) > MAX_BACKLOG:
+            ahead.backlog = [_sum(ahead.backlog)]
         if not sync:
             return None
-        ahead.backlog_sync = True
-        done: asyncio.Future[None] = ahead.finished.get_loop().create_future()
-        ahead.backlog_done.append(done)
-        return done
+        if ahead.backlog_done is None:
+            ahead.backlog_done = ahead.finished.get_loop().create_future()
+        return ahead.backlog_done
 
     async def _write(self, scope: Scope, ahead: WriteAhead, before: ScopeRow) -> None:
         old, new = scope.bucket, self.new_bucket()
@@ -325,17 +318,16 @@ class Keeper:
     def _finish(self, scope: Scope, ahead: WriteAhead, old: int) -> None:
         del self._ahead[scope.id]
         self._kept(scope, list(scope.rows))
-        future = None
+        future, waiting = None, ahead.backlog_done
         if ahead.whole:
             if ahead.backlog:
-                future = self._apply(scope, ahead.backlog, sync=ahead.backlog_sync)
+                future = self._apply(scope, ahead.backlog, sync=waiting is not None)
             self._sweep(scope, (old,))
         _settle(ahead.finished)
-        for waiting in ahead.backlog_done:
-            if future is None:
-                _settle(waiting)
-            else:
-                future.add_done_callback(partial(_settle_after, waiting))
+        if waiting is not None and future is not None:
+            future.add_done_callback(lambda _: _settle(waiting))
+        elif waiting is not None:
+            _settle(waiting)
 
     def _sweep(self, scope: Scope, buckets: Sequence[int]) -> None:
         """Delete rows that nothing points to, and the note that says so."""
@@ -380,6 +372,20 @@ def _pieces(
     return pieces
 
 
+def _sum(changes: Sequence[Change]) -> Change:
+    """Return the one change that all of them come to, in their order."""
+    latest: dict[RowKey, Object | None] = {}
+    for change in changes:
+        latest.update((key, None) for key in change.deletes)
+        latest.update(((item.namespace, item.name), item) for item in change.puts)
+    return Change(
+        [item for item in latest.values() if item is not None],
+        [key for key, item in latest.items() if item is None],
+        any(change.scope for change in changes),
+        any(change.removes for change in changes),
+    )
+
+
 def _lasting(row: ScopeRow) -> ScopeRow:
     """Return a scope's row without what its objects' rows tell, or nobody misses."""
     return msgspec.structs.replace(row, version=0, confirmed_at=0.0, size=0)
@@ -388,7 +394,3 @@ def _lasting(row: ScopeRow) -> ScopeRow:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _settle_after(future: asyncio.Future[None], _: asyncio.Future[None]) -> None:
-    _settle(future)

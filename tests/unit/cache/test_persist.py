@@ -5,8 +5,20 @@ import asyncio
 
 import pytest
 
-from tests.unit.cache.kit import Cache, Journal, bookmark, event, pod, pod_list, run
+from tests.unit.cache.kit import (
+    JSON_FIELDS,
+    Cache,
+    Journal,
+    bookmark,
+    call,
+    event,
+    pod,
+    pod_list,
+    run,
+)
 from toono.cache import persist
+from toono.cache.forms import JSON
+from toono.cache.received import question_of
 from toono.cache.rows import object_key
 from toono.errors import StoreUnavailableError
 from toono.store.base import Batch
@@ -500,5 +512,41 @@ def test_a_big_list_of_which_a_row_cannot_be_read_leaves_the_others() -> None:
         assert await again.get(POD + "p1") == "Unknown"
         assert await again.list(PODS) == "Unknown"
         await again.scopes.aclose()
+
+    run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_waits_behind_a_big_list_is_no_more_than_what_there_is(
+    monkeypatch,
+) -> None:
+    """A disk may be away for days, and a watch goes on."""
+    monkeypatch.setattr(persist, "MAX_BACKLOG", 4)
+
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        store.full = True
+        pods = [pod(name, 5, labels={"of": "x" * 200}) for name in "abc"]
+        recording = await cache.recorder.begin(call(PODS))
+        assert recording is not None
+        await recording.finish(200, JSON_FIELDS, pod_list(20, *pods))
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        gone = stream.feed(event("DELETED", pod("c", 21))).kept
+        for version in range(22, 122):
+            stream.feed(event("MODIFIED", pod("a", version)))
+        scope = cache.scopes.find(question_of(call(PODS), JSON))
+        assert scope is not None
+        (ahead,) = cache.scopes._keeper._ahead.values()
+        assert sum(len(change.puts) for change in ahead.backlog) <= 4
+        await settled(cache)
+        assert gone is not None
+        assert not gone.done()
+        store.full = False
+        await cache.clock.advance(1)
+        await settled(cache)
+        assert gone.done()
+        assert await cache.list(PODS) == (121, ["a", "b"])
+        assert await seen_after(store) == (121, ["a", "b"])
 
     run(scenario)
