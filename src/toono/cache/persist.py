@@ -50,14 +50,17 @@ Contents = Callable[[Scope, Mapping[RowKey, Row]], Awaitable[Mapping[RowKey, byt
 
 
 class Bulk(asyncio.Future[None]):
-    """Done once a big list is with the store: written in pieces, it takes its time.
+    """Done once a big list, or what waits behind one, is with the store.
 
-    With `sync` it is then kept over a power cut, else over kill -9 alone.
+    Written in pieces, it takes its time. With `sync` it is then kept over a power cut,
+    else over kill -9 alone.
     """
 
     def __init__(self, *, sync: bool) -> None:
         super().__init__()
         self.sync = sync
+        self.is_late = False
+        """It was waited for in vain: nobody waits for it again."""
 
 
 @dataclass(slots=True)
@@ -74,7 +77,7 @@ class WriteAhead:
     whole: bool = False
     """It is on disk, and is the scope."""
     backlog: list[Change] = field(default_factory=list)
-    backlog_done: asyncio.Future[None] | None = None
+    backlog_done: Bulk | None = None
     """Done once all of it is kept for good; None where nobody asked for that."""
     task: asyncio.Task[None] | None = None
 
@@ -288,7 +291,7 @@ class Keeper:
         if not sync:
             return None
         if ahead.backlog_done is None:
-            ahead.backlog_done = ahead.finished.get_loop().create_future()
+            ahead.backlog_done = Bulk(sync=True)
         return ahead.backlog_done
 
     async def _write(self, scope: Scope, ahead: WriteAhead, before: ScopeRow) -> None:

@@ -23,7 +23,8 @@ class Barrier:
 
     A disk that stalls longer than 200 ms is not waited for again for 10 s: the
     clients' view of the cloud comes before the promise of a power cut. A big list may
-    take longer by its size alone: that says nothing of the disk.
+    take longer by its size alone, and so what comes behind it: that says nothing of the
+    disk, and is itself not waited for again.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -35,10 +36,13 @@ class Barrier:
         """Return once `kept` is durable, or the disk has had its time."""
         if kept is None or kept.done() or self._clock.monotonic() < self._rests_until:
             return
+        if isinstance(kept, Bulk) and kept.is_late:
+            return
         done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
         if not done:
             self.stalls += 1
             if isinstance(kept, Bulk):
+                kept.is_late = True
                 return
             self._rests_until = self._clock.monotonic() + BARRIER_REST_SECONDS
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.cache.kit import pod, pod_list
+from tests.unit.cache.kit import event, pod, pod_list
 from tests.unit.pipeline.test_forward import Scene, answer
 from tests.unit.wire.kit import Pieces, play
 from toono.cache import record
@@ -152,6 +152,33 @@ class Slow(MemoryStore):
             await future
 
         return asyncio.ensure_future(wait())
+
+
+def test_nor_for_a_removal_behind_a_big_list() -> None:
+    async def scenario() -> None:
+        store = Slow()
+        scene = Scene(answer(pieces(one("a", 5, size=WRITE_AHEAD_BYTES), version=20)))
+        cache, barrier = scene.cache, scene.forward.barrier
+        cache.scopes._keeper._store = store
+        await drained(scene)
+        assert barrier.stalls == 1
+        stream = await cache.watch(PODS + "?watch=true&resourceVersion=20")
+        removed = stream.feed(event("DELETED", pod("a", 21))).kept
+        assert removed is not None
+        await barrier.wait(removed)
+        await barrier.wait(removed)
+        assert barrier.stalls == 2, "nobody waits in vain twice"
+        waiting = asyncio.create_task(
+            barrier.wait(next_ := asyncio.get_running_loop().create_future())
+        )
+        await settle()
+        assert not waiting.done(), "what else is removed is waited for"
+        next_.set_result(None)
+        await waiting
+        store.go.set()
+        await removed
+
+    play(scenario)
 
 
 @pytest.mark.parametrize("bulk", [True, False])
