@@ -50,7 +50,7 @@ from toono.cache.scopes import Scopes
 from toono.cache.taking import Kept, commit_list, describe
 from toono.codec.base import Codec, ListParts, Single
 from toono.codec.registry import for_media_type
-from toono.errors import CodecError
+from toono.errors import CodecError, StoreUnavailableError
 from toono.kube.names import parse_version
 from toono.kube.request import Call
 from toono.wire.messages import Answer
@@ -73,9 +73,20 @@ class Recorder:
             return None
         question = question_of(call, expected_form(call))
         scope = self.scopes.find(question)
-        if scope is not None and not scope.loaded:
-            await self.scopes.load(scope)
+        if scope is not None and not await self.has(scope):
+            return None
         return Recording(self, call, question, scope)
+
+    async def has(self, scope: Scope) -> bool:
+        """Have a scope's index in memory; False where the disk cannot be read.
+
+        Nobody who can be answered by the cloud waits for that, or hears of it.
+        """
+        try:
+            await self.scopes.load(scope)
+        except StoreUnavailableError:
+            return False
+        return True
 
     def known(self, call: Call) -> Mapping[RowKey, Row]:
         """Return what the last complete answer to a list or watch named."""
@@ -221,10 +232,9 @@ class Recording:
         if whole is None:
             return None
         scope = self._scope(question)
-        if scope is None:
+        # It may have come in another form than was expected, and loaded.
+        if scope is None or not await self._recorder.has(scope):
             return None
-        if not scope.loaded:  # it came in another form than was expected
-            await self._recorder.scopes.load(scope)
         change = accept_list(
             scope,
             self._reading_of(scope, whole.reading),

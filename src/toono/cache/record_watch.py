@@ -68,7 +68,7 @@ class WatchRecording:
     def __init__(
         self, recorder: Recorder, call: Call, codec: Codec, *, loss: Loss = no_loss
     ) -> None:
-        self._scopes = recorder.scopes
+        self._recorder, self._scopes = recorder, recorder.scopes
         self._call = call
         self._codec = codec
         self._splitter = codec.frames()
@@ -98,9 +98,11 @@ class WatchRecording:
         )
 
     async def ready(self) -> None:
-        """Have the scope's index in memory before the first frame."""
+        """Have the scope's index in memory before the first frame; feed it, or none."""
         if self._scope is not None and not self._scope.loaded:
-            await self._scopes.load(self._scope)
+            if not await self._recorder.has(self._scope):
+                self._scope = None
+                return
             self._before = self._reading(self._scope)
 
     def feed(self, piece: bytes) -> Fed:

@@ -6,13 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.cache.kit import event, pod, pod_list
+from tests.unit.cache.kit import Cache, event, pod, pod_list
 from tests.unit.pipeline.test_forward import Scene, answer
 from tests.unit.wire.kit import Pieces, play
 from toono.cache import record
 from toono.cache.listed import THREAD_BYTES
 from toono.cache.persist import WRITE_AHEAD_BYTES, Bulk
+from toono.errors import StoreUnavailableError
+from toono.pipeline.forward import Forward
 from toono.pipeline.recorded import BARRIER_REST_SECONDS, Barrier
+from toono.store.base import Scan
 from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock, settle
 
@@ -204,3 +207,32 @@ def test_a_disk_is_not_thought_slow_for_a_list_that_is_big(bulk: bool) -> None:
         await waiting
 
     play(scenario)
+
+
+def test_a_disk_that_cannot_be_read_keeps_nobody_from_the_api_server() -> None:
+    """What the last life knew is in the store alone: it stays there, and as it was."""
+
+    async def scenario() -> None:
+        before = Cache()
+        await before.take(PODS, pod_list(20, pod("a", 5)))
+        now = pod_list(30, pod("a", 5), pod("b", 25))
+        seen = event("ADDED", pod("c", 31))
+        target = PODS + "?watch=true&resourceVersion=30"
+        scene = Scene(*map(answer, (now, Pieces(seen))))
+        scene.cache = cache = Cache(before.store)
+        scene.forward = Forward(scene, cache.recorder, cache.documents, cache.clock)
+        await cache.scopes.open()
+        scan, cache.store.scan = cache.store.scan, away
+        assert (await scene.ask(PODS)).content == now
+        stream = (await scene.ask(target)).body
+        assert await stream.read() == seen
+        stream.close()
+        cache.store.scan = scan
+        assert await cache.list(PODS) == (20, ["a"])
+        await cache.scopes.aclose()
+
+    play(scenario)
+
+
+async def away(_: bytes) -> Scan:
+    raise StoreUnavailableError("the disk cannot be read")
