@@ -56,6 +56,8 @@ class JSONListReader:
         self._objects: list[Object] = []
         self._rest: list[bytes] = []
         self._last = b""
+        self._tried: list[int] = []
+        """Where the item that is next does not end, though it looks so."""
 
     @property
     def left(self) -> int:
@@ -114,6 +116,7 @@ class JSONListReader:
                         break
                     expected.passed_by(one)
                 self._objects.append(one)
+                self._tried.clear()
                 at = after
         except CodecError:
             self._give_up(text[at:])
@@ -130,15 +133,14 @@ class JSONListReader:
 
     def _read(self, text: bytes, at: int) -> tuple[Object | None, int]:
         """Return the item at `at` and where the next begins; (None, -1) if it goes on."""
-        end = at
-        for _ in range(MAX_NESTED):
-            end = text.find(self._between, end) + 1
+        while len(self._tried) < MAX_NESTED:
+            end = text.find(self._between, at + max(self._tried, default=0)) + 1
             if not end:
                 return None, -1
             try:
                 return self._take(text[at:end], self._api_version), end + 1
             except CodecError:  # it ends later, or is none
-                continue
+                self._tried.append(end - at)
         raise CodecError("an item of many that look like items")
 
     def _give_up(self, rest: bytes) -> None:

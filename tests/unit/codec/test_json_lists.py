@@ -179,3 +179,13 @@ def test_a_head_that_does_not_come_is_not_waited_for() -> None:
         outcome(lambda: CODEC.split_list(spaced)),
         len(spaced),
     )
+
+
+def test_what_was_looked_at_in_vain_is_not_looked_at_with_each_piece() -> None:
+    nested = [{"metadata": {"text": "x" * 300}} for _ in range(10)]
+    body = pods(ITEM, named("a", spec=nested), named("b"), named("c"))
+    counting = Counting([])
+    for at in range(0, len(body), 100):
+        counting.reader.feed(body[at : at + 100])
+    assert counting.reader.finish() == CODEC.split_list(body)
+    assert counting.read == 9 + 4, "each place once that looks like an end"
