@@ -111,6 +111,7 @@ class Recording:
         "_reading",
         "_recorder",
         "_seen",
+        "_unloaded",
     )
 
     def __init__(
@@ -120,6 +121,8 @@ class Recording:
         self._call = call
         self._question = question
         self._passing: Passing | None = None
+        self._unloaded: Scope | None = None
+        """What an answer is about that was not foreseen, and is not in memory."""
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
         consistent = not call.resource_version
@@ -167,6 +170,9 @@ class Recording:
         Never raises for what the body holds: that is passed on all the same.
         """
         if self._call.verb != "list" or status == 404:
+            kept = self.take(status, fields, body)
+            if self._unloaded is None or not await self._recorder.has(self._unloaded):
+                return kept
             return self.take(status, fields, body)
         codec = self._codec(status, fields, body)
         if codec is None:
@@ -292,8 +298,8 @@ class Recording:
             return None
         if call.verb in ("delete", "update", "patch") and is_last(call.verb, item):
             return self._mark_absent(form, proven=version)
-        scope = self._scope(self._name_question(form, item.namespace, item.name))
-        if scope is None or not scope.loaded:
+        scope = self._in_memory(self._name_question(form, item.namespace, item.name))
+        if scope is None:
             return None
         consistent = call.verb != "get" or self._reading.consistent
         if call.verb == "get" and consistent:
@@ -333,8 +339,8 @@ class Recording:
 
     def _mark_absent(self, form: str, *, proven: int = 0) -> Kept:
         question = self._name_question(form, self._call.namespace, self._call.name)
-        scope = self._scope(question)
-        if scope is None or not scope.loaded:
+        scope = self._in_memory(question)
+        if scope is None:
             return None
         consistent = self._call.verb != "get" or self._reading.consistent
         change = accept_absence(
@@ -363,6 +369,13 @@ class Recording:
 
     def _scope(self, question: Question) -> Scope | None:
         return self._recorder.scopes.ensure(question)
+
+    def _in_memory(self, question: Question) -> Scope | None:
+        scope = self._scope(question)
+        if scope is None or scope.loaded:
+            return scope
+        self._unloaded = scope
+        return None
 
     def _reading_of(self, scope: Scope, reading: Reading) -> Reading:
         """Return what was noted; nothing certain where another scope was expected."""

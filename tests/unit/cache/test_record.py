@@ -395,3 +395,32 @@ def test_a_list_in_another_form_than_expected_replaces_what_the_last_life_knew()
         await cache.scopes.aclose()
 
     run(scenario)
+
+
+@pytest.mark.parametrize("deleted_again", [False, True])
+def test_what_was_remembered_of_a_name_does_not_outlive_a_write_after_a_restart(
+    deleted_again: bool,
+) -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take(POD_A, one(pod("a", 5)))
+        await cache.take(POD_A, one(pod("a", 9)), method="DELETE")
+        cache = Cache(cache.store)
+        await cache.scopes.open()
+        pods = POD_A.removesuffix("/a")
+        await cache.take(pods, one(pod("a", 12)), status=201, method="POST")
+        assert await cache.get(POD_A) == "12"
+        await cache.scopes.aclose()
+        cache = Cache(cache.store)
+        await cache.scopes.open()
+        if deleted_again:
+            accept = b"application/vnd.kubernetes.protobuf,application/json"
+            fields = {b"user-agent": b"kubelet/v1", b"accept": accept}
+            asked = parse("DELETE", POD_A.encode(), fields, CALLER)
+            recording = await cache.recorder.begin(asked)
+            assert recording is not None
+            await recording.finish(200, JSON_FIELDS, one(pod("a", 15)))
+        assert await cache.get(POD_A) == ("Absent" if deleted_again else "12")
+        await cache.scopes.aclose()
+
+    run(scenario)
