@@ -10,6 +10,7 @@ from two fields of one number (no API server writes so) is refused: CodecError.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
@@ -226,11 +227,18 @@ def _open(body: bytes) -> _Opened:
         start, end = outer.get(tag, (0, 0))
         if start != end:
             raise CodecError("an object in an encoding within the encoding")
-    types = only(body, *outer[_FIRST], (_FIRST, _SECOND))
-    api_version, kind = text(body, *types[_FIRST]), text(body, *types[_SECOND])
+    kind, api_version = _type_of(body[slice(*outer[_FIRST])])
+    return _Opened(kind, api_version, *outer[_SECOND])
+
+
+@lru_cache(maxsize=256)
+def _type_of(content: bytes) -> tuple[str, str]:
+    """Return (kind, apiVersion) of a TypeMeta: every event of a watch has the same."""
+    found = only(content, 0, len(content), (_FIRST, _SECOND))
+    api_version, kind = text(content, *found[_FIRST]), text(content, *found[_SECOND])
     if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
         raise CodecError(f"{api_version!r} {kind!r} is no kind")
-    return _Opened(kind, api_version, *outer[_SECOND])
+    return kind, api_version
 
 
 def _check_object(kind: str) -> None:
