@@ -278,8 +278,9 @@ def only(
         if tag in found or not (tag in wanted or tag in also):
             raise CodecError(f"unexpected protobuf field {tag >> 3}")
         found[tag] = (a, b)
-    if len(found) < len(wanted) or any(tag not in found for tag in wanted):
-        raise CodecError("a protobuf message lacks a field")
+    for tag in wanted:
+        if tag not in found:
+            raise CodecError("a protobuf message lacks a field")
     return found
 
 
