@@ -162,7 +162,13 @@ class ProtobufCodec:
 
     def read_status(self, body: bytes) -> Mapping[str, object] | None:
         """Return a v1 Status body in its JSON form; None where it is none."""
-        return _status_of(body)
+        try:
+            opened = _open(body)
+            if (opened.kind, opened.api_version) != ("Status", "v1"):
+                return None
+            return decode_status(body, opened.start, opened.end)
+        except CodecError:
+            return None
 
     # -- selectors -----------------------------------------------------------
 
@@ -201,7 +207,7 @@ def _event_of(frame: bytes) -> Event:
     event_type = text(frame, *outer[_FIRST])
     content = frame[slice(*only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
     if event_type == "ERROR":
-        return _error(_status_of(content))
+        return _error(ProtobufCodec().read_status(content))
     opened = _open(content)
     _check_object(opened.kind)
     inner, ends = content[opened.start : opened.end], False
@@ -212,16 +218,6 @@ def _event_of(frame: bytes) -> Event:
 
 
 _remembered_event = lru_cache(maxsize=1)(_event_of)
-
-
-def _status_of(body: bytes) -> Mapping[str, object] | None:
-    try:
-        opened = _open(body)
-        if (opened.kind, opened.api_version) != ("Status", "v1"):
-            return None
-        return decode_status(body, opened.start, opened.end)
-    except CodecError:
-        return None
 
 
 class _Opened(NamedTuple):

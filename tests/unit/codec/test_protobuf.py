@@ -319,3 +319,17 @@ def test_an_error_holds_its_status() -> None:
         "status": "Failure",
         "code": 410,
     }
+
+
+def test_an_event_is_the_same_however_often_and_large_it_is_read() -> None:
+    item = meta(name="web") + bytes_field(2, b"x" * REMEMBERED_BYTES)
+    for content in (enclosed(meta(name="web")), enclosed(item)):
+        frame = event(content)
+        first = CODEC.read_event(frame)
+        assert CODEC.read_event(event(enclosed(meta(name="db")))).object.name == "db"
+        assert CODEC.read_event(frame) == first
+        assert first.object.name == "web"
+    torn = event(b"torn")
+    for _ in range(2):
+        with pytest.raises(CodecError):
+            CODEC.read_event(torn)
