@@ -24,7 +24,6 @@ from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.sweep import SweepSettings
 from toono.cache import documents, hot, received, scopes
 from toono.cache.guests import GuestLimits
-from toono.cache.late import MAX_LATE_BYTES
 from toono.certs.files import Root
 from toono.config import live
 from toono.config.certificates import CertificateSettings
@@ -348,12 +347,6 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "bytes in memory", _bytes(hot.HOT_BYTES), "the rest is read from the disk"
     passed = "passed on, not kept"
     yield "a list", _bytes(received.MAX_BODY_BYTES), passed
-    late = "the next list ends once it is read"
-    yield (
-        "lists that are read after their clients have them",
-        _bytes(MAX_LATE_BYTES),
-        late,
-    )
     yield "an object", _bytes(received.MAX_OBJECT_BYTES), passed
     yield "a document", _bytes(documents.MAX_DOCUMENT_BYTES), passed
     yield "all documents", _bytes(documents.MAX_BYTES), "the oldest go"

@@ -3,6 +3,7 @@
 
 import itertools
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,8 @@ LISTS = [
     and "table" not in one.name
     and "partial" not in one.name
 ]
+ALL_LISTS = [one for one in [*named(prefix="list-"), *connections()] if known(one)]
+"""Pages, metadata alone and Tables, too, and what is no list at all."""
 STREAMS = [
     one
     for one in named(prefix="watch")
@@ -98,6 +101,26 @@ def test_the_corpus_is_there() -> None:
     assert len(SINGLES) >= 18
     for corpus in (LISTS, STREAMS, STATUSES, SINGLES):
         assert {one.media_type for one in corpus} == {JSON, PROTOBUF}
+
+
+@pytest.mark.parametrize("one", ALL_LISTS, ids=lambda one: one.name)
+def test_a_list_is_read_as_it_comes_as_at_once(one: Recording) -> None:
+    codec = codec_of(one.media_type)
+    whole = outcome(lambda: codec.split_list(one.body))
+    items = list(whole.items) if whole is not None else []
+    for step in (1 + len(one.body) // 300, 4096, len(one.body) + 1):
+        for expected in ([], items, items[1::2], items[::-1]):
+            reader = codec.list_reader(expected)
+            for at in range(0, len(one.body), step):
+                reader.feed(one.body[at : at + step])
+            assert outcome(reader.finish) == whole
+
+
+def outcome(read: Callable[[], ListParts]) -> ListParts | None:
+    try:
+        return read()
+    except CodecError:
+        return None
 
 
 @pytest.mark.parametrize("one", LISTS, ids=by_name)

@@ -29,6 +29,7 @@ from tests.crash.explorer import SETTINGS
 from tests.crash.recording import Recorder, RecordingDisk
 from tests.unit.cache.kit import Cache, call
 from toono.cache.answer import Absent, Found
+from toono.cache.persist import Bulk
 from toono.cache.received import JSON, question_of
 from toono.cache.scope import Question, Scope
 from toono.errors import StoreFullError
@@ -263,7 +264,7 @@ class Hub:
 
     def passes_on(self, target: str, kept: asyncio.Future[None] | None) -> None:
         """Note a removal that a client is told of once `kept` is done."""
-        if kept is not None:
+        if kept is not None and not (isinstance(kept, Bulk) and not kept.sync):
             number = len(self.session.kept)
             self.session.kept.append((target, len(self.session.history)))
             kept.add_done_callback(lambda _: self.mark("kept", number))

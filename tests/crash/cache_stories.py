@@ -15,7 +15,6 @@ from tests.crash.cloud import (
     path_of,
 )
 from tests.unit.cache.kit import (
-    JSON_FIELDS,
     bookmark,
     call,
     encode,
@@ -23,6 +22,7 @@ from tests.unit.cache.kit import (
     not_found,
     one,
     pod_list,
+    taken,
 )
 from toono.cache.received import JSON
 from toono.cache.record import Recording
@@ -88,7 +88,7 @@ class Life(Hub):
         age = self.cloud.age
         body = self.body(question, age)
         await self.late()
-        kept = await recording.finish(200, JSON_FIELDS, body)
+        kept = await taken(recording, body)
         self.passes_on(question, kept)
 
     async def old_list(self) -> None:
@@ -99,7 +99,7 @@ class Life(Hub):
         separator = "&" if "?" in question else "?"
         recording = await self.begin(f"{question}{separator}resourceVersion=0")
         body = self.body(question, age)
-        self.passes_on(question, await recording.finish(200, JSON_FIELDS, body))
+        self.passes_on(question, await taken(recording, body))
 
     async def pages(self, *, hole: bool = False) -> None:
         """A list in three pages, the middle one perhaps lost on its way to us."""
@@ -114,7 +114,7 @@ class Life(Hub):
             onward = {"continue": f"page-{number + 1}"} if number < 2 else {}
             body = pod_list(age.version, *mine, **onward)
             if not (hole and number == 1):
-                kept = await recording.finish(200, JSON_FIELDS, body)
+                kept = await taken(recording, body)
                 self.passes_on(question, kept)
             await self.late()
 
@@ -199,9 +199,9 @@ class Life(Hub):
         _age, pod = self.cloud.age, self.cloud.now.get(key)
         await self.late()
         if pod is None:
-            kept = await recording.finish(404, JSON_FIELDS, not_found(key[1]))
+            kept = await taken(recording, not_found(key[1]), status=404)
         else:
-            kept = await recording.finish(200, JSON_FIELDS, one(pod))
+            kept = await taken(recording, one(pod))
         self.passes_on(path_of(key), kept)
 
     async def old_get(self) -> None:
@@ -212,16 +212,16 @@ class Life(Hub):
         recording = await self.begin(f"{path_of(key)}?resourceVersion=0")
         pod = self.cloud.at(age).get(key)
         if pod is None:
-            kept = await recording.finish(404, JSON_FIELDS, not_found(key[1]))
+            kept = await taken(recording, not_found(key[1]), status=404)
         else:
-            kept = await recording.finish(200, JSON_FIELDS, one(pod))
+            kept = await taken(recording, one(pod))
         self.passes_on(path_of(key), kept)
 
     async def foreign_404(self) -> None:
         """A 404 that is about something else: the namespace, a webhook."""
         recording = await self.begin(path_of(self.some_key()))
         body = not_found("some-webhook")
-        assert await recording.finish(404, JSON_FIELDS, body) is None
+        assert await taken(recording, body, status=404) is None
 
     async def delete(self) -> None:
         key = self.some_key()
@@ -230,7 +230,7 @@ class Life(Hub):
             return
         self.cloud.delete(key)
         await self.late()
-        kept = await recording.finish(200, JSON_FIELDS, SUCCESS)
+        kept = await taken(recording, SUCCESS)
         self.passes_on(path_of(key), kept)
 
     async def patch(self) -> None:
@@ -241,7 +241,7 @@ class Life(Hub):
         self.cloud.put(key, color="red", node="edge-1")
         pod = self.cloud.now[key]
         await self.late()
-        await recording.finish(200, JSON_FIELDS, one(pod))
+        await taken(recording, one(pod))
 
     # -- the world ---------------------------------------------------------------
 

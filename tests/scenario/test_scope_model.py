@@ -12,7 +12,7 @@ import json
 import os
 import random
 
-from tests.unit.cache.kit import Cache, call
+from tests.unit.cache.kit import Cache, call, taken
 from toono.cache.answer import Absent, Found
 from toono.codec.registry import for_media_type
 from toono.testing import APIServer
@@ -73,7 +73,7 @@ class Run:
         content = response.content
         whole = content if isinstance(content, bytes) else b"".join(content)
         if recording is not None and self.rng.random() < 0.95:
-            await recording.finish(response.status, fields, whole)
+            await taken(recording, whole, status=response.status, fields=fields)
 
     def change(self) -> None:
         """Create, relabel, move or delete one object."""

@@ -276,7 +276,6 @@ class Answers:
 
     async def _loaded(self, call: Call, name: str) -> Sequence[Scope]:
         """Return the scopes that may speak of `name` or all, indexes in memory."""
-        await self.scopes.late.settled()
         scopes = [
             scope
             for scope in self.scopes.of_all(call.group, call.resource, name)

@@ -8,7 +8,7 @@ in, and what they say of a resource is never taken for the resource itself.
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import blake2b
 
@@ -22,6 +22,7 @@ from toono.kube.accept import Form, choose_form, parse_accept
 from toono.kube.request import Call
 from toono.runtime.clock import Clock
 from toono.store.base import Batch, Store
+from toono.wire.messages import Answer
 
 PREFIX = b"d"
 BODY_PREFIX = b"D"
@@ -183,24 +184,20 @@ class Documents:
 class DocumentRecording:
     """One answer on its way, as `record.Recording` is for resources."""
 
-    __slots__ = ("_call", "_documents")
+    __slots__ = ("_call", "_documents", "_pieces")
 
     def __init__(self, documents: Documents, call: Call) -> None:
         self._documents = documents
         self._call = call
+        self._pieces: list[bytes] = []
 
-    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
+    def feed(self, piece: bytes, answer: Answer) -> None:
         """See a piece pass; a document is told from others by its ETag."""
+        self._pieces.append(piece)
 
-    def is_echo(self, status: int) -> bool:
-        """Say whether what was fed is known: of a document only its whole tells."""
-        return False
-
-    def finish_later(
-        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
-    ) -> bool:
-        """Take a whole answer once its client has it: of a document, never."""
-        return False
+    async def finish_passed(self, answer: Answer) -> None:
+        """Take the whole answer that was fed, as `finish`."""
+        await self.finish(answer.status, answer.fields, b"".join(self._pieces))
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes

@@ -2,8 +2,8 @@
 """Answers that say nothing new: the same bytes in the same state of things.
 
 Agents that poll are told from those that bring news by a comparison, not by reading
-their objects again; and where nothing changes no client waits for the disk. A list is
-compared by its SHA-256, which is made while it passes, so that it need not be held.
+their objects again; and where nothing changes no client waits for the disk. What is
+read while it passes (`passing`) is told so object by object instead.
 """
 
 import hashlib
@@ -28,33 +28,11 @@ class Echo(NamedTuple):
     mark: bytes
 
 
-class Fingerprint:
-    """Tells one body from all others, piece by piece."""
-
-    __slots__ = ("_digest", "size")
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256(usedforsecurity=False)
-        self.size = 0
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next piece."""
-        self._digest.update(piece)
-        self.size += len(piece)
-
-    @property
-    def mark(self) -> bytes:
-        return self._digest.digest()
-
-
-def mark_of(*pieces: bytes) -> bytes:
+def mark_of(body: bytes) -> bytes:
     """Return what tells a whole body from others: itself while it is small."""
-    if len(pieces) == 1 and len(pieces[0]) <= MAX_BODY_BYTES:
-        return pieces[0]
-    found = Fingerprint()
-    for piece in pieces:
-        found.feed(piece)
-    return found.mark
+    if len(body) <= MAX_BODY_BYTES:
+        return body
+    return hashlib.sha256(body, usedforsecurity=False).digest()
 
 
 class Echoes:
@@ -70,14 +48,20 @@ class Echoes:
         `seen` is the newest version of the resource that was known as it was asked.
         The scope was then heard of again.
         """
-        scope = self._scopes.find(question)
         echo = self._known.get(question)
-        if echo is None or scope is None or not scope.durable:
+        if echo is None or echo.mark != mark:
             return False
-        if echo != Echo(scope, scope.serial, scope.complete, seen, mark):
-            return False
-        scope.confirmed_at = self._scopes.now()
-        return True
+        scope = echo.scope
+        same = (
+            not scope.dropped
+            and scope.durable
+            and echo.serial == scope.serial
+            and echo.complete is scope.complete
+            and echo.seen == seen
+        )
+        if same:
+            scope.confirmed_at = self._scopes.now()
+        return same
 
     def remember(self, question: Question, seen: int, mark: bytes) -> None:
         """Note an answer that was taken; the oldest are forgotten."""

@@ -64,6 +64,20 @@ async def read_list(
     return await asyncio.to_thread(read) if large else read()
 
 
+def expected_of(scope: Scope | None) -> list[Object]:
+    """Return what the next answer to a scope's question most likely holds again.
+
+    Whether an object is going was not kept: of each it is said, for that is the worst.
+    """
+    if scope is None:
+        return []
+    return [
+        Object(*key, row.uid, row.resource_version, True, row.data)
+        for key, row in scope.rows.items()
+        if row.data is not None
+    ]
+
+
 def note_columns(scope: Scope, columns: Columns | None) -> None:
     if columns is not None:
         scope.columns, scope.no_rows = columns

@@ -1,291 +1,155 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a large list shows of itself while it passes: above all that it removes nothing.
+"""A large list on its way to its client, read as it comes.
 
-The end of a list that removes something waits for the disk; any other may reach its
-client before it is read. Two things prove that, without reading: the list is at the
-very version that its scope is at, or every known uid stands in it as an object's own
-and nothing is marked as going. What is not seen proves nothing: then the list is read
-before its end passes. Knows lists as Go writes those of built-in kinds; no socket.
+What is read while the server still writes need not be read at the end, for which the
+client waits. Tables and what is written for people are gathered, and read at their end.
 """
 
-import re
 import zlib
-from collections.abc import Collection, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from toono.cache.echo import Fingerprint
-from toono.cache.forms import JSON, PROTOBUF, form_of
-from toono.cache.received import media_type_of
-from toono.cache.scope import Question, Scope
-from toono.codec.protobuf_items import ProtobufItems, read_head
+from toono.cache.forms import is_table
+from toono.cache.received import MAX_BODY_BYTES, media_type_of
+from toono.codec.base import ListParts, ListReader, Object
+from toono.codec.registry import for_media_type
 from toono.errors import CodecError
-from toono.kube.names import parse_version
 
-UID_BYTES = 36
-"""As an API server makes them (RFC 9562); what has another uid is never seen."""
-STEP_BYTES = 1024 * 1024
-"""Unpacked at a time."""
-HEAD_BYTES = 512
-_HEAD = re.compile(
-    rb'\{"kind":"([A-Za-z0-9]+List)","apiVersion":"[a-z0-9./-]+",'
-    rb'"metadata":\{"resourceVersion":"([0-9]{1,19})"\},"items":\['
-)
-"""A whole list: a page's metadata says more. Custom resources have another head."""
-_BEFORE_UID = b'"uid":"'
-_AFTER_UID = b'","resourceVersion":"'
-"""Follows a uid in ObjectMeta alone; a reference to an object has more in between."""
-_GOING = b'"deletionTimestamp":'
-LEAD_BYTES = len(_BEFORE_UID)
-_KEPT_BYTES = LEAD_BYTES + UID_BYTES + len(_AFTER_UID) - 1
-"""What of a piece may be the beginning of something."""
+AS_PEOPLE_READ = b"{\n"
+"""How indented JSON begins: it is written anew before it is read."""
+STEP_BYTES = 64 * 1024
+"""Unpacked at a time: larger ones take fresh memory each, and a fault for each page."""
+BEGIN_BYTES = 512
+"""By which it is chosen how a body is read."""
 
 
-class Search(Protocol):
-    """Looks for objects in the text of a list, in the pieces that it comes in."""
+class Coding(Protocol):
+    """Takes the content coding off, piece by piece."""
 
-    def strike(self, text: bytes, missing: set[bytes]) -> bool:
-        """Take the uids that are there out of `missing`; False for one that is going."""
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return what a piece holds; CodecError where it is damaged."""
         ...
 
     @property
+    def is_whole(self) -> bool: ...
+
+
+class Plain:
+    """No coding at all."""
+
+    is_whole = True
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        return [piece]
+
+
+class Gzip:
+    """RFC 1952; a series of members is one body (2.2)."""
+
+    def __init__(self, limit: int = MAX_BODY_BYTES) -> None:
+        self._left = limit
+        self._member = zlib.decompressobj(wbits=31)
+        self._fed = False
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        found: list[bytes] = []
+        try:
+            while piece:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(wbits=31)
+                found.append(self._member.decompress(piece, STEP_BYTES))
+                self._left -= len(found[-1])
+                if self._left < 0:
+                    raise CodecError("a body that unpacks to too much")
+                piece = self._member.unconsumed_tail or self._member.unused_data
+        except zlib.error as exc:
+            raise CodecError("a body that is not gzip") from exc
+        return found
+
+    @property
     def is_whole(self) -> bool:
-        """No object is still to come."""
-        ...
+        return self._member.eof
 
 
-class Head(NamedTuple):
-    """What the first bytes of a list say."""
-
-    kind: str
-    version: int
-    search: Search
+def coding_of(fields: Mapping[bytes, bytes]) -> Coding | None:
+    """Return what takes an answer's coding off; None for one that nothing here knows."""
+    coding = fields.get(b"content-encoding", b"").strip().lower()
+    if coding in (b"", b"identity"):
+        return Plain()
+    return Gzip() if coding == b"gzip" else None
 
 
 class Passing:
-    """One large answer on its way to its client.
+    """One answer, fed with the pieces of its body as they pass.
 
-    `scope` is what its question has brought before, `epoch` the newest that is known, and
-    `seen` the newest version of the resource in it. Fed with the pieces of the body.
+    `fields` are those of the answer to a list, None where it is read at its end. Much
+    of it is as `expected`.
     """
 
-    __slots__ = (
-        "_begun",
-        "_epoch",
-        "_fingerprint",
-        "_is_packed",
-        "_is_plain",
-        "_media_type",
-        "_question",
-        "_scope",
-        "_seen",
-        "_serial",
-        "_uids",
-        "_version",
-    )
+    __slots__ = ("_begin", "_coding", "_failure", "_is_begun", "_reader", "pieces")
 
     def __init__(
-        self,
-        question: Question,
-        scope: Scope | None,
-        fields: Mapping[bytes, bytes],
-        *,
-        epoch: int,
-        seen: int,
+        self, fields: Mapping[bytes, bytes] | None, expected: Sequence[Object] = ()
     ) -> None:
-        self._question = question
-        self._scope = scope
-        self._epoch, self._seen = epoch, seen
-        self._serial = 0 if scope is None else scope.serial
-        self._fingerprint: Fingerprint | None = None
-        self._uids: Uids | None = None
-        self._version = 0
-        coding = fields.get(b"content-encoding", b"").strip().lower()
-        self._is_packed = coding == b"gzip"
-        self._media_type = media_type_of(fields)
-        self._is_plain = (
-            self._media_type in (JSON, PROTOBUF)
-            and question.media_type == self._media_type
-            and coding in (b"", b"identity", b"gzip")
-        )
-        self._begun = False
+        self._coding = coding_of(fields) if fields is not None else None
+        codec = for_media_type(media_type_of(fields)) if fields is not None else None
+        self._reader: ListReader | None = None
+        if codec is not None and self._coding is not None:
+            self._reader = codec.list_reader(expected)
+        self._failure: CodecError | None = None
+        self._is_begun, self._begin = False, b""
+        self.pieces: list[bytes] = []
+        """All that came, unless it is read as it comes."""
 
     def feed(self, piece: bytes) -> None:
         """See a piece pass."""
-        if not self._begun:
-            self._begun = True
-            self._begin(piece)
-        if self._uids is not None:
-            self._uids.feed(piece)
-        elif self._fingerprint is not None:
-            self._fingerprint.feed(piece)
-
-    def _begin(self, piece: bytes) -> None:
-        """Choose by the first bytes what is looked for."""
-        head = self._read_head(piece) if self._is_plain else None
-        if head is None:
-            self._fingerprint = Fingerprint()
-            return
-        scope, self._version = self._scope, head.version
-        if scope is None or not self._is_at(scope, head.version):
-            known = scope.rows.values() if scope is not None else ()
-            uids = [row.uid for row in known]
-            self._uids = Uids(uids, head.search, packed=self._is_packed)
-
-    def _is_at(self, scope: Scope, version: int) -> bool:
-        """Say whether the scope holds the state of a version, as this cloud had it.
-
-        One that shows less than was seen already has been restored.
-        """
-        whole = scope.complete and scope.epoch == self._epoch
-        return whole and scope.version == version >= self._seen
-
-    def _read_head(self, piece: bytes) -> Head | None:
-        if self._is_packed:
-            try:
-                piece = zlib.decompressobj(wbits=31).decompress(piece, HEAD_BYTES)
-            except zlib.error:
-                return None
-        read = _head_of_json if self._media_type == JSON else _head_of_protobuf
-        head = read(piece)
-        if head is None or form_of(self._media_type, head.kind) != self._media_type:
-            return None  # or its rows are in another scope than the one we looked at
-        return head
-
-    def removes_nothing(self, scope: Scope | None) -> bool:
-        """Say whether nothing of the scope, as it is now, can be gone or going.
-
-        To be asked once all has passed. At one version there is one state.
-        """
-        if scope is not self._scope or (scope and scope.serial != self._serial):
-            return False
-        if self._uids is not None:
-            return self._uids.all_stay
-        return self._version > 0
-
-    @property
-    def fingerprint(self) -> Fingerprint | None:
-        """What tells the body from others, where nothing better was found."""
-        return self._fingerprint
-
-
-class Uids:
-    """Looks for each of the uids known, and for anything that is marked as going."""
-
-    __slots__ = ("_missing", "_search", "_unpack")
-
-    def __init__(self, uids: Collection[str], search: Search, *, packed: bool) -> None:
-        self._missing: set[bytes] | None = {uid.encode() for uid in uids}
-        """None once the list has shown that it must be read."""
-        if any(len(uid) != UID_BYTES for uid in uids):
-            self._missing = None
-        self._search = search
-        self._unpack = zlib.decompressobj(wbits=31) if packed else None
-
-    @property
-    def all_stay(self) -> bool:
-        """Every uid was seen, and no mark, in all that was packed."""
-        if self._missing is None or self._missing:
-            return False
-        whole = self._unpack is None or self._unpack.eof
-        return whole and self._search.is_whole
-
-    def feed(self, piece: bytes) -> None:
-        """See a piece pass."""
-        if self._missing is None:
-            return
-        if self._unpack is None:
-            self._strike(piece)
+        if not self.is_read:
+            self.pieces.append(piece)
+        if self._reader is None or self._coding is None or self._failure is not None:
             return
         try:
-            while piece and self._missing is not None:
-                self._strike(self._unpack.decompress(piece, STEP_BYTES))
-                piece = self._unpack.unconsumed_tail
-            if self._unpack.unused_data:
-                self._missing = None  # a second member (RFC 1952, 2.2)
-        except zlib.error:
-            self._missing = None
+            for text in self._coding.feed(piece):
+                self._read(text)
+        except CodecError as exc:
+            self._failure = exc
 
-    def _strike(self, text: bytes) -> None:
-        assert self._missing is not None
-        if not self._search.strike(text, self._missing):
-            self._missing = None
-
-
-def _head_of_json(text: bytes) -> Head | None:
-    found = _HEAD.match(text)
-    return found and Head(found[1].decode(), int(found[2]), InJSON())
-
-
-class InJSON:
-    """By what stands around a uid in ObjectMeta; nothing is decoded."""
-
-    __slots__ = ("_rest",)
-    is_whole = True
-    """The body's own end says so."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def strike(self, text: bytes, missing: set[bytes]) -> bool:
-        """Take the uids that are there out of `missing`; False for one that is going."""
-        between = self._rest + text[:_KEPT_BYTES]
-        if len(text) <= _KEPT_BYTES:
-            text = between
-        self._rest = text[-_KEPT_BYTES:]
-        if _GOING in between or _GOING in text:
-            return False
-        _strike_off(between, missing)
-        _strike_off(text, missing)
-        return True
-
-
-def _strike_off(text: bytes, missing: set[bytes]) -> None:
-    """Strike off each uid that stands there; one split would copy all of it."""
-    at = text.find(_AFTER_UID) if missing else -1
-    while at >= 0:
-        begin = at - UID_BYTES
-        uid = text[max(begin, 0) : at]
-        if uid in missing and text.startswith(_BEFORE_UID, begin - LEAD_BYTES):
-            missing.discard(uid)
-        at = text.find(_AFTER_UID, at + 1)
-
-
-def _head_of_protobuf(text: bytes) -> Head | None:
-    try:
-        head = read_head(text)
-    except CodecError:
-        return None
-    version = parse_version(head.resource_version)
-    if head.continue_token or not version or not head.kind.endswith("List"):
-        return None
-    return Head(head.kind, version, InProtobuf(head.start, head.size))
-
-
-class InProtobuf:
-    """By the metadata of each item: its text could hold anything that looks like it."""
-
-    __slots__ = ("_before", "_items")
-
-    def __init__(self, before: int, size: int) -> None:
-        self._before = before
-        self._items = ProtobufItems(size)
+    def _read(self, text: bytes) -> None:
+        """Read it as it comes, or not, by how it begins."""
+        if self._is_begun:
+            if self._reader is not None:
+                self._reader.feed(text)
+            return
+        self._begin += text
+        if len(self._begin) < BEGIN_BYTES:
+            return
+        begin, self._begin, self._is_begun = self._begin, b"", True
+        if begin.startswith(AS_PEOPLE_READ) or is_table(begin):
+            self._reader = None
+        else:
+            self.pieces.clear()
+            self._read(begin)
 
     @property
-    def is_whole(self) -> bool:
-        """No object is still to come."""
-        return self._items.is_whole
+    def is_read(self) -> bool:
+        """It is read as it comes: `parts` tells what it holds."""
+        return self._is_begun and self._reader is not None
 
-    def strike(self, text: bytes, missing: set[bytes]) -> bool:
-        """Take the uids that are there out of `missing`; False for one that is going."""
-        if self._before:
-            skipped = min(self._before, len(text))
-            self._before -= skipped
-            text = text[skipped:]
-        try:
-            for item in self._items.feed(text):
-                if item.deleting:
-                    return False
-                missing.discard(item.uid.encode())
-        except CodecError:
-            return False
-        return True
+    @property
+    def recognised(self) -> int:
+        """How many of those expected were there by now, by their uid."""
+        return self._reader.recognised if self._reader is not None else 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that `parts` has to read."""
+        return self._reader.left if self._reader is not None else 0
+
+    def parts(self) -> ListParts:
+        """Return the parts of the list, after its end; CodecError where it is none."""
+        assert self._reader is not None
+        assert self._coding is not None
+        if self._failure is not None:
+            raise self._failure
+        if not self._coding.is_whole:
+            raise CodecError("a body that ends within its gzip coding")
+        return self._reader.finish()

@@ -48,6 +48,17 @@ REFUSED = (StoreFullError, StoreUnavailableError)
 Contents = Callable[[Scope, Mapping[RowKey, Row]], Awaitable[Mapping[RowKey, bytes]]]
 
 
+class Bulk(asyncio.Future[None]):
+    """Done once a big list is with the store: written in pieces, it takes its time.
+
+    With `sync` it is then kept over a power cut, else over kill -9 alone.
+    """
+
+    def __init__(self, *, sync: bool) -> None:
+        super().__init__()
+        self.sync = sync
+
+
 @dataclass(slots=True)
 class WriteAhead:
     """A big list on its way, and what changed in its scope meanwhile."""
@@ -257,12 +268,10 @@ class Keeper:
 
     # -- a big list ----------------------------------------------------------
 
-    def _begin(
-        self, scope: Scope, change: Change, *, sync: bool
-    ) -> asyncio.Future[None]:
+    def _begin(self, scope: Scope, change: Change, *, sync: bool) -> Bulk:
         before = self._stored.get(scope.id)
         shown = row_of(scope)
-        finished = asyncio.get_running_loop().create_future()
+        finished = Bulk(sync=sync)
         gone = tuple(self._gone.pop(scope.id, ()))
         ahead = WriteAhead(dict(scope.rows), shown, finished, sync, change, gone)
         self._ahead[scope.id] = ahead

@@ -11,13 +11,13 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from toono.cache.echo import MAX_BODY_BYTES as SMALL_ECHO_BYTES
 from toono.cache.echo import Echoes, mark_of
 from toono.cache.forms import Columns, form_of, read_one
 from toono.cache.listed import (
     THREAD_BYTES,
     Chain,
     Chains,
+    expected_of,
     note_columns,
     read_list,
 )
@@ -53,6 +53,7 @@ from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 from toono.kube.names import parse_version
 from toono.kube.request import Call
+from toono.wire.messages import Answer
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +82,6 @@ class Recorder:
         scope = self.scopes.find(question_of(call, expected_form(call)))
         return {} if scope is None or not scope.loaded else scope.rows
 
-    async def caught_up(self, call: Call) -> None:
-        """Return once the last answer to a list or watch that was shown is known."""
-        if self.scopes.late.is_busy:
-            await self.scopes.late.recorded(question_of(call, expected_form(call)))
-
     def told_before(self, call: Call) -> Sequence[RowKey]:
         """Return what the pages before named, of a call that continues a list."""
         form = expected_form(call)
@@ -99,8 +95,6 @@ class Recording:
     __slots__ = (
         "_call",
         "_epoch",
-        "_is_late",
-        "_marked",
         "_passing",
         "_question",
         "_reading",
@@ -114,8 +108,6 @@ class Recording:
         self._recorder = recorder
         self._call = call
         self._question = question
-        self._marked = b""
-        self._is_late = False
         self._passing: Passing | None = None
         self._seen = recorder.scopes.high_water(call.group, call.resource)
         self._epoch = epoch = recorder.scopes.epoch
@@ -127,53 +119,34 @@ class Recording:
                 consistent=consistent, known_epoch=epoch, seen=self._seen
             )
 
-    def feed(self, piece: bytes, fields: Mapping[bytes, bytes]) -> None:
-        """See a piece of a large answer pass: it may prove to remove nothing."""
+    def feed(self, piece: bytes, answer: Answer) -> None:
+        """See a piece of a large answer pass."""
         if self._passing is None:
-            scopes, asked = self._recorder.scopes, self._question
-            self._passing = Passing(
-                asked, scopes.find(asked), fields, epoch=scopes.epoch, seen=self._seen
-            )
+            is_list = self._call.verb == "list" and answer.status == 200
+            scope = self._recorder.scopes.find(self._question)
+            expected = expected_of(scope) if is_list else ()
+            self._passing = Passing(answer.fields if is_list else None, expected)
         self._passing.feed(piece)
 
-    def is_echo(self, status: int) -> bool:
-        """Say whether what was fed is the last list again: it need not be finished."""
-        fed = self._passing.fingerprint if self._passing is not None else None
-        if fed is None or status != 200 or fed.size <= SMALL_ECHO_BYTES:
-            return False
-        return self._recorder.echoes.holds(self._question, self._seen, fed.mark)
+    @property
+    def recognised(self) -> int:
+        """How many of the objects known were in what was fed."""
+        return self._passing.recognised if self._passing is not None else 0
 
-    def finish_later(
-        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
-    ) -> bool:
-        """Take a whole answer once its client has it, if that may be; say whether.
-
-        It may where it removes nothing: no last bytes need wait. Who asks what is kept
-        or follows it waits instead (`Late`), so that nobody is shown less than before.
-        """
-        size, late = sum(map(len, pieces)), self._recorder.scopes.late
-        scope = self._recorder.scopes.find(self._question)
-        if (
-            status != 200
-            or (size <= THREAD_BYTES and b"content-encoding" not in fields)
-            or self._call.verb != "list"
-            or self._call.continue_token
-            or self._passing is None
-            or not self._passing.removes_nothing(scope)
-            or not late.takes(self._question, size)
-        ):
-            return False
-
-        late.add(self._question, size, self._finish_late(status, fields, pieces))
-        return True
-
-    async def _finish_late(
-        self, status: int, fields: Mapping[bytes, bytes], pieces: Sequence[bytes]
-    ) -> None:
-        self._is_late = True
-        self._marked = mark = await asyncio.to_thread(mark_of, *pieces)
-        if not self._recorder.echoes.holds(self._question, self._seen, mark):
-            await self.finish(status, fields, b"".join(pieces))
+    async def finish_passed(self, answer: Answer) -> Kept:
+        """Take the whole answer that was fed, as `finish`."""
+        passing = self._passing
+        codec = for_media_type(media_type_of(answer.fields))
+        if passing is None or codec is None or not passing.is_read:
+            body = b"".join(passing.pieces) if passing is not None else b""
+            return await self.finish(answer.status, answer.fields, body)
+        try:
+            large = passing.left > THREAD_BYTES
+            parts = await asyncio.to_thread(passing.parts) if large else passing.parts()
+            return self._list(codec, parts, None, b"")
+        except CodecError as exc:
+            self._let_go(exc)
+            return None
 
     async def finish(
         self, status: int, fields: Mapping[bytes, bytes], body: bytes
@@ -187,12 +160,8 @@ class Recording:
         codec = self._codec(status, fields, body)
         if codec is None:
             return None
-        if self._passing is not None and not self._is_late:
-            await self._recorder.caught_up(self._call)  # in the order they were shown
-        mark = self._marked
-        if not mark and len(body) > THREAD_BYTES:
-            mark = await asyncio.to_thread(self._mark, body)
-        mark = mark or self._mark(body)
+        large = len(body) > THREAD_BYTES
+        mark = await asyncio.to_thread(mark_of, body) if large else mark_of(body)
         if self._recorder.echoes.holds(self._question, self._seen, mark):
             return None
         try:
@@ -210,7 +179,7 @@ class Recording:
             return None
         mark = b""
         if status != 404 and self._call.verb == "get":
-            mark = self._mark(body)
+            mark = mark_of(body)
             if self._recorder.echoes.holds(self._question, self._seen, mark):
                 return None
         try:
@@ -235,10 +204,6 @@ class Recording:
 
     def _let_go(self, exc: CodecError) -> None:
         log.debug("answer not kept", extra={"path": self._call.path, "err": exc})
-
-    def _mark(self, body: bytes) -> bytes:
-        fed = self._passing.fingerprint if self._passing is not None else None
-        return fed.mark if fed and fed.size == len(body) else mark_of(body)
 
     # -- list ----------------------------------------------------------------
 
@@ -272,7 +237,7 @@ class Recording:
             scope.list_kind, scope.style = parts.kind, parts.style
         note_columns(scope, columns)
         future = commit_list(self._recorder.scopes, scope, change)
-        if not (self._call.continue_token or scope.question != self._question):
+        if mark and not (self._call.continue_token or scope.question != self._question):
             seen = max(self._seen, version)
             self._recorder.echoes.remember(question, seen, mark)
         return future

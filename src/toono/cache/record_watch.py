@@ -99,9 +99,6 @@ class WatchRecording:
 
     async def ready(self) -> None:
         """Have the scope's index in memory before the first frame."""
-        if self._scope is not None and self._scopes.late.is_busy:
-            await self._scopes.late.recorded(self._scope.question)
-            self._before = self._reading(self._scope)
         if self._scope is not None and not self._scope.loaded:
             await self._scopes.load(self._scope)
             self._before = self._reading(self._scope)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from toono.cache.hot import Hot
 from toono.cache.index import Index
-from toono.cache.late import Late
 from toono.cache.overlap import belies
 from toono.cache.persist import Keeper
 from toono.cache.rows import (
@@ -73,8 +72,6 @@ class Scopes:
         self._next_id = 1
         self._flusher: asyncio.Task[None] | None = None
         self.epoch = 0
-        self.late = Late()
-        """What clients have, and the scopes have not yet."""
         self.changes = 0
         """Grows whenever what is known may answer a question otherwise than before."""
         self.counters = Counters()
@@ -123,8 +120,6 @@ class Scopes:
 
     async def aclose(self) -> None:
         """Make everything durable that waits; the store stays open."""
-        while self.late.is_busy:
-            await self.late.settled()
         if self._flusher is not None:
             await cancel_and_wait(self._flusher)
         await cancel_and_wait(*self._loading.values())

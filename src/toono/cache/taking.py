@@ -3,11 +3,12 @@
 
 import asyncio
 
+from toono.cache.persist import Bulk
 from toono.cache.scope import Change, Scope
 from toono.cache.scopes import Scopes
 
 Kept = asyncio.Future[None] | None
-"""Done once a removal is kept for good; None where nothing was removed."""
+"""Done once a removal is kept for good, or a big list over kill -9; None for less."""
 
 
 def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
@@ -23,7 +24,7 @@ def commit_list(scopes: Scopes, scope: Scope, change: Change) -> Kept:
         retire(future)
     else:
         future.add_done_callback(retire)
-    return future if change.removes else None
+    return future if change.removes or isinstance(future, Bulk) else None
 
 
 def describe(scope: Scope, kind: str, api_version: str) -> None:

@@ -87,6 +87,28 @@ class FrameSplitter(Protocol):
         ...
 
 
+class ListReader(Protocol):
+    """Takes a list apart while it comes, so that little is left to do at its end."""
+
+    @property
+    def left(self) -> int:
+        """Bytes that will be read at the end."""
+        ...
+
+    @property
+    def recognised(self) -> int:
+        """How many of those expected were there, by their uid."""
+        ...
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece of the body."""
+        ...
+
+    def finish(self) -> ListParts:
+        """Return what `split_list` would of all that was fed; CodecError as it does."""
+        ...
+
+
 class Codec(Protocol):
     """One media type: take answers apart, put answers together, bytes for bytes."""
 
@@ -95,6 +117,10 @@ class Codec(Protocol):
 
     def split_list(self, body: bytes) -> ListParts:
         """Take a list answer apart; CodecError where it is none (a Status too)."""
+        ...
+
+    def list_reader(self, expected: Sequence[Object] = ()) -> ListReader:
+        """Return what reads one list as it comes; much of it may be as `expected`."""
         ...
 
     def read_single(self, body: bytes) -> Single:

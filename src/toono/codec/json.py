@@ -10,14 +10,16 @@ uncached.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
+from toono.codec.expected import Expected
 from toono.codec.json_frames import JSONFrames
+from toono.codec.json_lists import JSONListReader
 from toono.codec.json_strict import (
     check,
     check_numbers,
@@ -145,6 +147,10 @@ class JSONCodec:
             parts.metadata.continue_,
             objects,
         )
+
+    def list_reader(self, expected: Sequence[Object] = ()) -> JSONListReader:
+        """Return what reads a list as it comes; its parts are those of `split_list`."""
+        return JSONListReader(self.split_list, _listed_alone, Expected(expected))
 
     def join_list(
         self,
@@ -356,6 +362,19 @@ def _listed(item: _Item, content: bytes, *, style: Style, of: _RawList) -> Objec
         raise CodecError(f"a {taken.api_version} {taken.kind} among {of.kind}")
     if style == "typed" and f"{taken.kind}List" != of.kind:
         raise CodecError(f"a {taken.kind} among {of.kind}")
+    return _object(taken.meta, taken.data)
+
+
+def _listed_alone(content: bytes, api_version: str) -> Object:
+    """Return an item as it stands in a list of `api_version`."""
+    check(content)
+    if content.startswith(b'{"metadata":'):
+        item = read(_decode_item, content)
+        if (item.kind, item.api_version) == (UNSET, UNSET):
+            return _object(item.metadata, content)
+    taken = _take(content)
+    if taken.api_version != api_version:
+        raise CodecError(f"a {taken.api_version} {taken.kind} among {api_version}")
     return _object(taken.meta, taken.data)
 
 

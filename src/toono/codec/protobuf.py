@@ -9,14 +9,16 @@ from two fields of one number (no API server writes so) is refused: CodecError.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
+from toono.codec.expected import Expected
 from toono.codec.page import Page, page_protobuf
 from toono.codec.paths import PATHS
 from toono.codec.protobuf_frames import PREFIX_BYTES, ProtobufFrames
+from toono.codec.protobuf_lists import ProtobufListReader
 from toono.codec.protobuf_status import decode_status, encode_status
 from toono.codec.selectable import selectable
 from toono.codec.wireformat import (
@@ -35,7 +37,7 @@ from toono.kube.names import parse_version
 
 MAGIC = b"k8s\0"
 REMEMBERED_BYTES = 64 * 1024
-"""Of a frame that is not read anew when it is read again at once."""
+"""Of a frame that is read once where the hub, which follows it, keeps and tells it."""
 END_ANNOTATION = "k8s.io/initial-events-end"
 
 _FIRST, _SECOND, _THIRD, _FOURTH = map(tag_of, (1, 2, 3, 4))
@@ -75,6 +77,11 @@ class ProtobufCodec:
             raise CodecError("a list without metadata")
         return ListParts(opened.kind, opened.api_version, "typed", *meta, objects)
 
+    def list_reader(self, expected: Sequence[Object] = ()) -> ProtobufListReader:
+        """Return what reads a list as it comes; its parts are those of `split_list`."""
+        known = Expected(expected)
+        return ProtobufListReader(MAGIC, self.split_list, read_object, known)
+
     def join_list(
         self,
         *,
@@ -112,12 +119,8 @@ class ProtobufCodec:
         return ProtobufFrames()
 
     def read_event(self, frame: bytes) -> Event:
-        """Take one whole frame apart.
-
-        What the hub follows itself is read twice in a row: to be kept, and to be told.
-        """
-        read = _remembered_event if len(frame) <= REMEMBERED_BYTES else _event_of
-        return read(frame)
+        """Take one whole frame apart."""
+        return (_event_of if len(frame) > REMEMBERED_BYTES else _event_again)(frame)
 
     def write_event(
         self,
@@ -217,7 +220,7 @@ def _event_of(frame: bytes) -> Event:
     return Event(event_type, opened.kind, opened.api_version, "typed", found, ends, 0)
 
 
-_remembered_event = lru_cache(maxsize=1)(_event_of)
+_event_again = lru_cache(maxsize=1)(_event_of)
 
 
 class _Opened(NamedTuple):

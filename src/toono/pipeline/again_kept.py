@@ -60,7 +60,6 @@ class KeptAgain:
             or upstream.since != self._since
             or now >= self._until
             or of.recorder.scopes.changes != self._changes
-            or of.recorder.scopes.late.is_busy
             or of.book.refusals != self._refusals
             or of.filters.approval is not self._approval
             or (of.drill is not None and of.drill.is_on)

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
-from toono.autonomy.sightings import Sightings
 from toono.cache.documents import DocumentRecording, Documents
 from toono.cache.received import media_type_of, unpacked
 from toono.cache.record import Recorder, Recording
@@ -124,8 +123,6 @@ class Forward:
         guard = None
         if call.verb == "list" and answer.status == 200:
             guard = self._guard_of(call, credential)
-        if guard is not None:
-            await self._recorder.caught_up(call)
         body = answer.body
         if _is_small(body) or guard is not None:
             first: list[bytes] = []
@@ -144,7 +141,7 @@ class Forward:
             if content is not None:
                 return await self._small(recording, answer, content)
             assert guard is not None
-            body = self._guarded(guard, call, answer, first)
+            body = self._guarded(guard, call, answer, first, recording)
         if recording is not None:
             if isinstance(answer.body, Incoming):
                 packed = b"content-encoding" in answer.fields
@@ -175,17 +172,21 @@ class Forward:
         return guard
 
     def _guarded(
-        self, guard: PodGuard, call: Call, answer: Answer, first: list[bytes]
+        self,
+        guard: PodGuard,
+        call: Call,
+        answer: Answer,
+        first: list[bytes],
+        recording: Recording | DocumentRecording | None,
     ) -> Body:
-        known = self._recorder.known(call)
-        sightings = Sightings(
-            [row.uid for row in known.values()],
-            known=len(known),
-            media_type=media_type_of(answer.fields),
-            coding=answer.fields.get(b"content-encoding", b"").strip().lower(),
-        )
+        known = len(self._recorder.known(call))
+
+        def enough() -> bool:
+            seen = recording.recognised if isinstance(recording, Recording) else 0
+            return seen * 2 > known or not known
+
         judge = partial(self._check_pods, guard, call, answer)
-        return GuardedBody(answer.body, first, sightings, judge)
+        return GuardedBody(answer.body, first, enough, judge)
 
     async def _check_pods(
         self, guard: PodGuard, call: Call, answer: Answer, content: bytes

@@ -8,7 +8,6 @@ or until the guard has read all of it and says that it may.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from toono.autonomy.sightings import Sightings
 from toono.cache.received import MAX_BODY_BYTES
 from toono.errors import BodyCutError, RequestError
 from toono.wire.messages import Body
@@ -18,17 +17,21 @@ Judge = Callable[[bytes], Awaitable[None]]
 
 
 class GuardedBody:
-    """A list's body whose end is held until it is judged.
+    """A list's body whose end is held until it is judged, or `enough` of it was seen.
 
     A list that may not pass breaks off: no client takes that for an answer.
     """
 
     def __init__(
-        self, inner: Body, first: Sequence[bytes], sightings: Sightings, judge: Judge
+        self,
+        inner: Body,
+        first: Sequence[bytes],
+        enough: Callable[[], bool],
+        judge: Judge,
     ) -> None:
         self._inner = inner
         self._first = list(reversed(first))
-        self._sightings = sightings
+        self._enough = enough
         self._judge = judge
         self._pieces: list[bytes] = []
         self._size = 0
@@ -41,7 +44,7 @@ class GuardedBody:
         while not self._safe:
             piece = self._first.pop() if self._first else await self._inner.read()
             self._note(piece)
-            if not piece:
+            if not piece and not self._safe:
                 await self._decide()
             held, self._held = self._held, piece
             if held or not piece:
@@ -52,10 +55,9 @@ class GuardedBody:
         return self._first.pop() if self._first else await self._inner.read()
 
     def _note(self, piece: bytes) -> None:
-        self._sightings.feed(piece)
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._sightings.enough:
+        if self._enough():
             self._safe, self._pieces = True, []
         elif self._size > MAX_BODY_BYTES:
             raise BodyCutError(f"a list of more than {MAX_BODY_BYTES} bytes")

@@ -5,9 +5,9 @@ The client is not to notice the recording: only what removes something is held.
 """
 
 import asyncio
-from collections.abc import Mapping
 
 from toono.cache.documents import DocumentRecording
+from toono.cache.persist import Bulk
 from toono.cache.received import MAX_BODY_BYTES
 from toono.cache.record import Recording
 from toono.cache.taking import Kept
@@ -22,7 +22,8 @@ class Barrier:
     """Holds what removes something until the disk has it, but never for long.
 
     A disk that stalls longer than 200 ms is not waited for again for 10 s: the
-    clients' view of the cloud comes before the promise of a power cut.
+    clients' view of the cloud comes before the promise of a power cut. A big list may
+    take longer by its size alone: that says nothing of the disk.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -37,16 +38,17 @@ class Barrier:
         done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
         if not done:
             self.stalls += 1
+            if isinstance(kept, Bulk):
+                return
             self._rests_until = self._clock.monotonic() + BARRIER_REST_SECONDS
 
 
 class RecordedBody:
-    """A streamed answer that is kept whole beside the client.
+    """A streamed answer that is recorded beside the client.
 
-    Its last piece is held until the recording has seen all: what it removes must be
-    durable before the client can know the answer is complete. Where nothing can be
-    removed the client has it at once. One that is too large to be kept is not held in
-    memory either.
+    Its last piece is held until the recording has all: what it removes must be durable
+    before the client can know the answer is complete. One that is too large to be kept
+    is not looked at any more.
     """
 
     def __init__(
@@ -58,10 +60,8 @@ class RecordedBody:
     ) -> None:
         self._inner = inner
         self._recording: Recording | DocumentRecording | None = recording
-        self._status = answer.status
-        self._fields: Mapping[bytes, bytes] = answer.fields
+        self._answer = answer
         self._barrier = barrier
-        self._pieces: list[bytes] = []
         self._size = 0
         self._held = b""
         self._over = False
@@ -71,30 +71,24 @@ class RecordedBody:
         if self._over:
             return b""
         while piece := await self._inner.read():
-            self._keep(piece)
+            self._record(piece)
             held, self._held = self._held, piece
             if held:
                 return held
         self._over = True
-        pieces, self._pieces = self._pieces, []
-        recording, status = self._recording, self._status
-        if recording is None or recording.is_echo(status):
-            return self._held
-        if not recording.finish_later(status, self._fields, pieces):
-            kept = await recording.finish(status, self._fields, b"".join(pieces))
-            await self._barrier.wait(kept)
+        if self._recording is not None:
+            await self._barrier.wait(await self._recording.finish_passed(self._answer))
         return self._held
 
-    def _keep(self, piece: bytes) -> None:
+    def _record(self, piece: bytes) -> None:
         if self._recording is None:
             return
-        self._recording.feed(piece, self._fields)
-        self._pieces.append(piece)
+        self._recording.feed(piece, self._answer)
         self._size += len(piece)
         if self._size > MAX_BODY_BYTES:
-            self._recording, self._pieces = None, []
+            self._recording = None
 
     def close(self) -> None:
         self._over = True
-        self._pieces = []
+        self._recording = None
         self._inner.close()

@@ -3,19 +3,24 @@
 
 import asyncio
 import json
+import zlib
+from unittest import mock
 
+from toono.cache import passing
 from toono.cache.answer import Answers
 from toono.cache.documents import Documents
 from toono.cache.policy import Policy
-from toono.cache.record import Recorder
+from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import WatchRecording
 from toono.cache.scopes import Scopes
+from toono.cache.taking import Kept
 from toono.codec.registry import for_media_type
 from toono.errors import StoreFullError
 from toono.kube.request import Call, Caller, parse
 from toono.store.base import Batch
 from toono.store.memory import MemoryStore
 from toono.testing.clock import VirtualClock
+from toono.wire.messages import Answer, BytesBody
 
 CALLER = Caller(connection=1, local=("127.0.0.1", 1), remote=("127.0.0.1", 2))
 JSON_FIELDS = {b"content-type": b"application/json"}
@@ -112,6 +117,22 @@ def not_found(name: str) -> bytes:
             "code": 404,
         }
     )
+
+
+async def taken(
+    recording: Recording, body: bytes, *, status: int = 200, fields=JSON_FIELDS
+) -> Kept:
+    """Have a whole answer recorded: at once, or every other in pieces as it passes."""
+    if zlib.crc32(body) % 2:
+        return await recording.finish(status, fields, body)
+    answered = Answer(
+        status=status, reason=b"", headers=[], fields=fields, body=BytesBody(b"")
+    )
+    step = len(body) // 5 + 1
+    with mock.patch.object(passing, "BEGIN_BYTES", 96):
+        for at in range(0, len(body), step):
+            recording.feed(body[at : at + step], answered)
+    return await recording.finish_passed(answered)
 
 
 class Cache:

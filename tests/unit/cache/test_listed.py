@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from tests.unit.cache.kit import JSON_FIELDS, pod, pod_list, run, table
+from tests.unit.cache.kit import JSON_FIELDS, Cache, pod, pod_list, run, table
 from toono.cache import listed
-from toono.cache.listed import THREAD_BYTES, read_list
+from toono.cache.listed import THREAD_BYTES, expected_of, read_list
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 
@@ -64,5 +64,25 @@ def test_what_cannot_be_read_is_told(body: bytes) -> None:
         fields = JSON_FIELDS | {b"content-encoding": b"gzip"}
         with pytest.raises(CodecError):
             await read_list(CODEC, body, fields, objects=False)
+
+    run(scenario)
+
+
+def test_what_is_expected_is_what_is_there_and_of_all_the_worst_is_said() -> None:
+    async def scenario() -> None:
+        cache = Cache()
+        await cache.take("/api/v1/pods", pod_list(20, pod("b", 5), pod("a", 6)))
+        (scope,) = cache.scopes.all()
+        row = scope.rows["default", "a"]
+        found = expected_of(scope)
+        assert [(one.name, one.resource_version) for one in found] == [
+            ("b", "5"),
+            ("a", "6"),
+        ]
+        assert found[1].data is row.data is not None
+        assert all(one.deleting for one in found)
+        row.data = None  # its bytes are only in the store
+        assert [one.name for one in expected_of(scope)] == ["b"]
+        assert expected_of(None) == []
 
     run(scenario)

@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from toono.codec.base import Codec, FrameSplitter
+from toono.codec.base import Codec, FrameSplitter, ListReader
 from toono.codec.json import JSONCodec
 from toono.codec.protobuf import ProtobufCodec
 
@@ -20,7 +20,7 @@ def verbs(contract: type) -> list[str]:
 
 @pytest.mark.parametrize("codec", [JSONCodec, ProtobufCodec])
 def test_a_codec_has_the_verbs_of_the_contract(codec: type) -> None:
-    assert len(verbs(Codec)) == 13
+    assert len(verbs(Codec)) == 14
     assert set(verbs(codec)) == set(verbs(Codec))
     for verb in verbs(Codec):
         asked = inspect.signature(getattr(Codec, verb)).parameters.values()
@@ -28,6 +28,14 @@ def test_a_codec_has_the_verbs_of_the_contract(codec: type) -> None:
         assert [(one.name, one.kind) for one in given] == [
             (one.name, one.kind) for one in asked
         ]
+
+
+@pytest.mark.parametrize("codec", [JSONCodec(), ProtobufCodec()])
+def test_a_reader_has_the_verbs_of_the_contract(codec: Codec) -> None:
+    reader = codec.list_reader()
+    assert verbs(ListReader) == ["feed", "finish"]
+    assert set(verbs(ListReader)) <= set(verbs(type(reader)))
+    assert (reader.left, reader.recognised) == (0, 0)
 
 
 @pytest.mark.parametrize("codec", [JSONCodec(), ProtobufCodec()])

@@ -50,10 +50,6 @@ def change(of) -> None:
     of.recorder.scopes.changes += 1
 
 
-def late_list(of) -> None:
-    of.recorder.scopes.late.is_busy = True  # a list that its client has
-
-
 def refusal_heard(of) -> None:
     of.book.refusals += 1
 
@@ -68,7 +64,7 @@ def old(of) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    [online, another_outage, change, late_list, refusal_heard, other_filters, old],
+    [online, another_outage, change, refusal_heard, other_filters, old],
 )
 def test_whatever_changes_ends_it(what) -> None:
     of = shortcuts()

@@ -161,7 +161,7 @@ async def drained(body) -> list[bytes]:
 
 def test_a_large_list_passes_while_it_comes_and_nobody_is_asked() -> None:
     async def scenario() -> None:
-        full, shorter = large("a", "b", "c", "d", "e"), large("a", "b", "c")
+        full, shorter = large(*"abcdefg"), large(*"abcde")
         guard = Guard(says=False)
         stream = Pieces(*shorter)
         scene = guarded(guard, answer(Pieces(*full)), answer(stream))
@@ -171,7 +171,7 @@ def test_a_large_list_passes_while_it_comes_and_nobody_is_asked() -> None:
         assert stream.pieces, "the first piece passes before the last has come"
         assert [first, *await drained(body)] == shorter
         assert guard.asked == []
-        assert await scene.cache.list(PODS) == (30, ["a", "b", "c"])
+        assert await scene.cache.list(PODS) == (30, [*"abcde"])
 
     run(scenario)
 

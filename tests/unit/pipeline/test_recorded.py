@@ -1,30 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list that removes nothing reaches its client before it is read."""
+"""A large list is read while it passes; what its client sees last is with the store."""
 
 import asyncio
 from uuid import UUID
 
 import pytest
 
-from tests.unit.cache.kit import event, pod, pod_list
+from tests.unit.cache.kit import pod, pod_list
 from tests.unit.pipeline.test_forward import Scene, answer
 from tests.unit.wire.kit import Pieces, play
 from toono.cache import record
 from toono.cache.listed import THREAD_BYTES
-from toono.testing.clock import settle
+from toono.cache.persist import WRITE_AHEAD_BYTES, Bulk
+from toono.pipeline.recorded import BARRIER_REST_SECONDS, Barrier
+from toono.store.memory import MemoryStore
+from toono.testing.clock import VirtualClock, settle
 
 PODS = "/api/v1/pods"
-WATCH = PODS + "?watch=true&resourceVersion=30&allowWatchBookmarks=true"
+PIECE = 90_000
 
 
-def one(name: str, version: int, **meta) -> dict:
-    filling = {"filling": "x" * THREAD_BYTES}
+def one(name: str, version: int, *, size: int = THREAD_BYTES, **meta) -> dict:
+    filling = {"filling": "x" * size}
     return pod(name, version, uid=str(UUID(int=ord(name))), annotations=filling, **meta)
 
 
 def pieces(*pods: dict, version: int) -> Pieces:
     body = pod_list(version, *pods)
-    return Pieces(*[body[at : at + 90_000] for at in range(0, len(body), 90_000)])
+    return Pieces(*[body[at : at + PIECE] for at in range(0, len(body), PIECE)])
 
 
 async def drained(scene: Scene) -> int:
@@ -33,128 +36,144 @@ async def drained(scene: Scene) -> int:
     body = (await scene.ask(PODS)).body
     while piece := await body.read():
         size += len(piece)
+    assert await body.read() == b""
     body.close()
     return size
 
 
-class Held:
-    """Holds the reading of lists until a test lets it go."""
+@pytest.fixture
+def read_at_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the sizes of the lists that are read whole, at their end."""
+    sizes: list[int] = []
+    read = record.read_list
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.go = asyncio.Event()
-        self.begun = 0
-        read = record.read_list
+    async def noted(codec, body: bytes, *args, **options):
+        sizes.append(len(body))
+        return await read(codec, body, *args, **options)
 
-        async def wait(*args, **options):
-            self.begun += 1
-            await self.go.wait()
-            return await read(*args, **options)
-
-        monkeypatch.setattr(record, "read_list", wait)
+    monkeypatch.setattr(record, "read_list", noted)
+    return sizes
 
 
-def test_a_list_that_removes_nothing_is_not_waited_for(monkeypatch) -> None:
+def test_a_large_list_is_read_while_it_passes(read_at_once) -> None:
     async def scenario() -> None:
-        held = Held(monkeypatch)
-        first = pieces(one("a", 5), version=20)
-        second = pieces(one("a", 6), one("b", 7), version=30)
-        scene = Scene(answer(first), answer(second))
-        assert await drained(scene) > THREAD_BYTES
-        asked = asyncio.create_task(scene.cache.list(PODS))
-        await settle()
-        assert not asked.done(), "nobody is shown less than the client was"
-        held.go.set()
-        assert await asked == (20, ["a"])
-        held.go.clear()
-        assert await drained(scene) > THREAD_BYTES
-        held.go.set()
-        assert await scene.cache.list(PODS) == (30, ["a", "b"])
-
-    play(scenario)
-
-
-@pytest.mark.parametrize(
-    "now", [[one("b", 7)], [one("a", 6, deletionTimestamp="2026-01-01T00:00:00Z")]]
-)
-def test_the_end_of_one_that_removes_waits_until_it_is_read(now, monkeypatch) -> None:
-    async def scenario() -> None:
-        scene = Scene(answer(pieces(one("a", 5), version=20)))
-        await drained(scene)
-        await scene.cache.list(PODS)
-        held = Held(monkeypatch)
-        scene.script.append(answer(pieces(*now, version=30)))
-        reading = asyncio.create_task(drained(scene))
-        while not held.begun:
-            await asyncio.sleep(0)
-        await settle()
-        assert not reading.done()
-        held.go.set()
-        await reading
-        version, names = await scene.cache.list(PODS)
-        assert (version, names) == (30, [now[0]["metadata"]["name"]])
-
-    play(scenario)
-
-
-def test_a_watch_that_goes_on_from_a_list_misses_nothing(monkeypatch) -> None:
-    async def scenario() -> None:
-        held = Held(monkeypatch)
-        change = event("MODIFIED", pod("b", 31, uid=str(UUID(int=2))))
-        scene = Scene(answer(pieces(one("a", 5), version=30)), answer(Pieces(change)))
-        await drained(scene)
-        watching = asyncio.create_task(scene.ask(WATCH))
-        await settle()
-        assert not watching.done()
-        held.go.set()
-        body = (await watching).body
-        assert await body.read() == change
-        assert await scene.cache.list(PODS) == (31, ["a", "b"])
-        body.close()
-
-    play(scenario)
-
-
-def test_lists_are_taken_in_the_order_they_were_shown(monkeypatch) -> None:
-    async def scenario() -> None:
-        held = Held(monkeypatch)
         scene = Scene(
             answer(pieces(one("a", 5), one("b", 6), version=20)),
-            answer(pieces(one("a", 5), version=30)),
+            answer(pieces(one("a", 5), one("b", 7), one("c", 8), version=30)),
         )
-        await drained(scene)
-        second = asyncio.create_task(drained(scene))
-        await settle()
-        assert not second.done(), "what it removes is not known yet"
-        held.go.set()
-        await second
-        assert await scene.cache.list(PODS) == (30, ["a"])
+        assert await drained(scene) > 2 * THREAD_BYTES
+        assert await scene.cache.list(PODS) == (20, ["a", "b"])
+        assert await drained(scene) > 3 * THREAD_BYTES
+        assert await scene.cache.list(PODS) == (30, ["a", "b", "c"])
 
     play(scenario)
+    assert read_at_once == []
 
 
-def test_a_list_that_says_nothing_new_is_not_read_again(monkeypatch) -> None:
+def test_a_list_that_says_nothing_new_writes_nothing(read_at_once) -> None:
     async def scenario() -> None:
         scene = Scene(*[answer(pieces(one("a", 5), version=20)) for _ in range(2)])
         await drained(scene)
-        await scene.cache.list(PODS)
-        held = Held(monkeypatch)
+        (scope,) = scene.cache.scopes.all()
+        row, written = scope.rows["default", "a"], []
+        scene.cache.store.apply = lambda batch, **_: written.append(batch)
+        await scene.cache.clock.advance(60)
+        await drained(scene)
+        assert scope.rows["default", "a"] is row
+        assert scope.confirmed_at == scene.cache.clock.wall()
+        assert written == []
+
+    play(scenario)
+    assert read_at_once == []
+
+
+def test_another_list_at_the_same_version_is_read(read_at_once) -> None:
+    async def scenario() -> None:
+        scene = Scene(
+            answer(pieces(one("a", 5), version=20)),
+            answer(pieces(one("b", 6), version=20)),
+        )
+        await drained(scene)
+        await drained(scene)
+        assert await scene.cache.list(PODS) == (20, ["b"])
+
+    play(scenario)
+    assert read_at_once == []
+
+
+def test_a_list_that_breaks_off_changes_nothing() -> None:
+    async def scenario() -> None:
+        scene = Scene(
+            answer(pieces(one("a", 5), version=20)),
+            answer(pieces(one("b", 6), one("c", 6), version=30)),
+            answer(Pieces(pod_list(40, one("d", 8))[:-50])),
+        )
+        await drained(scene)
+        body = (await scene.ask(PODS)).body
+        await body.read()
+        await body.read()
+        body.close()
         await drained(scene)
         assert await scene.cache.list(PODS) == (20, ["a"])
-        assert held.begun == 0
 
     play(scenario)
 
 
-def test_a_cache_that_closes_has_what_was_shown(monkeypatch) -> None:
+def test_the_end_of_a_big_list_waits_for_the_store() -> None:
     async def scenario() -> None:
-        held = Held(monkeypatch)
-        scene = Scene(answer(pieces(one("a", 5), version=20)))
-        await drained(scene)
-        closing = asyncio.create_task(scene.cache.scopes.aclose())
+        store = Slow()
+        scene = Scene(answer(pieces(one("a", 5, size=WRITE_AHEAD_BYTES), version=20)))
+        scene.cache.scopes._keeper._store = store
+        reading = asyncio.create_task(drained(scene))
+        while not store.asked:
+            await settle()
+        assert not reading.done()
+        store.go.set()
+        assert await reading > WRITE_AHEAD_BYTES
+        assert scene.forward.barrier.stalls == 0
+
+    play(scenario)
+
+
+class Slow(MemoryStore):
+    """A store that takes nothing until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+        self.asked = 0
+
+    def apply(self, batch, *, sync=False):
+        self.asked += 1
+        future = super().apply(batch, sync=sync)
+
+        async def wait() -> None:
+            await self.go.wait()
+            await future
+
+        return asyncio.ensure_future(wait())
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_disk_is_not_thought_slow_for_a_list_that_is_big(bulk: bool) -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        barrier = Barrier(clock)
+        first = Bulk(sync=True) if bulk else asyncio.get_running_loop().create_future()
+        await barrier.wait(first)
+        assert barrier.stalls == 1
+        next_ = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(barrier.wait(next_))
         await settle()
-        assert not closing.done()
-        held.go.set()
-        await closing
-        assert await scene.cache.list(PODS) == (20, ["a"])
+        assert waiting.done() is not bulk
+        next_.set_result(None)
+        await waiting
+        await clock.advance(BARRIER_REST_SECONDS)
+        last = asyncio.get_running_loop().create_future()
+        waiting = asyncio.create_task(barrier.wait(last))
+        await settle()
+        assert not waiting.done()
+        last.set_result(None)
+        await waiting
 
     play(scenario)
