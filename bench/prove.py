@@ -166,6 +166,12 @@ BARS = (
     Bar("gate", "must-reject vectors", "tests/unit/wire/test_gate.py"),
     Bar("identity", "the identity grid", "tests/scenario/test_identity_grid.py"),
     Bar(
+        "rights",
+        "the model of who may what while cut off: 12,000 random stories",
+        "tests/unit/identity/test_rights_model.py",
+        {"TOONO_PROVE": "200"},
+    ),
+    Bar(
         "fuzz",
         "fuzz and codecs, 20 times the usual counts",
         "tests/fuzz tests/contract/test_codec.py",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Table that was seen online: taken apart into rows, selected, and joined again.
+"""A Table that was seen online: taken apart into rows, and joined again.
 
 Rows stay bytes. What is read of a row is the metadata that `includeObject` left in
 it; rows without (`includeObject=None`) have a name at best, from the column of format
@@ -8,18 +8,17 @@ byte for byte as it came in is refused: CodecError, and the caller does not keep
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw
 
-from toono.codec.json import END_ANNOTATION
 from toono.codec.json_strict import check, read
 from toono.codec.page import Page
 from toono.codec.partial import KIND, MetaVersion
 from toono.codec.printers.base import NoRows
-from toono.codec.table import join_table, write_table_event
+from toono.codec.table import join_table
 from toono.errors import CodecError
 
 _VERSIONS: Mapping[str, MetaVersion] = {
@@ -51,15 +50,6 @@ class SeenTable(NamedTuple):
     no_rows: NoRows = "[]"
 
 
-class TableEvent(NamedTuple):
-    """A watch frame that carries a Table."""
-
-    type: str
-    table: SeenTable
-    initial_events_end: bool
-    """A bookmark's annotation that ends a burst."""
-
-
 def split_table(body: bytes) -> SeenTable:
     """Take the answer to a GET or LIST apart."""
     check(body)
@@ -76,47 +66,9 @@ def split_table(body: bytes) -> SeenTable:
     return table
 
 
-def read_table_event(frame: bytes) -> TableEvent:
-    """Take a watch frame apart; ERROR frames are Statuses, and none of this."""
-    check(frame)
-    event = read(_decode_frame, frame)
-    content = bytes(event.object)
-    table = _seen(content)
-    if len(table.rows) != 1:
-        raise CodecError(f"an event of {len(table.rows)} rows")
-    (row,) = table.rows
-    written = write_table_event(
-        row.data,
-        event_type=event.type,
-        resource_version=table.page.resource_version,
-        columns=table.columns,
-        version=table.version,
-    )
-    if written != frame:
-        raise CodecError("an event that is not written as API servers do")
-    ends = event.type == "BOOKMARK" and _ends_burst(row.data)
-    return TableEvent(event.type, table, ends)
-
-
 def row_of(data: bytes) -> Row:
     """Read the metadata in a row's bytes; a row without has neither name nor labels."""
     return _row(data, None)
-
-
-def select_rows(
-    rows: Iterable[Row], matches: Callable[[Mapping[str, str]], bool]
-) -> list[Row]:
-    """Return the rows whose labels a selector picks (`kube.selectors.label_matcher`).
-
-    CodecError where a row has no labels to ask.
-    """
-    found = []
-    for row in rows:
-        if row.labels is None:
-            raise CodecError("a row without metadata cannot be selected by labels")
-        if matches(row.labels):
-            found.append(row)
-    return found
 
 
 def ordered(rows: Iterable[bytes], columns: bytes, *, by: str) -> list[bytes]:
@@ -209,12 +161,6 @@ def _meta(data: bytes) -> "_Meta | None":
     return None if included is None else included.metadata
 
 
-def _ends_burst(data: bytes) -> bool:
-    meta = _meta(data)
-    notes = meta.annotations if meta is not None else None
-    return (notes or {}).get(END_ANNOTATION) == "true"
-
-
 _NULL = Raw(b"null")
 
 
@@ -245,7 +191,6 @@ class _Meta(msgspec.Struct, rename="camel", gc=False):
     uid: str = ""
     resource_version: str = ""
     labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
 
 
 class _Included(msgspec.Struct):
@@ -279,11 +224,6 @@ class _Row(msgspec.Struct, forbid_unknown_fields=True):
     object: Raw = _NULL
 
 
-class _Frame(msgspec.Struct, forbid_unknown_fields=True):
-    type: str
-    object: Raw
-
-
 _decode_table = msgspec.json.Decoder(_Table).decode
 _decode_columns = msgspec.json.Decoder(list[_Definition] | None).decode
 _decode_included = msgspec.json.Decoder(_OfObject).decode
@@ -292,4 +232,3 @@ _decode_part = msgspec.json.Decoder(_OfPart).decode
 _decode_cells = msgspec.json.Decoder(_Cells).decode
 _decode_row = msgspec.json.Decoder(_Row).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_frame = msgspec.json.Decoder(_Frame).decode

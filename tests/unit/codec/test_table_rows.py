@@ -4,19 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toono.codec.page import Page
-from toono.codec.table import join_table, write_table_event
+from toono.codec.table import join_table
 from toono.codec.table_rows import (
     Row,
     metadata_of,
     object_of,
     ordered,
-    read_table_event,
-    select_rows,
     split_table,
     without_object,
 )
 from toono.errors import CodecError
-from toono.kube.selectors import label_matcher
 
 COLUMNS = b'[{"name":"Age"},{"name":"Name","format":"name"}]'
 ROW = (
@@ -31,12 +28,6 @@ BARE = b'{"cells":["1s","a"],"object":null}'
 def table(*rows, columns=COLUMNS, page=PAGE, no_rows="[]", version="v1") -> bytes:
     return b"".join(
         join_table(rows, page, columns=columns, version=version, no_rows=no_rows)
-    )
-
-
-def event(row, columns=b"null", kind="ADDED") -> bytes:
-    return write_table_event(
-        row, event_type=kind, resource_version="7", columns=columns, version="v1"
     )
 
 
@@ -104,19 +95,6 @@ def test_what_is_no_table_is_told_what_it_is(old, new):
         split_table(table(ROW).replace(old, new, 1))
 
 
-def test_rows_are_selected_by_labels():
-    other = Row("n", "b", "", "", {}, b"")
-    rows = [*split_table(table(ROW)).rows, other]
-    assert select_rows(rows, label_matcher("app=web")) == rows[:1]
-    assert select_rows(rows, label_matcher("!app")) == [other]
-
-
-def test_rows_without_labels_cannot_be_selected():
-    rows = split_table(table(BARE)).rows
-    with pytest.raises(CodecError):
-        select_rows(rows, label_matcher("app=web"))
-
-
 def test_objects_can_be_left_out():
     assert without_object(ROW) == BARE
     assert without_object(BARE) == BARE
@@ -130,54 +108,6 @@ def test_objects_can_be_left_out():
 def test_objects_of_what_is_no_row_cannot(row):
     with pytest.raises(CodecError):
         without_object(row)
-
-
-def test_events_are_tables_of_one_row():
-    first = read_table_event(event(ROW, COLUMNS))
-    assert (first.type, first.table.columns) == ("ADDED", COLUMNS)
-    assert first.table.page == Page("7")
-    assert first.table.rows[0].name == "a"
-    assert read_table_event(event(ROW)).table.columns == b"null"
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "ends"),
-    [
-        ("BOOKMARK", "true", True),
-        ("BOOKMARK", "false", False),
-        ("ADDED", "true", False),
-    ],
-)
-def test_a_bookmark_may_end_a_burst(kind, value, ends):
-    row = (
-        '{"cells":[],"object":{"metadata":{"annotations":'
-        f'{{"k8s.io/initial-events-end":"{value}"}}}}}}}}'
-    ).encode()
-    assert read_table_event(event(row, kind=kind)).initial_events_end is ends
-
-
-def test_a_bookmark_without_an_object_ends_no_burst():
-    frame = event(b'{"cells":[],"object":null}', kind="BOOKMARK")
-    assert read_table_event(frame).initial_events_end is False
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b"",
-        b"{}",
-        event(ROW)[:-1],
-        event(ROW + b"," + ROW),
-        event(b""),
-        event(b'{"cells":["\xff"],"object":{"metadata":{}}}'),
-        event(b'{"cells":[1e999],"object":{"metadata":{}}}'),
-        event(ROW).replace(b'{"type"', b'{ "type"'),
-        b'{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1"}}\n',
-    ],
-)
-def test_what_is_no_event_of_an_api_server_is_refused(frame):
-    with pytest.raises(CodecError):
-        read_table_event(frame)
 
 
 @given(st.binary(max_size=40), st.integers(0, 400), st.integers(0, 40))

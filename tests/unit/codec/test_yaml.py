@@ -2,11 +2,12 @@
 """JSON answers as YAML, in the words of the API server's own library."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 import yaml as pyyaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.contract.recordings import recording
 
@@ -236,4 +237,6 @@ def test_any_document_reads_back_as_the_same(value: Any) -> None:
 
 @given(st.text(alphabet="yYnNoOfFtTrueasl~.0123456789xbeE+-_:TZ ", max_size=12))
 def test_no_string_reads_back_as_something_else(text: str) -> None:
+    # YAML 1.1 calls these numbers, and PyYAML fails on them; Go reads and writes strings.
+    assume(not re.fullmatch(r"[-+]?0[xb]_+", text))
     assert loaded(text_of([text, {text: text}])) == [text, {text: text}]
