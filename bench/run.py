@@ -25,6 +25,9 @@ from bench.load import load, request
 from bench.peers import YurtHub, start_yurthub, yurthub_program
 from bench.real_lists import measure as measure_lists
 from bench.relays import Relay, start_relays
+from bench.shared import WATCHERS as SHARED_WATCHERS
+from bench.shared import measure as measure_shared
+from bench.shared import raise_limits
 from bench.stage import Child, Stage, cpu_seconds, resident_mb, written_bytes
 
 GET = "/api/v1/namespaces/default/pods/web-0"
@@ -351,6 +354,25 @@ ROWS = (passing, latency, listing, watching, writing, memory, listing_real, cut_
 """In this order: each leaves the next something to remember; the last ends the cloud."""
 
 
+async def sharing(table: Table, directory: Path) -> None:
+    """1,000 watchers of ten shared watches, by a hub of their own (`bench.shared`)."""
+    found = await measure_shared(directory, SHARED_WATCHERS)
+    work = "1,000 watchers over 10 shared watches"
+    heard = found["heard"] == found["expected"]
+    for what, digits, most in (
+        ("ms of CPU an event and watcher", 3, 0.03),
+        ("p99 ms late", 1, 20.0),
+        ("MB", 0, 160.0),
+    ):
+        value = found[what]
+        table.add(
+            f"{work}: {what}",
+            {"toono": f"{value:.{digits}f}"},
+            f"<= {most:g}",
+            verdict(heard and value <= most),
+        )
+
+
 async def measure(directory: Path, wanted: frozenset[str]) -> Table:
     """Run every row, or those that are wanted."""
     stage = Stage(directory)
@@ -384,6 +406,8 @@ async def measure(directory: Path, wanted: frozenset[str]) -> Table:
             process.stop()
         stage.hub = stage.floor = None
         stage.close()
+    if not wanted or sharing.__name__ in wanted:
+        await sharing(bench.table, directory / "shared")
     if wanted:
         return bench.table
     seconds, count = await cold_start(directory / "cold")
@@ -421,6 +445,7 @@ def page(table: Table) -> str:
 
 
 async def main() -> None:
+    raise_limits()
     with tempfile.TemporaryDirectory(prefix="toono-bench-") as directory:
         wanted = frozenset(sys.argv[1:])
         table = await measure(Path(directory), wanted)

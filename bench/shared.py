@@ -13,6 +13,7 @@ import tempfile
 import time
 from itertools import product
 from pathlib import Path
+from typing import cast
 
 from bench.stage import Child, cpu_seconds, resident_mb
 from toono.testing import APIServer
@@ -73,9 +74,8 @@ class Watcher(asyncio.Protocol):
         self.opened = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is another
+        self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         self.opened = True

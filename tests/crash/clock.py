@@ -28,10 +28,21 @@ class VirtualClock:
             self.now += seconds
             await asyncio.sleep(0)
             return
+        await self._moment(seconds)
+
+    def call_later(self, seconds: float, call) -> asyncio.Future[None]:
+        self.slept.append(seconds)
+        moment = self._moment(seconds)
+        moment.add_done_callback(lambda _: moment.cancelled() or call())
+        if self._hasty:
+            self.advance(seconds)
+        return moment
+
+    def _moment(self, seconds: float) -> asyncio.Future[None]:
         self._count += 1
         waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self.now + seconds, self._count, waker))
-        await waker
+        return waker
 
     def advance(self, seconds: float) -> None:
         """Move on, and wake whom it is time to wake."""

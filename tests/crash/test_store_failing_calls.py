@@ -9,6 +9,7 @@ import asyncio
 import errno
 import os
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.crash.explorer import SETTINGS, apply_to, open_and_read
 from tests.crash.recording import Fail, Recorder, RecordingDisk
 from tests.crash.stories import some_batch
 from toono.errors import StoreUnavailableError
+from toono.store.base import Batch
 from toono.store.sqlite import open_store
 
 PROVE = bool(os.environ.get("TOONO_PROVE"))
@@ -142,3 +144,51 @@ def test_a_failing_read_is_taken_for_neither_absence_nor_damage(
         at += STRIDE
     assert at > 10
     assert not list(tmp_path.glob("*/*set-aside*"))
+
+
+class SyncFailsBehindACommit:
+    """A sync of the log that is under way fails after a commit beside it has failed."""
+
+    def __init__(self) -> None:
+        self.syncing, self.refused = threading.Event(), threading.Event()
+
+    def __call__(self, kind: str, name: str) -> None:
+        if name != "toono.db-wal" or self.refused.is_set():
+            return
+        beside = threading.current_thread().name == "store-sync"
+        if kind == "sync" and beside:  # SQLite itself syncs the head of a new log
+            self.syncing.set()
+            assert self.refused.wait(30)
+            raise Fail(errno.EIO)
+        if kind == "write" and self.syncing.is_set():
+            self.refused.set()
+            raise Fail(errno.ENOSPC)
+
+
+def test_failed_sync_is_cured_though_a_commit_beside_it_failed_first(
+    tmp_path: Path,
+) -> None:
+    """A full disk alone is tried again as it is; a log that failed to sync never is."""
+
+    async def story(disk: RecordingDisk, judge: SyncFailsBehindACommit) -> None:
+        clock = VirtualClock()
+        store = await open_store(tmp_path, clock=clock, settings=SETTINGS, disk=disk)
+        recorder.judge = judge
+        first = store.apply(Batch(puts=[(b"a", b"1")]), sync=True)
+        await eventually(judge.syncing.is_set)
+        second = store.apply(Batch(puts=[(b"b", b"2")]), sync=True)
+        await eventually(lambda: first.done() and second.done(), clock=clock, step=1.0)
+        await store.aclose()
+
+    recorder = Recorder(tmp_path)
+    with RecordingDisk(recorder) as disk:
+        asyncio.run(asyncio.wait_for(story(disk, SyncFailsBehindACommit()), 60))
+    kinds = [op.kind for op in recorder.ops]
+    failed = kinds.index("sync-failed")
+    log = recorder.ops[failed].inode
+    assert not any(
+        op.kind == "sync" and op.inode == log for op in recorder.ops[failed:]
+    )
+    assert "rename" in kinds[failed:]  # the log's copy takes its place
+    _, rows, damaged = open_and_read(tmp_path)
+    assert (rows, list(damaged)) == ({b"a": b"1", b"b": b"2"}, [])

@@ -183,6 +183,8 @@ class Keeper:
         if but is not None and but.id in late:
             self._late[but.id] = late.pop(but.id)
         scopes = [scope for scope in late.values() if scope.id not in self._ahead]
+        if not scopes:
+            return
         batch = Batch(
             puts=[(scope_key(one.id), encode_scope(self._row(one))) for one in scopes],
             deletes=[
@@ -191,8 +193,6 @@ class Keeper:
                 for key in self._gone.get(one.id, ())
             ],
         )
-        if not scopes:
-            return
         try:
             self._store.apply(batch)
         except REFUSED:

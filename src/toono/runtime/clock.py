@@ -3,7 +3,16 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> object:
+        """Have it not come."""
+        ...
 
 
 class Clock(Protocol):
@@ -21,6 +30,10 @@ class Clock(Protocol):
         """Wait; ends early only by cancellation."""
         ...
 
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        """Have `call` called from the loop, for what is too frequent for a task."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks: read several times a request, so without a frame of ours."""
@@ -32,3 +45,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> Timer:
+        return asyncio.get_running_loop().call_later(seconds, call)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """READ FIRST. How batches become durable, and what is done when the disk fails.
 
-One task on the event loop decides; two threads obey. Commit (survives kill -9), then
-sync (survives a power cut): at once for a barrier, within 50 ms for all else. Commits
-go on in their own thread while the other one syncs or checkpoints, because what a
-client is shown must survive kill -9 within 5 ms, and a busy flash card takes fifty for
-a sync. A sync that failed is never asked again: the database is closed, opened anew and
-checked, and all that was not durable is written again, in one transaction, so that no
-state in between can be seen after a crash. Where that fails, too, the disk is left
-alone for a while: batches stay in memory, and reads see them there.
+The event loop decides; two threads obey. Commit (survives kill -9), then sync (survives
+a power cut): at once for a barrier, within 50 ms for all else. Commits go on in their
+own thread while the other one syncs or checkpoints, because what a client is shown must
+survive kill -9 within 5 ms, and a busy flash card takes fifty for a sync. A sync that
+failed is never asked again: the database is closed, opened anew and checked, and all
+that was not durable is written again, in one transaction, so that no state in between
+can be seen after a crash. Where that fails, too, the disk is left alone for a while:
+batches stay in memory, and reads see them there.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal
 
 from toono.errors import StoreFullError, StoreUnavailableError
-from toono.runtime.clock import Clock
+from toono.runtime.clock import Clock, Timer
 from toono.runtime.tasks import cancel_and_wait, spawn
 from toono.store.base import Batch, Key
 from toono.store.faults import FAILURES, Fault, classify, is_full
@@ -31,7 +31,6 @@ from toono.store.worker import Worker
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 ROOM_BYTES = 1024 * 1024
 """Given up at a time on a full disk, or more if more waits."""
 LOG_FACTOR = 4
@@ -74,7 +73,9 @@ class Writing:
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
         self._sync_due = False
-        self._timer: asyncio.Task[None] | None = None
+        self._beside: asyncio.Future[None] | None = None
+        """What the second thread does."""
+        self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
         self._suspects: set[Key] = set()
         self._doubt: BaseException | None = None
@@ -157,7 +158,7 @@ class Writing:
         if self._task is not None:
             await asyncio.wait([self._task])
         if self._timer is not None:
-            await cancel_and_wait(self._timer)
+            self._timer.cancel()
         for taken in self._queue.abandon():
             if not taken.future.done():
                 failure = StoreUnavailableError(f"closed while {self.reason}")
@@ -178,25 +179,31 @@ class Writing:
     # -- when the disk works ---------------------------------------------------
 
     async def _run(self) -> None:
-        while not self._closing or self._queue.bytes:
+        while not self._closing or self._queue.bytes or self._beside:
             await self._wake.wait()
             self._wake.clear()
             try:
                 await self._work()
             except FAILURES as exc:
+                await self._beside_ended()
                 if not await self._recover(exc):
                     return
                 self._wake.set()
 
     async def _work(self) -> None:
-        if self._doubt is not None:
-            raise self._doubt
-        while self._queue.has_waiting or self._must_sync or self._suspects:
+        while True:
+            self._heed_doubt()
             await self._commit()
-            if self._must_sync:
-                await self._sync()
+            self._heed_doubt()
+            self._begin_sync()
             await self._quarantine()
             await self._tidy()
+            if not (self._queue.has_waiting or self._suspects):
+                return
+
+    def _heed_doubt(self) -> None:
+        if self._doubt is not None:
+            raise self._doubt
 
     async def _commit(self) -> None:
         batches = self._queue.begin(self._settings.group_bytes)
@@ -205,7 +212,8 @@ class Writing:
         await self._thread.call(partial(self._recovery.engine.commit, batches))
         self._committed()
         if self._timer is None:
-            self._timer = spawn(self._remind(), name="store-sync")
+            after = self._settings.sync_after
+            self._timer = self._clock.call_later(after, self._remind)
 
     def _committed(self) -> None:
         self.counters.commits += 1
@@ -217,38 +225,42 @@ class Writing:
     @property
     def _must_sync(self) -> bool:
         """Somebody waits, the time is over, or a burst is about to fill the queue."""
-        room = self._settings.queue_bytes // 4
-        full = self._queue.unsynced_bytes > room
+        full = self._queue.unsynced_bytes > self._settings.queue_bytes // 4
         return self._sync_due or full or self._queue.has_barrier
 
-    async def _remind(self) -> None:
-        await self._clock.sleep(self._settings.sync_after)
+    def _remind(self) -> None:
         self._timer = None
         self._sync_due = True
         self._wake.set()
 
-    async def _sync(self) -> None:
-        self._sync_due = False
-        if self._queue.has_unsynced:
-            through = self._queue.last_committed
-            await self._beside_commits(self._recovery.engine.sync)
-            self._synced(through)
+    def _begin_sync(self) -> None:
+        """Have the second thread sync what is committed, if it is time and it rests."""
+        if self._must_sync and self._beside is None:
+            self._sync_due = False
+            if self._queue.has_unsynced:
+                synced = partial(self._synced, self._queue.last_committed)
+                self._begin_beside(self._recovery.engine.sync, synced)
 
-    async def _beside_commits(self, work: Callable[[], T]) -> T:
-        """Return what `work` returns in the second thread; commits go on meanwhile."""
-        under_way = self._second.begin(work)
-        under_way.add_done_callback(lambda _: self._wake.set())
-        try:
-            while not under_way.done():
-                if not self._queue.has_waiting:
-                    self._wake.clear()
-                    await self._wake.wait()
-                await self._commit()
-        finally:
-            # Before anybody closes what it works on; and what woke us is looked at.
-            await asyncio.wait((under_way,))
+    def _begin_beside(self, work: Callable[[], None], done: Callable[[], None]) -> None:
+        self._beside = self._second.begin(work)
+        self._beside.add_done_callback(partial(self._end_beside, done))
+
+    def _end_beside(self, done: Callable[[], None], it: asyncio.Future[None]) -> None:
+        self._beside = None
+        if (failure := it.exception()) is not None:
+            self.doubt(failure)
+            return
+        done()
+        engine, most = self._recovery.engine, self._settings.checkpoint_bytes
+        if engine.logged_bytes >= most + engine.kept_bytes and self._doubt is None:
+            self._begin_beside(engine.checkpoint, self._checkpointed)
+        if self._must_sync or self._closing:
             self._wake.set()
-        return under_way.result()
+
+    async def _beside_ended(self) -> None:
+        """Return once the second thread rests: nobody closes what it works on."""
+        while self._beside is not None:
+            await asyncio.wait((self._beside,))
 
     def _synced(self, through: int) -> None:
         self.counters.syncs += 1
@@ -266,19 +278,20 @@ class Writing:
             self.counters.quarantined += await self._thread.call(move)
             self._suspects.difference_update(keys)
 
-    async def _tidy(self) -> None:
-        """Checkpoint when it is time.
+    def _checkpointed(self) -> None:
+        self.counters.checkpoints += 1
 
-        Beside commits it cannot empty a log that grows all the time, so that under
-        lasting load commits have to wait for one now and then.
+    async def _tidy(self) -> None:
+        """Have commits wait for a checkpoint now and then.
+
+        Beside them it cannot empty a log that grows all the time.
         """
-        engine, most = self._recovery.engine, self._settings.checkpoint_bytes
-        if engine.logged_bytes >= LOG_FACTOR * most:
+        engine = self._recovery.engine
+        if engine.logged_bytes >= LOG_FACTOR * self._settings.checkpoint_bytes:
+            await self._beside_ended()
+            self._heed_doubt()
             await self._thread.call(engine.checkpoint)
-            self.counters.checkpoints += 1
-        elif engine.logged_bytes >= most + engine.kept_bytes:
-            await self._beside_commits(engine.checkpoint)
-            self.counters.checkpoints += 1
+            self._checkpointed()
         now = self._clock.monotonic()
         if self._replenish_at is not None and now >= self._replenish_at:
             self._replenish_at = None
@@ -289,6 +302,8 @@ class Writing:
     async def _recover(self, failure: BaseException) -> bool:
         """Return once all is durable again; False where the end comes first."""
         self._fault, self._is_full = classify(failure), is_full(failure)
+        if self._doubt is not None:  # of a sync beside, or what failed itself
+            self._fault = max(self._fault, classify(self._doubt))
         wait, most = 0.0, self._settings.retry_most
         if self._clock.monotonic() < self._calm_at:
             wait = self._settings.retry_first

@@ -3,6 +3,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from itertools import count
 
 
@@ -22,10 +23,24 @@ class VirtualClock:
         return self._wall + self._now
 
     async def sleep(self, seconds: float) -> None:
+        await self._moment(seconds)
+
+    def call_later(
+        self, seconds: float, call: Callable[[], None]
+    ) -> asyncio.Future[None]:
+        def due(moment: asyncio.Future[None]) -> None:
+            if not moment.cancelled():
+                call()
+
+        moment = self._moment(seconds)
+        moment.add_done_callback(due)
+        return moment
+
+    def _moment(self, seconds: float) -> asyncio.Future[None]:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         at = self._now + max(0.0, seconds)
         heapq.heappush(self._sleepers, (at, next(self._order), done))
-        await done
+        return done
 
     async def advance(self, seconds: float) -> None:
         """Move time, waking each sleeper at its moment, and let all run."""

@@ -9,7 +9,7 @@ import asyncio
 
 from toono.errors import BodyCutError
 from toono.wire.heads import framing_of, has_no_body, head_bytes, interim_bytes
-from toono.wire.messages import Body, Headers, Request, Response, Write
+from toono.wire.messages import Body, Headers, Request, Response
 from toono.wire.streams import Gate
 
 WRITE_HIGH_BYTES = 256 * 1024
@@ -76,8 +76,9 @@ async def write_stream(
     )
     if has_no_body(request, response):
         return
-    if chunked and response.direct is not None:
-        response.direct(_writer(transport, gate))
+    if chunked and response.direct is not None and not transport.is_closing():
+        gate.lend(transport.write)
+        response.direct(gate)
     while piece := await body.read():
         if chunked:
             piece = chunk(piece)
@@ -97,20 +98,3 @@ async def write_stream(
 def chunk(piece: bytes) -> bytes:
     """Return a piece that is not empty as a chunk of an answer (RFC 9112, 7.1)."""
     return b"%x\r\n%b\r\n" % (len(piece), piece)
-
-
-def _writer(transport: asyncio.Transport, gate: Gate) -> Write:
-    """Return what writes a chunk from outside the task that streams the answer.
-
-    It is called for every event of every watcher, and so calls nothing that it need not.
-    """
-    put, is_closing = transport.write, transport.is_closing
-
-    def write(piece: bytes) -> bool:
-        if not gate.is_open or is_closing():
-            return False
-        put(piece)
-        gate.wrote = True
-        return True
-
-    return write

@@ -112,6 +112,8 @@ class Connection(asyncio.Protocol):
             cut = BodyCutError("the client ended within its request")
             self._body.incoming.fail(cut)
         self._wake()
+        if self._tls:
+            self._gate.lend(None)  # the transport closes, and drops what is written
         return not self._tls  # half-close: the answer still goes out
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -343,12 +345,7 @@ class Connection(asyncio.Protocol):
         self._streaming = body.length is None
         try:
             await write_stream(
-                self._transport,
-                request,
-                response,
-                body,
-                gate=self._gate,
-                close=close,
+                self._transport, request, response, body, gate=self._gate, close=close
             )
         finally:
             self._streaming = False

@@ -18,9 +18,17 @@ Interim = Callable[[int, bytes, Headers], None]
 """Takes a 1xx answer that comes before the answer: status, reason, fields."""
 
 
-Write = Callable[[bytes], bool]
-"""Writes a chunk (`chunk`) at once; False where the client takes nothing now, and
-nothing was written."""
+Write = Callable[[bytes], object]
+"""Writes bytes at once."""
+
+
+class Outlet(Protocol):
+    """A way past the task that streams an answer, for each event of each watcher."""
+
+    put: Write | None
+    """Takes a chunk (`chunk`); None while the client takes nothing."""
+    wrote: bool
+    """Set by whoever has written."""
 
 
 class Body(Protocol):
@@ -174,8 +182,8 @@ class Response(msgspec.Struct, kw_only=True, eq=False):
     """Of an answer from the cache: the wall time of the cloud's last word on it."""
     again: Again | None = None
     """How the same head is answered on the same connection from now on."""
-    direct: Callable[[Write], None] | None = None
-    """Takes how to write without waking the body's reader, while that one waits in
+    direct: Callable[[Outlet], None] | None = None
+    """Takes where to write without waking the body's reader, while that one waits in
     `read`. Whoever puts a body of other bytes in place of `body` takes this away."""
 
 

@@ -166,11 +166,14 @@ class Incoming:
 class Gate:
     """Lets a writer wait while its transport is full (pause_writing)."""
 
-    __slots__ = ("_lost", "_waiter", "is_open", "wrote")
+    __slots__ = ("_lent", "_lost", "_waiter", "is_open", "put", "wrote")
 
     def __init__(self) -> None:
         self._waiter: asyncio.Future[None] | None = None
         self._lost = False
+        self._lent: Callable[[bytes], object] | None = None
+        self.put: Callable[[bytes], object] | None = None
+        """What was lent, while nothing is to be waited for."""
         self.is_open = True
         """Nothing is to be waited for: `passed` would return at once."""
         self.wrote = False
@@ -182,16 +185,23 @@ class Gate:
         """The transport is full."""
         return self._waiter is not None
 
+    def lend(self, put: Callable[[bytes], object] | None) -> None:
+        """Have others write to the transport, too, or no longer."""
+        self._lent = put
+        self.put = put if self.is_open else None
+
     def shut(self) -> None:
         """The transport is full."""
         if self._waiter is None:
             self._waiter = asyncio.get_running_loop().create_future()
             self.is_open = False
+            self.put = None
 
     def open(self) -> None:
         """The transport takes bytes again."""
         waiter, self._waiter = self._waiter, None
         self.is_open = not self._lost
+        self.put = self._lent if self.is_open else None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

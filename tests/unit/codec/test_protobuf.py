@@ -6,7 +6,7 @@ from tests.contract.recordings import recording
 
 from toono.codec.base import Object
 from toono.codec.page import Page
-from toono.codec.protobuf import MAGIC, ProtobufCodec
+from toono.codec.protobuf import MAGIC, REMEMBERED_BYTES, ProtobufCodec
 from toono.codec.wireformat import encode_bytes, encode_number, encode_text
 from toono.errors import CodecError
 
@@ -319,3 +319,21 @@ def test_an_error_holds_its_status() -> None:
         "status": "Failure",
         "code": 410,
     }
+
+
+def test_an_event_is_the_same_however_often_and_large_it_is_read() -> None:
+    for size in (1, REMEMBERED_BYTES):
+        frame = event(enclosed("Pod", meta() + encode_bytes(2, b"x" * size)))
+        other = event(enclosed("Pod", meta(name="db")))
+        first = CODEC.read_event(frame)
+        for one, name in ((frame, "web"), (other, "db"), (other, "db"), (frame, "web")):
+            found = CODEC.read_event(one).object
+            assert found is not None
+            assert found.name == name
+        assert CODEC.read_event(frame) == first
+
+
+def test_what_was_refused_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(CodecError):
+            CODEC.read_event(event(enclosed("no kind", meta())))

@@ -5,6 +5,7 @@ import asyncio
 
 from toono.multiplex.stream import MAX_BYTES, MAX_FRAMES, SharedStream
 from toono.testing.clock import settle
+from toono.wire.streams import Gate
 
 
 def stream(*first: bytes) -> tuple[SharedStream, list[SharedStream]]:
@@ -92,26 +93,23 @@ def test_a_frame_goes_out_at_once_while_the_reader_waits_and_in_order() -> None:
     async def story() -> None:
         one, _ = stream(b"first")
         wrote: list[bytes] = []
-        open_ = True
-
-        def write(frame: bytes) -> bool:
-            if open_:
-                wrote.append(frame)
-            return open_
-
-        one.attach(write)
+        gate = Gate()
+        gate.lend(wrote.append)
+        one.attach(gate)
         push(one, b"a")  # nobody waits yet: it comes after what is there
         assert [await one.read(), await one.read()] == [b"first", b"a"]
         assert wrote == []
+        assert not gate.wrote
         reading = asyncio.ensure_future(one.read())
         await settle()
         push(one, b"b")
         push(one, b"c")
         assert wrote == [b"<b>", b"<c>"]
+        assert gate.wrote
         assert not reading.done()
-        open_ = False  # the client takes nothing: what comes now waits for it
+        gate.shut()  # the client takes nothing: what comes now waits for it
         push(one, b"d")
-        open_ = True
+        gate.open()
         push(one, b"e")
         assert wrote == [b"<b>", b"<c>"]
         assert await reading == b"de"

@@ -31,3 +31,17 @@ def test_sleep_waits_and_lets_others_run() -> None:
     started = time.monotonic()
     assert asyncio.run(scenario()) == ["others", "woken"]
     assert time.monotonic() - started >= 0.009
+
+
+def test_what_is_to_be_called_later_can_be_taken_back() -> None:
+    async def scenario() -> list[str]:
+        called: list[str] = []
+        clock, over = SystemClock(), asyncio.Event()
+        clock.call_later(0.0, lambda: called.append("taken back")).cancel()
+        clock.call_later(0.01, over.set)
+        await over.wait()
+        return called
+
+    started = time.monotonic()
+    assert asyncio.run(scenario()) == []
+    assert time.monotonic() - started >= 0.009

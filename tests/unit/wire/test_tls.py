@@ -13,6 +13,7 @@ from cryptography import x509
 from tests.unit.wire.kit import (
     HOST,
     OK,
+    Pieces,
     answer_of,
     dialled,
     play,
@@ -155,6 +156,30 @@ def test_an_idle_client_that_reads_no_end_does_not_hold_the_server_s(
             async with asyncio.timeout(5):
                 await server.drain(30.0)
             idle.close()
+
+    play(scenario)
+
+
+def test_nobody_writes_past_the_reader_once_the_client_has_said_its_end(
+    authority, server_context
+) -> None:
+    async def scenario() -> None:
+        outlets: list = []
+
+        async def handler(_) -> Response:
+            body = Pieces(b"event", gate=asyncio.Event())
+            return Response(status=200, body=body, direct=outlets.append)
+
+        async with (
+            serving(handler, tls=server_context) as (server, address),
+            dialled(address, tls=client_context(authority)) as (reader, writer),
+        ):
+            writer.write(GET)
+            await reader.readuntil(b"event\r\n")
+            (connection,) = server.connections.values()
+            assert outlets[0].put is not None
+            assert not connection.eof_received()
+            assert outlets[0].put is None
 
     play(scenario)
 
