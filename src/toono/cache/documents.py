@@ -191,7 +191,7 @@ class DocumentRecording:
         self._call = call
         self._pieces: list[bytes] = []
 
-    def feed(self, piece: bytes, answer: Answer) -> None:
+    async def feed(self, piece: bytes, answer: Answer) -> None:
         """See a piece pass; a document is told from others by its ETag."""
         self._pieces.append(piece)
 

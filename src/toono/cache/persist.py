@@ -78,7 +78,7 @@ class WriteAhead:
     """It is on disk, and is the scope."""
     backlog: list[Change] = field(default_factory=list)
     backlog_done: Bulk | None = None
-    """Done once all of it is kept for good; None where nobody asked for that."""
+    """Done once all of it is kept for good."""
     task: asyncio.Task[None] | None = None
 
 
@@ -136,7 +136,7 @@ class Keeper:
             return None
         ahead = self._ahead.get(scope.id)
         if ahead is not None:
-            return self._after(ahead, change, sync=sync)
+            return self._after(ahead, change)
         if may_wait and not sync and self._only_version(scope):
             self._late[scope.id] = scope
             return None
@@ -282,14 +282,11 @@ class Keeper:
         )
         return finished
 
-    def _after(
-        self, ahead: WriteAhead, change: Change, *, sync: bool
-    ) -> asyncio.Future[None] | None:
+    def _after(self, ahead: WriteAhead, change: Change) -> Bulk:
+        """Have a change wait for the list before it; all that do so end together."""
         ahead.backlog.append(change)
         if len(ahead.backlog) > MAX_BACKLOG:
             ahead.backlog = [_sum(ahead.backlog)]
-        if not sync:
-            return None
         if ahead.backlog_done is None:
             ahead.backlog_done = Bulk(sync=True)
         return ahead.backlog_done
@@ -324,7 +321,7 @@ class Keeper:
         future, waiting = None, ahead.backlog_done
         if ahead.whole:
             if ahead.backlog:
-                future = self._apply(scope, ahead.backlog, sync=waiting is not None)
+                future = self._apply(scope, ahead.backlog, sync=True)
             self._sweep(scope, (old,))
         _settle(ahead.finished)
         if waiting is not None and future is not None:

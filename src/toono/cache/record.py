@@ -57,6 +57,9 @@ from toono.wire.messages import Answer
 
 log = logging.getLogger(__name__)
 
+PACKED_BYTES = 32 * 1024
+"""Of gzip, at once: unpacked and read, that may be 8 ms of work."""
+
 
 class Recorder:
     """Begins recordings, and holds what lasts longer than one request."""
@@ -73,7 +76,7 @@ class Recorder:
             return None
         question = question_of(call, expected_form(call))
         scope = self.scopes.find(question)
-        if scope is not None and not await self.has(scope):
+        if scope is not None and not (scope.loaded or await self.has(scope)):
             return None
         return Recording(self, call, question, scope)
 
@@ -133,14 +136,17 @@ class Recording:
                 consistent=consistent, known_epoch=epoch, seen=self._seen
             )
 
-    def feed(self, piece: bytes, answer: Answer) -> None:
-        """See a piece of a large answer pass."""
+    async def feed(self, piece: bytes, answer: Answer) -> None:
+        """See a piece of a large answer pass; much that is packed, in a thread."""
         if self._passing is None:
             is_list = self._call.verb == "list" and answer.status == 200
             scope = self._recorder.scopes.find(self._question)
             expected = expected_of(scope) if is_list else ()
             self._passing = Passing(answer.fields if is_list else None, expected)
-        self._passing.feed(piece)
+        if len(piece) > PACKED_BYTES and b"content-encoding" in answer.fields:
+            await asyncio.to_thread(self._passing.feed, piece)
+        else:
+            self._passing.feed(piece)
 
     @property
     def recognised(self) -> int:
@@ -239,7 +245,7 @@ class Recording:
             return None
         scope = self._scope(question)
         # It may have come in another form than was expected, and loaded.
-        if scope is None or not await self._recorder.has(scope):
+        if scope is None or not (scope.loaded or await self._recorder.has(scope)):
             return None
         change = accept_list(
             scope,

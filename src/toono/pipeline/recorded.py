@@ -37,6 +37,7 @@ class Barrier:
         if kept is None or kept.done() or self._clock.monotonic() < self._rests_until:
             return
         if isinstance(kept, Bulk) and kept.is_late:
+            self.stalls += 1
             return
         done, _ = await asyncio.wait((kept,), timeout=BARRIER_SECONDS)
         if not done:
@@ -75,7 +76,7 @@ class RecordedBody:
         if self._over:
             return b""
         while piece := await self._inner.read():
-            self._record(piece)
+            await self._record(piece)
             held, self._held = self._held, piece
             if held:
                 return held
@@ -84,10 +85,10 @@ class RecordedBody:
             await self._barrier.wait(await self._recording.finish_passed(self._answer))
         return self._held
 
-    def _record(self, piece: bytes) -> None:
+    async def _record(self, piece: bytes) -> None:
         if self._recording is None:
             return
-        self._recording.feed(piece, self._answer)
+        await self._recording.feed(piece, self._answer)
         self._size += len(piece)
         if self._size > MAX_BODY_BYTES:
             self._recording = None

@@ -131,7 +131,7 @@ async def taken(
     step = len(body) // 5 + 1
     with mock.patch.object(passing, "BEGIN_BYTES", 96):
         for at in range(0, len(body), step):
-            recording.feed(body[at : at + step], answered)
+            await recording.feed(body[at : at + step], answered)
     return await recording.finish_passed(answered)
 
 

@@ -550,3 +550,31 @@ def test_what_waits_behind_a_big_list_is_no_more_than_what_there_is(
         assert await seen_after(store) == (121, ["a", "b"])
 
     run(scenario)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_list_behind_a_big_one_ends_when_it_is_kept_too() -> None:
+    async def scenario() -> None:
+        store = Journal()
+        cache = Cache(store)
+        store.full = True
+        pods = [pod(name, 5, labels={"of": "x" * 200}) for name in "abc"]
+        waits = []
+        for version in (20, 30):
+            recording = await cache.recorder.begin(call(PODS))
+            assert recording is not None
+            pods[0]["metadata"]["resourceVersion"] = str(version)
+            body = pod_list(version, *pods)
+            waits.append(await recording.finish(200, JSON_FIELDS, body))
+        await settled(cache)
+        first, second = waits
+        assert not first.done()
+        assert not second.done(), "nothing is removed, but a kill would show the first"
+        store.full = False
+        await cache.clock.advance(1)
+        await settled(cache)
+        assert first.done()
+        assert second.done()
+        assert await seen_after(store) == (30, ["a", "b", "c"])
+
+    run(scenario)

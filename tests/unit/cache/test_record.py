@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import gzip
+import threading
 
 import msgspec
 import pytest
@@ -16,7 +17,10 @@ from tests.unit.cache.kit import (
     pod_list,
     run,
 )
+from toono.cache.passing import Passing
+from toono.cache.record import PACKED_BYTES
 from toono.kube.request import parse
+from toono.wire.messages import Answer, BytesBody
 
 PODS = "/api/v1/pods"
 POD_A = "/api/v1/namespaces/default/pods/a"
@@ -422,5 +426,31 @@ def test_what_was_remembered_of_a_name_does_not_outlive_a_write_after_a_restart(
             await recording.finish(200, JSON_FIELDS, one(pod("a", 15)))
         assert await cache.get(POD_A) == ("Absent" if deleted_again else "12")
         await cache.scopes.aclose()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("size", [PACKED_BYTES, PACKED_BYTES + 1])
+def test_much_that_is_packed_is_unpacked_beside_the_loop(
+    size: int, monkeypatch
+) -> None:
+    async def scenario() -> None:
+        threads: list[bool] = []
+        fields = JSON_FIELDS | {b"content-encoding": b"gzip"}
+        answered = Answer(
+            status=200, reason=b"", headers=[], fields=fields, body=BytesBody(b"")
+        )
+        recording = await Cache().recorder.begin(call("/api/v1/pods"))
+        assert recording is not None
+        feed = Passing.feed
+
+        def noted(self, piece: bytes) -> None:
+            main = threading.main_thread()
+            threads.append(threading.current_thread() is not main)
+            feed(self, piece)
+
+        monkeypatch.setattr(Passing, "feed", noted)
+        await recording.feed(bytes(size), answered)
+        assert threads == [size > PACKED_BYTES]
 
     run(scenario)
