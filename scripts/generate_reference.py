@@ -22,7 +22,7 @@ from toono.app import DRAIN_SECONDS, Hub, HubSettings
 from toono.autonomy import lease, replay, spool, vault
 from toono.autonomy.spool import SpoolSettings
 from toono.autonomy.sweep import SweepSettings
-from toono.cache import documents, hot, received, scopes
+from toono.cache import coding, documents, hot, received, scopes
 from toono.cache.guests import GuestLimits
 from toono.certs.files import Root
 from toono.config import live
@@ -346,7 +346,7 @@ def _of_the_cache() -> Iterator[Limit]:
     yield "bytes of all objects", _bytes(scopes.MAX_BYTES), further
     yield "bytes in memory", _bytes(hot.HOT_BYTES), "the rest is read from the disk"
     passed = "passed on, not kept"
-    yield "a list", _bytes(received.MAX_BODY_BYTES), passed
+    yield "a list", _bytes(coding.MAX_BODY_BYTES), passed
     yield "an object", _bytes(received.MAX_OBJECT_BYTES), passed
     yield "a document", _bytes(documents.MAX_DOCUMENT_BYTES), passed
     yield "all documents", _bytes(documents.MAX_BYTES), "the oldest go"

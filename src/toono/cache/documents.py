@@ -15,8 +15,9 @@ from hashlib import blake2b
 import msgspec
 
 from toono.cache import resource_lists
+from toono.cache.coding import unpacked
 from toono.cache.forms import JSON, PROTOBUF
-from toono.cache.received import media_type_of, unpacked
+from toono.cache.received import media_type_of
 from toono.errors import CodecError, StoreFullError, StoreUnavailableError
 from toono.kube.accept import Form, choose_form, parse_accept
 from toono.kube.request import Call

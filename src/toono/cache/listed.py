@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from toono.cache import forms
+from toono.cache.coding import unpacked
 from toono.cache.forms import Columns
-from toono.cache.received import compacted, unpacked
+from toono.cache.received import compacted
 from toono.cache.scope import Question, Reading, Scope
 from toono.codec.base import Codec, ListParts, Object
 

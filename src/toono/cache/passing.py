@@ -5,78 +5,19 @@ What is read while the server still writes need not be read at the end, for whic
 client waits. Tables and what is written for people are gathered, and read at their end.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
+from toono.cache.coding import coding_of
 from toono.cache.forms import is_table
-from toono.cache.received import MAX_BODY_BYTES, media_type_of
+from toono.cache.received import media_type_of
 from toono.codec.base import ListParts, ListReader, Object
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError
 
 AS_PEOPLE_READ = b"{\n"
 """How indented JSON begins: it is written anew before it is read."""
-STEP_BYTES = 64 * 1024
-"""Unpacked at a time: larger ones take fresh memory each, and a fault for each page."""
 BEGIN_BYTES = 512
 """By which it is chosen how a body is read."""
-
-
-class Coding(Protocol):
-    """Takes the content coding off, piece by piece."""
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """Return what a piece holds; CodecError where it is damaged."""
-        ...
-
-    @property
-    def is_whole(self) -> bool: ...
-
-
-class Plain:
-    """No coding at all."""
-
-    is_whole = True
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        return [piece]
-
-
-class Gzip:
-    """RFC 1952; a series of members is one body (2.2)."""
-
-    def __init__(self, limit: int = MAX_BODY_BYTES) -> None:
-        self._left = limit
-        self._member = zlib.decompressobj(wbits=31)
-        self._fed = False
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        found: list[bytes] = []
-        try:
-            while piece:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(wbits=31)
-                found.append(self._member.decompress(piece, STEP_BYTES))
-                self._left -= len(found[-1])
-                if self._left < 0:
-                    raise CodecError("a body that unpacks to too much")
-                piece = self._member.unconsumed_tail or self._member.unused_data
-        except zlib.error as exc:
-            raise CodecError("a body that is not gzip") from exc
-        return found
-
-    @property
-    def is_whole(self) -> bool:
-        return self._member.eof
-
-
-def coding_of(fields: Mapping[bytes, bytes]) -> Coding | None:
-    """Return what takes an answer's coding off; None for one that nothing here knows."""
-    coding = fields.get(b"content-encoding", b"").strip().lower()
-    if coding in (b"", b"identity"):
-        return Plain()
-    return Gzip() if coding == b"gzip" else None
 
 
 class Passing:

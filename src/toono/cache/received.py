@@ -2,7 +2,6 @@
 """What came from the cloud, looked at before anything is made of it: which question it
 answers, in which form, how large it is, and whether its objects are those asked for."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -13,8 +12,6 @@ from toono.codec.base import Object
 from toono.errors import CodecError
 from toono.kube.request import Call
 
-MAX_BODY_BYTES = 32 * 1024 * 1024
-"""Of a list that is kept; larger ones pass and are not."""
 MAX_OBJECT_BYTES = 3 * 1024 * 1024
 """The API server takes no larger object (its limit on a request's body)."""
 NO_DIRECTORIES = (".", "..")
@@ -106,29 +103,3 @@ def compacted(body: bytes) -> bytes:
         return msgspec.json.format(body, indent=-1) + b"\n"
     except msgspec.DecodeError as exc:
         raise CodecError("indented JSON that is none") from exc
-
-
-def unpacked(
-    body: bytes, fields: Mapping[bytes, bytes], *, limit: int = MAX_BODY_BYTES
-) -> bytes:
-    """Return the body without its content coding, bounded like one without."""
-    coding = fields.get(b"content-encoding", b"").strip().lower()
-    if coding in (b"", b"identity"):
-        return body
-    if coding != b"gzip":
-        raise CodecError(f"content coding {coding!r} is not kept")
-    pieces: list[bytes] = []
-    rest, size = body, 0
-    try:
-        while rest:  # RFC 1952, 2.2: a gzip file is a series of members
-            member = zlib.decompressobj(wbits=31)
-            pieces.append(member.decompress(rest, limit - size + 1))
-            size += len(pieces[-1])
-            if size > limit:
-                raise CodecError(f"body unpacks to more than {limit} bytes")
-            if not member.eof:
-                raise CodecError("body ends within its gzip coding")
-            rest = member.unused_data
-    except zlib.error as exc:
-        raise CodecError("body is not gzip") from exc
-    return b"".join(pieces)

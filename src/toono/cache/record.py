@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
+from toono.cache.coding import MAX_BODY_BYTES, unpacked
 from toono.cache.echo import Echoes, mark_of
 from toono.cache.forms import Columns, form_of, read_one
 from toono.cache.listed import (
@@ -24,7 +25,6 @@ from toono.cache.listed import (
 from toono.cache.passing import Passing
 from toono.cache.policy import Policy
 from toono.cache.received import (
-    MAX_BODY_BYTES,
     all_fit,
     asks_objects,
     compacted,
@@ -33,7 +33,6 @@ from toono.cache.received import (
     is_last,
     media_type_of,
     question_of,
-    unpacked,
 )
 from toono.cache.scope import (
     Change,

@@ -2,8 +2,8 @@
 """A list in Kubernetes' protobuf, taken apart while it comes.
 
 Each item tells its size, so it is read as soon as it is whole; one that is known, byte
-for byte, is not read again. What stands around the
-items is read at the end as a list without any, by the code that reads a list at once.
+for byte, is not read again. What stands around the items is read at the end as a list
+without any, by the code that reads a list at once.
 """
 
 from collections.abc import Callable

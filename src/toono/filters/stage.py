@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from toono.cache.received import unpacked
+from toono.cache.coding import unpacked
 from toono.codec.base import Codec
 from toono.codec.registry import for_media_type
 from toono.errors import CodecError, RequestError

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Protocol
 
 from toono.autonomy.drill import Drill
-from toono.cache.received import unpacked
+from toono.cache.coding import unpacked
 from toono.codec import cbor
 from toono.codec.registry import for_media_type
 from toono.errors import (

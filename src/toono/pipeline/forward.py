@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 
 from toono.autonomy.guard import PodGuard, sudden_loss
+from toono.cache.coding import unpacked
 from toono.cache.documents import DocumentRecording, Documents
-from toono.cache.received import media_type_of, unpacked
+from toono.cache.received import media_type_of
 from toono.cache.record import Recorder, Recording
 from toono.cache.record_watch import Fed, WatchRecording, no_loss
 from toono.codec.registry import for_media_type

@@ -8,7 +8,7 @@ or until the guard has read all of it and says that it may.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.errors import BodyCutError, RequestError
 from toono.wire.messages import Body
 

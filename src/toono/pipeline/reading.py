@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bodies read into memory: whole, or their beginning. Why is the caller's business."""
 
-from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.errors import UpstreamError
 from toono.wire.messages import Body
 

@@ -6,9 +6,9 @@ The client is not to notice the recording: only what removes something is held.
 
 import asyncio
 
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.cache.documents import DocumentRecording
 from toono.cache.persist import Bulk
-from toono.cache.received import MAX_BODY_BYTES
 from toono.cache.record import Recording
 from toono.cache.taking import Kept
 from toono.runtime.clock import Clock

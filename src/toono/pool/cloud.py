@@ -12,7 +12,8 @@ import logging
 import random
 from typing import NamedTuple
 
-from toono.cache.received import MAX_BODY_BYTES, media_type_of
+from toono.cache.coding import MAX_BODY_BYTES
+from toono.cache.received import media_type_of
 from toono.cache.record import Recorder
 from toono.cache.record_watch import WatchRecording
 from toono.cache.scope import Question, Scope

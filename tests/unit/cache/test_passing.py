@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What passes is read as it comes, or compared with what came last, in any coding."""
+"""What passes is read as it comes, in any coding."""
 
 import gzip
 
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.cache.kit import JSON_FIELDS, pod, pod_list, table
 from toono.cache import passing
-from toono.cache.passing import BEGIN_BYTES, Gzip, Passing
+from toono.cache.coding import Gzip
+from toono.cache.passing import BEGIN_BYTES, Passing
 from toono.codec.json import JSONCodec
 from toono.errors import CodecError
 
@@ -86,7 +87,7 @@ def test_what_cannot_be_read_is_told_at_the_end(damage: str, monkeypatch) -> Non
         body = body[:-40] + b"\xff" * 40
     elif damage == "bomb":
         body = gzip.compress(LISTED + b" " * 50_000)
-        monkeypatch.setattr(passing, "Gzip", lambda: Gzip(limit=len(LISTED)))
+        monkeypatch.setattr(passing, "coding_of", lambda _: Gzip(limit=len(LISTED)))
     else:
         body = gzip.compress(LISTED + b"x")
     found = passed(body, PACKED, step=50)

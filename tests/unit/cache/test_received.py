@@ -1,45 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-import gzip
 
 import msgspec
 import pytest
 
 from tests.unit.cache.kit import call
-from toono.cache.received import (
-    MAX_BODY_BYTES,
-    compacted,
-    fits,
-    media_type_of,
-    question_of,
-    unpacked,
-)
+from toono.cache.received import compacted, fits, media_type_of, question_of
 from toono.codec.base import Object
 from toono.errors import CodecError
 
 
 def named(namespace: str, name: str) -> Object:
     return Object(namespace, name, "u", "5", False, b"{}")
-
-
-@pytest.mark.parametrize(
-    "body", [b"plain", gzip.compress(b"x" * 100)[:-4]], ids=["plain", "cut"]
-)
-def test_a_gzip_lie_is_an_error(body: bytes) -> None:
-    with pytest.raises(CodecError):
-        unpacked(body, {b"content-encoding": b"gzip"})
-
-
-def test_a_gzip_bomb_is_an_error() -> None:
-    fields = {b"content-encoding": b"gzip"}
-    assert unpacked(gzip.compress(b"0" * 1000), fields, limit=1000) == b"0" * 1000
-    for size, limit in ((1001, {"limit": 1000}), (MAX_BODY_BYTES + 1, {})):
-        with pytest.raises(CodecError):
-            unpacked(gzip.compress(b"0" * size, 1), fields, **limit)
-
-
-def test_a_double_coding_is_an_error() -> None:
-    with pytest.raises(CodecError):
-        unpacked(b"", {b"content-encoding": b"gzip, gzip"})
 
 
 @pytest.mark.parametrize(

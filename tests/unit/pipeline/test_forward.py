@@ -19,7 +19,7 @@ from tests.unit.cache.kit import (
     pod_list,
 )
 from tests.unit.wire.kit import Pieces, play, whole
-from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.errors import BadResponseError, BodyCutError, UnreachableError, UpstreamError
 from toono.kube.request import parse
 from toono.pipeline.begun import REFUSAL_BYTES

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.cache.kit import bookmark, call, event, pod, pod_list
 from tests.unit.pipeline.test_forward import NODE, TOKEN, Scene, answer, request
 from tests.unit.wire.kit import Pieces, play
-from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.errors import BodyCutError, RequestError, UpstreamError
 from toono.pipeline.forward import HELD_BACK, SMALL_BYTES, Forward
 from toono.pipeline.reading import read_all

@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from tests.unit.wire.kit import Pieces
-from toono.cache.received import MAX_BODY_BYTES
+from toono.cache.coding import MAX_BODY_BYTES
 from toono.errors import UpstreamError
 from toono.pipeline.reading import read_ahead, read_all
 
